@@ -1,0 +1,106 @@
+"""Which boards are described, and what are the facts of each? The only reader of boards/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ConfigError, UnknownBoardError
+from harness.toml import load_toml
+
+ROOT = Path(__file__).resolve().parents[1]
+BOARDS_DIR = ROOT / "boards"
+
+
+@dataclass(frozen=True)
+class Caches:
+    """Flash accelerator: cache lines of `line_bytes` each, instruction and data side."""
+
+    prefetch: bool
+    instruction_lines: int
+    data_lines: int
+    line_bytes: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """A memory region: first address and length, bytes."""
+
+    base: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+@dataclass(frozen=True)
+class Memory:
+    flash: Region
+    sram: Region
+
+
+@dataclass(frozen=True)
+class Console:
+    """The UART that the harness talks through; `clock_hz` feeds its baud-rate divider."""
+
+    uart: str
+    base: int
+    clock_hz: int
+    baud: int
+    tx: str
+    rx: str
+
+
+@dataclass(frozen=True)
+class Pyocd:
+    target: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """A PCB type: what never differs between two units of it."""
+
+    name: str
+    part: str
+    core: str
+    port: str
+    sysclk_hz: int
+    flash_wait_states: int
+    caches: Caches
+    memory: Memory
+    console: Console
+    pyocd: Pyocd
+
+    def __post_init__(self) -> None:
+        if self.core not in ("cortex-m4", "cortex-m4f"):
+            raise ValueError(f"core {self.core!r} is not cortex-m4 or cortex-m4f")
+        for name, value in (("sysclk_hz", self.sysclk_hz), ("baud", self.console.baud)):
+            if value <= 0:
+                raise ValueError(f"{name} must be positive, got {value}")
+
+
+def board_names(boards_dir: Path = BOARDS_DIR) -> list[str]:
+    """Names of all described boards, sorted."""
+    return sorted(path.parent.name for path in boards_dir.glob("*/board.toml"))
+
+
+def load_board(name: str, boards_dir: Path = BOARDS_DIR) -> Board:
+    """Read boards/<name>/board.toml.
+
+    Raises:
+        UnknownBoardError: no such folder.
+        ConfigError: the file is not a board description.
+    """
+    names = board_names(boards_dir)
+    if name not in names:
+        raise UnknownBoardError(
+            f"unknown board {name!r}",
+            expected=f"one of {', '.join(names) or 'none described'}",
+            hint="`hilnas boards` lists them",
+        )
+    path = boards_dir / name / "board.toml"
+    board = load_toml(path, Board)
+    if board.name != name:
+        raise ConfigError("name differs from its folder", where=path, expected=name, got=board.name)
+    return board

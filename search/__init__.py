@@ -1,0 +1,1 @@
+"""search: a genotype becomes an Evaluation, evaluations become a Pareto front."""
