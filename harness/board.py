@@ -102,5 +102,7 @@ def load_board(name: str, boards_dir: Path = BOARDS_DIR) -> Board:
     path = boards_dir / name / "board.toml"
     board = load_toml(path, Board)
     if board.name != name:
-        raise ConfigError("name differs from its folder", where=path, expected=name, got=board.name)
+        raise ConfigError(
+            "name differs from its folder", where=path, expected=name, got=board.name
+        )
     return board

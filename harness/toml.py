@@ -48,9 +48,7 @@ def build(table: dict[str, Any], into: type[T], *, where: str) -> T:
     for name, field in fields.items():
         if name in table:
             values[name] = _convert(table[name], hints[name], where=f"{where}: {name}")
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"key {name!r} is missing", where=where, hint="add it")
     try:
         return into(**values)

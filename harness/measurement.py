@@ -1,0 +1,160 @@
+"""What is a measurement? The immutable value, its JSON, and when two may be compared.
+
+Schema history
+    1   first form
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import NotComparableError, UsageError
+
+SCHEMA = 1
+
+# Two measurements may meet only where all of these agree.
+_MUST_AGREE = (
+    "board",
+    "via",
+    "timing",
+    "timing_model",
+    "engine",
+    "compiler",
+    "flags",
+    "sysclk_hz",
+    "flash_wait_states",
+)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Raw values and views of them."""
+
+    raw: tuple[float, ...]
+    median: float
+    min: float
+    max: float
+
+    @classmethod
+    def of(cls, raw: Sequence[float]) -> Spread:
+        return cls(tuple(raw), statistics.median(raw), min(raw), max(raw))
+
+
+@dataclass(frozen=True)
+class Sram:
+    """static_bytes: .data + .bss without the arena and the stack reserve. stack_bytes: painted
+    high-water mark. total_bytes: everything the image really needs."""
+
+    arena_bytes: int
+    stack_bytes: int
+    static_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
+class Flash:
+    """code_bytes: instructions and constants that are not weights. total_bytes: the image.
+    runtime_overhead_bytes: the image without the model's weights and its generated code."""
+
+    code_bytes: int
+    weights_bytes: int
+    total_bytes: int
+    runtime_overhead_bytes: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    index: int
+    op: str
+    name: str
+    macs: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """sha256 of all output tensors' bytes in order; `reference` names what they were compared to."""
+
+    sha256: str
+    bit_exact: bool
+    reference: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One model on one board. `timing` says what a cycle is: measured, modelled, instructions;
+    `timing_model` names the model's version ("" on silicon)."""
+
+    board: str
+    via: str
+    timing: str
+    timing_model: str
+    engine: str
+    engine_version: str
+    compiler: str
+    flags: str
+    sysclk_hz: int
+    flash_wait_states: int
+    model_sha256: str
+    image_sha256: str
+    macs: int
+    cycles: Spread
+    latency_us: Spread
+    sram: Sram
+    flash: Flash
+    layers: tuple[Layer, ...]
+    output: Output
+    started_at: str
+    duration_s: float
+    schema: int = SCHEMA
+
+    @property
+    def label(self) -> str:
+        """What must stand beside any of these numbers."""
+        timing = f"{self.timing} ({self.timing_model})" if self.timing_model else self.timing
+        return (
+            f"{self.board}, via {self.via}, {timing}, engine {self.engine}, "
+            f"{self.sysclk_hz / 1e6:g} MHz, {self.flash_wait_states} WS, {self.flags}"
+        )
+
+    def comparable_with(self, other: Measurement) -> None:
+        """Raises NotComparableError naming the first label that differs."""
+        for name in _MUST_AGREE:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise NotComparableError(
+                    f"measurements differ in {name}",
+                    expected=mine,
+                    got=theirs,
+                    hint="compare only runs of one board, via, timing, engine, build and clock",
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, table: dict[str, Any]) -> Measurement:
+        """Raises KeyError, TypeError or ValueError on anything but a schema 1 measurement."""
+        table = dict(table)
+        if table["schema"] != SCHEMA:
+            raise ValueError(f"measurement schema {table['schema']!r} is not {SCHEMA}")
+        for key in ("cycles", "latency_us"):
+            table[key] = Spread(**{**table[key], "raw": tuple(table[key]["raw"])})
+        table["sram"] = Sram(**table["sram"])
+        table["flash"] = Flash(**table["flash"])
+        table["layers"] = tuple(Layer(**layer) for layer in table["layers"])
+        table["output"] = Output(**table["output"])
+        return cls(**table)
+
+
+def load_measurement(path: Path) -> Measurement:
+    """Raises UsageError when `path` holds no measurement."""
+    try:
+        return Measurement.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"is not a measurement: {error!r}", where=path) from None

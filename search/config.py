@@ -1,0 +1,108 @@
+"""What does a search configuration say? TOML -> frozen dataclasses, defaults included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.toml import load_toml
+
+
+@dataclass(frozen=True)
+class Budget:
+    """rounds: candidates taken past the analytic tier. minutes: no new candidate is started later
+    than this (0: no limit). workers: processes, one candidate each. population and sample_size:
+    aging evolution (Real et al. 2019)."""
+
+    rounds: int = 2000
+    population: int = 100
+    sample_size: int = 25
+    workers: int = 2
+    minutes: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "population", "sample_size", "workers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"[search] {name} must be at least 1, got {getattr(self, name)}")
+        if self.sample_size > self.population:
+            raise ValueError(
+                f"[search] sample_size {self.sample_size} exceeds population {self.population}"
+            )
+        if self.minutes < 0:
+            raise ValueError(f"[search] minutes must not be negative, got {self.minutes}")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where candidates are measured."""
+
+    board: str
+    via: str = "virtual"
+    engine: str = "aot"
+
+
+@dataclass(frozen=True)
+class Data:
+    """name: a loader in search/data. path: folder of the files ("" = where the loader looks by
+    itself). The *_limit fields cap a split (0 = all)."""
+
+    name: str
+    path: str = ""
+    validation_fraction: float = 0.1
+    train_limit: int = 0
+    validation_limit: int = 0
+    test_limit: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"[data] validation_fraction must lie in (0, 1), got {self.validation_fraction}"
+            )
+
+
+@dataclass(frozen=True)
+class Training:
+    """One recipe for all candidates: SGD with momentum under a one-cycle schedule."""
+
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError("[training] epochs and batch_size must be at least 1")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Upper bounds. A candidate that breaks a resource bound is rejected; val_error only scales
+    the fitness. None = unbounded."""
+
+    val_error: float | None = None
+    latency_us: float | None = None
+    sram_bytes: int | None = None
+    flash_bytes: int | None = None
+    macs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and value <= 0:
+                raise ValueError(f"[bounds] {name} must be positive, got {value}")
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    name: str
+    search: Budget
+    device: Device
+    data: Data
+    training: Training = field(default_factory=Training)
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+def load_config(path: Path) -> SearchConfig:
+    """Raises ConfigError naming file, table and key."""
+    return load_toml(path, SearchConfig)
