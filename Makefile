@@ -1,0 +1,28 @@
+# Two commands from an empty Debian 12: `make demo` and `make test`. Both set up first; a second set-up costs nothing.
+.PHONY: setup demo test check format bench
+PYTEST = .venv/bin/pytest --numprocesses 2 --dist loadfile
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt scripts/setup $(wildcard setup.py harness/virtual/*.c harness/virtual/*.h)
+	scripts/setup
+
+demo: setup
+	.venv/bin/hilnas search examples/fashion_mnist.toml
+
+test: setup
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	find firmware harness -name '*.[ch]' | xargs .venv/bin/clang-format --dry-run --Werror
+
+format: setup
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	find firmware harness -name '*.[ch]' | xargs .venv/bin/clang-format -i
+
+bench: setup
+	.venv/bin/python -m bench

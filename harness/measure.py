@@ -1,0 +1,202 @@
+"""How does a model become a Measurement? Compile, flash, run, compare with the reference, refuse
+whatever is not exact. Knows neither wire nor board internals: it talks to a Session."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from harness import oracle
+from harness.board import Board
+from harness.codegen import generate
+from harness.errors import MeasurementRefusedError
+from harness.image import Image, build_image
+from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
+from harness.planner import ArenaPlan, plan
+from harness.session import RunResult, Session
+from harness.tflite import Graph, read_graph
+
+# Two patterns, so that a byte written with one pattern's own value is seen under the other.
+_PATTERNS = (0xA5, 0x5A)
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A checked model, where its tensors lie, and the firmware image that holds it."""
+
+    model: bytes
+    graph: Graph
+    plan: ArenaPlan
+    image: Image
+
+
+def compile_model(
+    model: bytes, board: Board, *, name: str, out_dir: Path | None = None
+) -> CompiledModel:
+    """Check, plan, generate and build. `name` stands in error messages; the image goes to
+    `out_dir`, or to the build cache.
+
+    Raises: ModelError, BuildError and their subclasses.
+    """
+    graph = read_graph(model, where=name)
+    arena = plan(graph)
+    return CompiledModel(
+        model, graph, arena, build_image(generate(graph, arena), board, out_dir=out_dir)
+    )
+
+
+def random_inputs(graph: Graph, seed: int) -> list[np.ndarray]:
+    """One array for each input, in the tensor's shape and dtype: integers over their whole range,
+    floats uniform in [-1, 1)."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for index in graph.inputs:
+        tensor = graph.tensors[index]
+        dtype = np.dtype(tensor.dtype)
+        if dtype.kind == "f":
+            arrays.append(rng.uniform(-1, 1, tensor.shape).astype(dtype))
+        else:
+            limits = np.iinfo(dtype)
+            arrays.append(
+                rng.integers(limits.min, limits.max, tensor.shape, dtype=dtype, endpoint=True)
+            )
+    return arrays
+
+
+def measure(
+    model: bytes,
+    session: Session,
+    *,
+    name: str = "model",
+    repeats: int = 3,
+    layers: bool = False,
+    seed: int = 0,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Measurement:
+    """Compile `model` for the session's board, flash it and measure it.
+
+    One warm-up run and `repeats` measured ones, inputs written anew before each; every run's
+    outputs must equal the reference kernels' bit for bit. `layers` adds a profiled pass.
+    `on_step` is told what is going on.
+
+    Raises:
+        MeasurementRefusedError: outputs not bit-exact, or the arena not as planned.
+        ModelError, BuildError, LinkError, BoardError, FirmwareFaultError: from the parts.
+    """
+    started_at, start = datetime.now(UTC), time.monotonic()
+    on_step("compiling")
+    compiled = compile_model(model, session.board, name=name)
+    graph, image = compiled.graph, compiled.image
+    on_step("computing reference outputs")
+    inputs = random_inputs(graph, seed)
+    expected = [array.tobytes() for array in oracle.reference_outputs(model, inputs)]
+    on_step("flashing")
+    session.flash(image)
+    runs = []
+    for number in range(1 + max(repeats, 1)):
+        on_step(f"run {number} of {repeats}" if number else "warm-up")
+        runs.append(_run_once(session, inputs, expected, _PATTERNS[number % 2], name=name))
+    arena_bytes = max(run.arena_used_bytes for run in runs)
+    if arena_bytes != compiled.plan.arena_bytes or not all(run.guard_intact for run in runs):
+        raise MeasurementRefusedError(
+            "the arena is not as planned",
+            where=name,
+            expected=f"{compiled.plan.arena_bytes} bytes touched and the guard intact",
+            got=f"{arena_bytes} bytes, guard {[run.guard_intact for run in runs]}",
+            hint="this is a bug of the planner or of a kernel; please report the model",
+        )
+    profiled: tuple[Layer, ...] = ()
+    if layers:
+        on_step("profiling layers")
+        run = _run_once(session, inputs, expected, _PATTERNS[0], name=name, profile=True)
+        profiled = _name_layers(graph, run)
+    cycles = [run.cycles for run in runs[1:]]
+    stack_bytes = max(run.stack_used_bytes for run in runs)
+    return Measurement(
+        board=session.board.name,
+        via=session.via,
+        timing=session.timing,
+        timing_model=session.timing_model,
+        engine=session.hello.engine,
+        engine_version=session.hello.engine_version,
+        compiler=image.compiler,
+        flags=image.flags,
+        sysclk_hz=session.hello.sysclk_hz,
+        flash_wait_states=session.hello.flash_wait_states,
+        model_sha256=graph.sha256,
+        image_sha256=image.sha256,
+        macs=sum(graph.macs(operator) for operator in graph.operators),
+        cycles=Spread.of(cycles),
+        latency_us=Spread.of([1e6 * count / session.hello.sysclk_hz for count in cycles]),
+        sram=Sram(
+            arena_bytes=arena_bytes,
+            stack_bytes=stack_bytes,
+            static_bytes=image.static_bytes,
+            total_bytes=arena_bytes + stack_bytes + image.static_bytes,
+        ),
+        flash=Flash(
+            code_bytes=image.flash_bytes - image.weights_bytes,
+            weights_bytes=image.weights_bytes,
+            total_bytes=image.flash_bytes,
+            runtime_overhead_bytes=image.flash_bytes - image.weights_bytes - image.model_code_bytes,
+        ),
+        layers=profiled,
+        output=Output(
+            sha256=hashlib.sha256(b"".join(expected)).hexdigest(),
+            bit_exact=True,
+            reference=oracle.REFERENCE,
+        ),
+        started_at=started_at.isoformat(timespec="seconds"),
+        duration_s=round(time.monotonic() - start, 3),
+    )
+
+
+def _run_once(
+    session: Session,
+    inputs: Sequence[np.ndarray],
+    expected: Sequence[bytes],
+    pattern: int,
+    *,
+    name: str,
+    profile: bool = False,
+) -> RunResult:
+    session.prepare(pattern)
+    for index, array in enumerate(inputs):
+        session.write_input(index, array.tobytes())
+    run = session.run(profile=profile)
+    for index, reference in enumerate(expected):
+        _require_equal(session.read_output(index), reference, where=f"{name}: output {index}")
+    return run
+
+
+def _require_equal(got: bytes, expected: bytes, *, where: str) -> None:
+    if got == expected:
+        return
+    first = next(
+        (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b),
+        min(len(got), len(expected)),
+    )
+    differing = sum(a != b for a, b in zip(got, expected, strict=False))
+    raise MeasurementRefusedError(
+        f"the unit's output differs from {oracle.REFERENCE} in {differing} of "
+        f"{len(expected)} bytes",
+        where=where,
+        expected=f"byte {first} = {expected[first : first + 1].hex() or 'end'}",
+        got=got[first : first + 1].hex() or "end",
+        hint="this is a bug of a kernel or of the board; please report the model",
+    )
+
+
+def _name_layers(graph: Graph, run: RunResult) -> tuple[Layer, ...]:
+    layers = []
+    for index, cycles in run.layers:
+        operator = graph.operators[index]
+        name = graph.tensors[operator.outputs[0]].name
+        layers.append(Layer(index, operator.op, name, graph.macs(operator), cycles))
+    return tuple(layers)
