@@ -144,7 +144,7 @@ def measure(
             code_bytes=image.flash_bytes - image.weights_bytes,
             weights_bytes=image.weights_bytes,
             total_bytes=image.flash_bytes,
-            runtime_overhead_bytes=image.flash_bytes - image.weights_bytes - image.model_code_bytes,
+            runtime_overhead_bytes=image.runtime_overhead_bytes,
         ),
         layers=profiled,
         output=Output(

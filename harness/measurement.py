@@ -78,7 +78,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Output:
-    """sha256 of all output tensors' bytes in order; `reference` names what they were compared to."""
+    """sha256 of all output tensors' bytes in order; `reference`: what they were compared to."""
 
     sha256: str
     bit_exact: bool

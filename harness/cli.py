@@ -1,0 +1,298 @@
+"""What can be asked of the harness on the command line? Parses, calls, prints; decides nothing.
+
+The search adds its own commands to `app` (search/cli.py), which also holds the entry point.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.errors import HilnasError, UsageError
+
+if TYPE_CHECKING:
+    from harness.measurement import Measurement
+
+app = typer.Typer(
+    name="hilnas",
+    help="Finds small neural networks for Cortex-M4 boards and measures every candidate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Also write the result as JSON ('-': stdout)."),
+]
+BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
+ViaOption = Annotated[str, typer.Option("--via", help="virtual, hardware or renode.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="aot or tflm.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL.tflite", help="A fully int8-quantised model.")
+]
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run `command`; returns the exit code (0, 1 failed, 2 wrong use, 130 interrupted).
+
+    Errors become one sentence on stderr. HILNAS_DEBUG=1 adds the traceback.
+    """
+    try:
+        command()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except HilnasError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except Exception as error:
+        return _fail(
+            f"a bug in hilnas: {type(error).__name__}: {error}; "
+            "set HILNAS_DEBUG=1 for the traceback and report it",
+            1,
+        )
+    return 0
+
+
+def _fail(sentence: str, code: int) -> int:
+    if os.environ.get("HILNAS_DEBUG") == "1":
+        traceback.print_exc()
+    errors.print(f"[bold red]hilnas:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
+    return code
+
+
+def write_json(path: Path | None, value: object) -> None:
+    """Write `value` to `path` ("-": stdout); nothing when None."""
+    if path is None:
+        return
+    text = json.dumps(value, indent=2) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        path.write_text(text)
+
+
+def read_model(path: Path) -> bytes:
+    """Raises UsageError when `path` cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the model: {error.strerror}", where=path, hint="check the path"
+        ) from None
+
+
+def _require_aot(engine: str) -> None:
+    if engine != "aot":
+        raise UsageError(
+            f"engine {engine!r} is not in this release", expected="aot", hint="use --engine aot"
+        )
+
+
+@contextmanager
+def _status(json_file: Path | None) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr that names the step; silent when stdout carries JSON."""
+    with errors.status("starting", spinner="dots") as status:
+        yield lambda step: status.update(step)
+
+
+@app.command()
+def boards(json_file: JsonOption = None) -> None:
+    """What is described, and how each board can be reached."""
+    from harness.board import board_names, load_board
+    from harness.session import VIAS
+
+    described = [load_board(name) for name in board_names()]
+    table = Table(title="Boards")
+    for heading in ("board", "part", "core", "clock", "flash", "SRAM", "console", "via"):
+        table.add_column(heading)
+    for board in described:
+        table.add_row(
+            board.name,
+            board.part,
+            board.core,
+            f"{board.sysclk_hz / 1e6:g} MHz, {board.flash_wait_states} WS",
+            f"{board.memory.flash.size // 1024} KiB",
+            f"{board.memory.sram.size // 1024} KiB",
+            f"{board.console.uart} at {board.console.baud} baud",
+            ", ".join(VIAS),
+        )
+    if str(json_file) != "-":
+        console.print(table)
+    write_json(json_file, [{**asdict(board), "via": list(VIAS)} for board in described])
+
+
+@app.command()
+def doctor(json_file: JsonOption = None) -> None:
+    """Toolchain, packages, permissions: each with the fix."""
+    from harness.doctor import examine
+
+    checks = examine()
+    table = Table(title="hilnas doctor")
+    for heading in ("", "what", "found", "fix"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        mark = (
+            "[green]ok[/]"
+            if check.ok
+            else "[red]missing[/]"
+            if check.required
+            else "[yellow]optional[/]"
+        )
+        table.add_row(mark, check.name, escape(check.found), escape(check.fix))
+    if str(json_file) != "-":
+        console.print(table)
+    write_json(json_file, [asdict(check) for check in checks])
+    if any(check.required and not check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def measure(
+    model: ModelArgument,
+    board: BoardOption,
+    via: ViaOption = "virtual",
+    engine: EngineOption = "aot",
+    repeats: Annotated[int, typer.Option(min=1, help="Measured runs after the warm-up.")] = 3,
+    layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
+    json_file: JsonOption = None,
+) -> None:
+    """Latency, SRAM and flash of a .tflite on a board, outputs checked bit for bit."""
+    from harness.board import load_board
+    from harness.measure import measure as measure_model
+    from harness.session import open_session
+
+    _require_aot(engine)
+    described = load_board(board)
+    data = read_model(model)
+    with _status(json_file) as on_step, open_session(described, via) as session:
+        result = measure_model(
+            data,
+            session,
+            name=str(model),
+            repeats=repeats,
+            layers=layers,
+            seed=seed,
+            on_step=on_step,
+        )
+    if str(json_file) != "-":
+        print_measurement(result, title=model.name)
+    write_json(json_file, result.to_json())
+
+
+@app.command()
+def build(
+    model: ModelArgument,
+    board: BoardOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    engine: EngineOption = "aot",
+    json_file: JsonOption = None,
+) -> None:
+    """Firmware ELF, map and deploy/: a plain C library of the model."""
+    from harness.board import load_board
+    from harness.codegen import write_deployment
+    from harness.measure import compile_model
+
+    _require_aot(engine)
+    described = load_board(board)
+    data = read_model(model)
+    out.mkdir(parents=True, exist_ok=True)
+    with _status(json_file) as on_step:
+        on_step("compiling")
+        compiled = compile_model(data, described, name=str(model), out_dir=out)
+        write_deployment(compiled.graph, compiled.plan, out / "deploy")
+    image = compiled.image
+    facts: dict[str, Any] = {
+        "board": described.name,
+        "engine": engine,
+        "compiler": image.compiler,
+        "flags": image.flags,
+        "elf": str(image.elf),
+        "map": str(image.map),
+        "deploy": str(out / "deploy"),
+        "model_sha256": compiled.graph.sha256,
+        "image_sha256": image.sha256,
+        "arena_bytes": compiled.plan.arena_bytes,
+        "arena_lower_bound_bytes": compiled.plan.lower_bound_bytes,
+        "static_bytes": image.static_bytes,
+        "flash_bytes": image.flash_bytes,
+        "weights_bytes": image.weights_bytes,
+    }
+    if str(json_file) != "-":
+        table = Table(title=f"{model.name} for {described.name}", show_header=False)
+        for name, value in facts.items():
+            table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
+        console.print(table)
+    write_json(json_file, facts)
+
+
+def print_measurement(result: Measurement, *, title: str) -> None:
+    """The numbers under their label."""
+    cycles, latency = result.cycles, result.latency_us
+    table = Table(title=escape(title), caption=escape(result.label), show_header=False)
+    table.add_row("latency", f"{latency.median / 1000:.3f} ms", f"{cycles.median:,.0f} cycles")
+    table.add_row(
+        "spread",
+        f"{latency.min / 1000:.3f} .. {latency.max / 1000:.3f} ms",
+        f"{len(cycles.raw)} runs",
+    )
+    table.add_row("MACs", f"{result.macs:,}", _per_cycle(result.macs, cycles.median))
+    table.add_row(
+        "SRAM",
+        f"{result.sram.total_bytes:,} B",
+        f"arena {result.sram.arena_bytes:,} + stack {result.sram.stack_bytes:,} "
+        f"+ static {result.sram.static_bytes:,}",
+    )
+    table.add_row(
+        "flash",
+        f"{result.flash.total_bytes:,} B",
+        f"weights {result.flash.weights_bytes:,} + code {result.flash.code_bytes:,}",
+    )
+    table.add_row("output", "bit-exact", escape(result.output.reference))
+    console.print(table)
+    if result.layers:
+        _print_layers(result)
+
+
+def _print_layers(result: Measurement) -> None:
+    table = Table(title="Layers (profiled pass)", caption=escape(result.label))
+    for heading in ("#", "operator", "cycles", "%", "MACs", "MAC/cycle"):
+        table.add_column(heading, justify="left" if heading == "operator" else "right")
+    total = sum(layer.cycles for layer in result.layers)
+    for layer in result.layers:
+        table.add_row(
+            str(layer.index),
+            layer.op,
+            f"{layer.cycles:,}",
+            f"{100 * layer.cycles / total:.1f}" if total else "",
+            f"{layer.macs:,}",
+            _per_cycle(layer.macs, layer.cycles, unit=""),
+        )
+    table.add_section()
+    table.add_row("", "sum", f"{total:,}", "", f"{sum(x.macs for x in result.layers):,}", "")
+    console.print(table)
+
+
+def _per_cycle(macs: int, cycles: float, unit: str = " MAC/cycle") -> str:
+    return f"{macs / cycles:.3f}{unit}" if macs and cycles else ""
