@@ -12,7 +12,10 @@ from harness.toml import load_toml
 class Budget:
     """rounds: candidates taken past the analytic tier. minutes: no new candidate is started later
     than this (0: no limit). workers: processes, one candidate each. population and sample_size:
-    aging evolution (Real et al. 2019)."""
+    aging evolution (Real et al. 2019). window: candidate i is chosen knowing the results of all up
+    to i - window; more lets workers wait less, fewer lets evolution know more. It must not depend
+    on `workers`, or the journal would. candidate_deadline_s: a candidate that takes longer has
+    failed, and its worker is killed."""
 
     rounds: int = 2000
     population: int = 100
@@ -20,9 +23,11 @@ class Budget:
     workers: int = 2
     minutes: float = 0.0
     seed: int = 0
+    window: int = 4
+    candidate_deadline_s: float = 900.0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "population", "sample_size", "workers"):
+        for name in ("rounds", "population", "sample_size", "workers", "window"):
             if getattr(self, name) < 1:
                 raise ValueError(f"[search] {name} must be at least 1, got {getattr(self, name)}")
         if self.sample_size > self.population:
@@ -31,6 +36,39 @@ class Budget:
             )
         if self.minutes < 0:
             raise ValueError(f"[search] minutes must not be negative, got {self.minutes}")
+        if self.seed < 0:
+            raise ValueError(f"[search] seed must not be negative, got {self.seed}")
+        if self.candidate_deadline_s <= 0:
+            raise ValueError(
+                f"[search] candidate_deadline_s must be positive, got {self.candidate_deadline_s}"
+            )
+
+
+@dataclass(frozen=True)
+class Space:
+    """Caps on what is drawn at random; uniform draws of the full µNAS space (the defaults) are
+    mostly too big for a microcontroller. Only draws are capped: morphisms may grow a network
+    beyond, up to the full space. Lower bounds stay those of the space: 1 block of 1 layer, 1
+    filter, 1 dense block of 10 units."""
+
+    max_blocks: int = 10
+    max_layers: int = 3
+    max_filters: int = 128
+    max_dense_blocks: int = 3
+    max_units: int = 256
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("max_blocks", 1, 10),
+            ("max_layers", 1, 3),
+            ("max_filters", 1, 128),
+            ("max_dense_blocks", 1, 3),
+            ("max_units", 10, 256),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(
+                    f"[space] {name} must be {low} to {high}, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -101,6 +139,7 @@ class SearchConfig:
     data: Data
     training: Training = field(default_factory=Training)
     bounds: Bounds = field(default_factory=Bounds)
+    space: Space = field(default_factory=Space)
 
 
 def load_config(path: Path) -> SearchConfig:
