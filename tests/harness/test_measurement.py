@@ -1,0 +1,54 @@
+"""Measurements: immutable, labelled, and compared only with their like."""
+
+import json
+
+import pytest
+
+from harness.errors import NotComparableError, UsageError
+from harness.measurement import Measurement, Spread, load_measurement
+from tests.measurements import make_measurement
+
+
+def test_json_round_trips_to_an_equal_value():
+    measurement = make_measurement()
+    assert Measurement.from_json(json.loads(json.dumps(measurement.to_json()))) == measurement
+
+
+def test_a_spread_keeps_the_raw_values_and_views_them():
+    assert Spread.of([3, 1, 2]) == Spread((3, 1, 2), 2, 1, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["board", "via", "timing", "timing_model", "engine", "compiler", "flags"]
+)
+def test_measurements_that_differ_in_a_label_are_not_comparable(name):
+    other = make_measurement(**{name: "other"})
+    with pytest.raises(NotComparableError, match=rf"differ in {name} .*got other"):
+        make_measurement().comparable_with(other)
+
+
+def test_measurements_of_two_models_on_one_board_are_comparable():
+    make_measurement().comparable_with(make_measurement(model_sha256="9" * 64, cycles=5))
+
+
+def test_the_label_names_board_via_timing_engine_clock_and_flags():
+    label = make_measurement().label
+    for part in ("nucleo_f412zg", "virtual", "modelled", "class-table-1", "aot", "100 MHz", "-O3"):
+        assert part in label
+    assert "()" not in make_measurement(timing="measured", timing_model="").label
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"schema": 2}', json.dumps({"schema": 1, "board": "x"})]
+)
+def test_a_file_that_is_no_measurement_is_refused(tmp_path, text):
+    path = tmp_path / "m.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"m\.json: is not a measurement"):
+        load_measurement(path)
+
+
+def test_a_measurement_file_loads(tmp_path):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(make_measurement().to_json()))
+    assert load_measurement(path) == make_measurement()
