@@ -1,0 +1,1 @@
+"""Data sets: images and labels, split once, the test split touched once."""

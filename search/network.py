@@ -1,0 +1,162 @@
+"""How does a lowered network become a torch module, and which plain weights come back out of it?
+The module follows the operators one by one, so that it computes exactly what is exported.
+
+Feature maps are (n, channels, height, width) as torch wants them, in channels_last memory. Flatten
+reads them in (height, width, channels) order, as TensorFlow does. Knows nothing of data, training
+or tensorflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Input, Op, Pad, Pool2D
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """An operator's weights as TensorFlow lays them out, batch normalisation folded in, float32.
+
+    weights: Conv2D (kernel, kernel, in, out); DepthwiseConv2D (kernel, kernel, channels, 1);
+    Dense (in, out). bias: (out,).
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+class Network(nn.Module):
+    """The operators `ops` as a module: float images (n, c, h, w) -> logits (n, classes).
+
+    Weights are drawn from a generator seeded with `seed` alone, in operator order: He-normal
+    (arXiv 1502.01852), biases zero, batch normalisation the identity.
+    """
+
+    def __init__(self, ops: Sequence[Op], *, seed: int) -> None:
+        super().__init__()
+        self.ops = tuple(ops)
+        self.layers = nn.ModuleDict()  # by position: a name may hold what torch forbids in keys
+        generator = torch.Generator().manual_seed(seed)
+        for index, op in enumerate(self.ops):
+            if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+                self.layers[str(index)] = _build_layer(op, generator)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        values: dict[str, Tensor] = {}
+        value = images
+        for index, op in enumerate(self.ops):
+            operands = [values[name] for name in op.inputs]
+            match op:
+                case Input():
+                    value = images
+                case Conv2D() | DepthwiseConv2D() | Dense():
+                    value = self.layers[str(index)](operands[0])
+                case Pool2D(kind="max"):
+                    value = functional.max_pool2d(operands[0], op.size)
+                case Pool2D():
+                    value = functional.avg_pool2d(operands[0], op.size)
+                case Pad():
+                    (height, width, _), (to_height, to_width, _) = op.input_shape, op.output_shape
+                    value = functional.pad(
+                        operands[0], (0, to_width - width, 0, to_height - height)
+                    )
+                case Add():
+                    value = operands[0] + operands[1]
+                case Flatten():
+                    value = operands[0].permute(0, 2, 3, 1).flatten(1)  # (n, h * w * c)
+            values[op.name] = value
+        return value
+
+    def folded_weights(self) -> dict[str, Folded]:
+        """Per weighted operator (by name): weights and bias, batch normalisation folded in."""
+        folded = {}
+        for index, op in enumerate(self.ops):
+            if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+                layer = self.layers[str(index)]
+                assert isinstance(layer, nn.Sequential)
+                folded[op.name] = _fold(op, layer)
+        return folded
+
+
+def _build_layer(
+    op: Conv2D | DepthwiseConv2D | Dense, generator: torch.Generator
+) -> nn.Sequential:
+    """Weights, then batch normalisation, then ReLU, as the operator asks. A layer before batch
+    normalisation has no bias of its own: the normalisation would subtract it again."""
+    weighted: nn.Conv2d | nn.Linear
+    normalised = False
+    if isinstance(op, Dense):
+        weighted = nn.Linear(op.input_shape[-1], op.output_shape[-1])
+    else:
+        normalised = op.batch_norm
+        weighted = nn.Conv2d(
+            op.input_shape[-1],
+            op.output_shape[-1],
+            op.kernel,
+            op.stride,
+            groups=op.input_shape[-1] if isinstance(op, DepthwiseConv2D) else 1,
+            bias=not normalised,
+        )
+    nn.init.kaiming_normal_(weighted.weight, nonlinearity="relu", generator=generator)
+    if weighted.bias is not None:
+        nn.init.zeros_(weighted.bias)
+    layers: list[nn.Module] = [weighted]
+    if normalised:
+        layers.append(nn.BatchNorm2d(op.output_shape[-1]))
+    if op.relu:
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+def _fold(op: Conv2D | DepthwiseConv2D | Dense, layer: nn.Sequential) -> Folded:
+    """y = gamma * (w x - mean) / sqrt(var + eps) + beta, as one weight and one bias; in float64,
+    because a small variance makes the quotient large (arXiv 1712.05877, section 3.2)."""
+    state = {name: t.detach().double().numpy() for name, t in layer.state_dict().items()}
+    weights = state["0.weight"]
+    if "1.running_var" in state:
+        norm = layer[1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        gain = state["1.weight"] / np.sqrt(state["1.running_var"] + norm.eps)
+        weights = weights * gain[:, None, None, None]
+        bias = state["1.bias"] - gain * state["1.running_mean"]
+    else:
+        bias = state["0.bias"]
+    order = {
+        Conv2D: (2, 3, 1, 0),  # (out, in, k, k) -> (k, k, in, out)
+        DepthwiseConv2D: (2, 3, 0, 1),  # (c, 1, k, k) -> (k, k, c, 1)
+        Dense: (1, 0),  # (out, in) -> (in, out)
+    }[type(op)]
+    return Folded(
+        np.ascontiguousarray(weights.transpose(order), np.float32), bias.astype(np.float32)
+    )
+
+
+def draw_untrained_weights(ops: Sequence[Op], *, seed: int) -> Mapping[str, Folded]:
+    """Folded weights as if training had happened: every bias, and every statistic and parameter of
+    batch normalisation, is moved off its neutral value, so that no converter can fold or drop it
+    (an all-zero bias or an identity normalisation vanishes, and with it cycles and bytes)."""
+    network = Network(ops, seed=seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+
+    def spread(tensor: Tensor, centre: float, width: float) -> None:
+        tensor.uniform_(centre - width, centre + width, generator=generator)
+
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None and module.running_var is not None
+                spread(module.weight, 1.0, 0.5)
+                spread(module.bias, 0.1, 0.2)
+                spread(module.running_mean, 0.0, 0.2)
+                spread(module.running_var, 1.0, 0.5)
+            elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+                spread(module.bias, 0.05, 0.1)
+    return network.folded_weights()
