@@ -47,7 +47,7 @@ class Network(nn.Module):
         for index, op in enumerate(self.ops):
             if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
                 self.layers[str(index)] = _build_layer(op, generator)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
         values: dict[str, Tensor] = {}

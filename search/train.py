@@ -30,7 +30,7 @@ EVALUATION_BATCH = 500  # without gradients larger batches only cost memory
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch: mean training loss, error on the validation split (0..1), seconds since the start."""
+    """Mean training loss, error on the validation split (0..1), seconds since the start."""
 
     index: int
     train_loss: float

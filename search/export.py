@@ -1,0 +1,217 @@
+"""How do operators and plain weights become an int8 .tflite, and how often is that model wrong?
+
+The only module that imports tensorflow. Batch normalisation is folded before TensorFlow sees the
+network, every convolution keeps its bias, and nothing is left for the converter to fold: an
+untrained and a trained export of one network have the same operators and shapes. Knows nothing of
+training or boards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ModelError
+from search.data.dataset import (
+    PIXEL_SCALE,
+    PIXEL_ZERO_POINT,
+    Images,
+    Labels,
+    quantise_pixels,
+    scale_pixels,
+)
+from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Input, Op, Pad, Pool2D
+from search.network import Folded, draw_untrained_weights
+
+
+@contextlib.contextmanager
+def _hold_stderr() -> Iterator[None]:
+    """Keeps back what TensorFlow's C++ writes to standard error, past Python; lets it out when the
+    block fails."""
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors only
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+with _hold_stderr():
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    # One thread a worker: two workers share the machine. Must precede the first operation.
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+# Enough for the extremes of a few thousand activations to settle, 0.1 s of conversion.
+CALIBRATION_IMAGES = 200
+# An untrained export needs ranges that are not empty, not ranges that are good.
+UNTRAINED_CALIBRATION_IMAGES = 4
+# Images in one call of the interpreter: amortises the call, keeps the activations in the cache.
+ERROR_BATCH = 50
+
+
+def export_int8(
+    ops: Sequence[Op], weights: Mapping[str, Folded], calibration_images: Images
+) -> bytes:
+    """Convert to a full-int8 .tflite: int8 in and out, weights quantised per channel.
+
+    The input's quantisation is exactly that of data.dataset (int8 = pixel - 128). The same
+    arguments give the same bytes.
+
+    Args:
+        weights: per weighted operator's name, as Network.folded_weights returns them.
+        calibration_images: (n, h, w, c) uint8, n >= 1; activation ranges are observed on them.
+
+    Raises:
+        ModelError: the converter failed, or did not quantise the input as promised.
+    """
+    samples = scale_pixels(calibration_images)[:, np.newaxis]  # (n, 1, h, w, c)
+    # The input's observed range must be all of [0, 1], whatever images are at hand: two pixels of
+    # one image see to it.
+    samples[0].flat[0], samples[0].flat[-1] = 0.0, 1.0
+    height, width, channels = ops[0].output_shape
+
+    def infer(image: Any) -> Any:
+        return _emit(ops, weights, image)
+
+    try:
+        with _hold_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            signature = [tf.TensorSpec([1, height, width, channels], tf.float32, name="image")]
+            concrete = tf.function(infer, input_signature=signature).get_concrete_function()
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ([sample] for sample in samples)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.int8
+            converter.inference_output_type = tf.int8
+            model: bytes = bytes(converter.convert())
+    except Exception as error:  # the converter raises whatever its layers raise
+        raise ModelError(
+            f"TensorFlow's converter failed: {type(error).__name__}: {error}",
+            hint="its own messages stand above",
+        ) from error
+    _check_input(model)
+    return model
+
+
+def export_untrained(ops: Sequence[Op], *, seed: int) -> bytes:
+    """The int8 model that measuring before training needs: same operators, shapes and per-channel
+    structure as the trained one, weights drawn from `seed`, biases and batch normalisation off
+    their neutral values. Raises ModelError as export_int8 does."""
+    rng = np.random.default_rng(seed)
+    shape = (UNTRAINED_CALIBRATION_IMAGES, *ops[0].output_shape)
+    images = rng.integers(0, 256, shape, dtype=np.uint8)
+    return export_int8(ops, draw_untrained_weights(ops, seed=seed), images)
+
+
+def int8_outputs(model: bytes, images: Images) -> NDArray[np.int8]:
+    """Outputs (n, classes) of the int8 `model` for uint8 `images` (n, h, w, c).
+
+    TensorFlow Lite's reference kernels. All but one agree bit for bit with TFLite Micro's and so
+    with the board; a fully-connected layer rounds one output in some hundreds the other way, which
+    moved the class of 1 image of 4000 where it was counted. TFLite Micro itself takes up to three
+    times as long, and the default kernels differ in every fourth output.
+    """
+    count, outputs = len(images), []
+    interpreter = _open(model)
+    (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
+    allocated = 0
+    for start in range(0, count, ERROR_BATCH):
+        batch = quantise_pixels(images[start : start + ERROR_BATCH])  # (b, h, w, c)
+        if len(batch) != allocated:
+            interpreter.resize_tensor_input(source["index"], batch.shape)
+            interpreter.allocate_tensors()
+            allocated = len(batch)
+        interpreter.set_tensor(source["index"], batch)
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(sink["index"]))  # (b, classes)
+    return np.concatenate(outputs)
+
+
+def int8_error(model: bytes, images: Images, labels: Labels) -> float:
+    """Share of `images` (n, h, w, c) uint8 that the int8 `model` gets wrong, 0..1."""
+    return float(np.mean(int8_outputs(model, images).argmax(axis=1) != labels))
+
+
+def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:
+    """The operators as tensorflow ops, (1, h, w, c) float32 -> logits (1, classes)."""
+    values: dict[str, Any] = {}
+    value = image
+    for op in ops:
+        operands = [values[name] for name in op.inputs]
+        with tf.name_scope(re.sub(r"\W", "_", f"n_{op.name}")):
+            match op:
+                case Input():
+                    value = image
+                case Conv2D():
+                    folded = weights[op.name]
+                    value = tf.nn.conv2d(operands[0], folded.weights, op.stride, "VALID")
+                    value = tf.nn.bias_add(value, folded.bias)
+                    value = tf.nn.relu(value) if op.relu else value
+                case DepthwiseConv2D():
+                    folded = weights[op.name]
+                    strides = [1, op.stride, op.stride, 1]
+                    value = tf.nn.depthwise_conv2d(operands[0], folded.weights, strides, "VALID")
+                    value = tf.nn.bias_add(value, folded.bias)
+                    value = tf.nn.relu(value) if op.relu else value
+                case Dense():
+                    folded = weights[op.name]
+                    value = tf.matmul(operands[0], folded.weights)
+                    value = tf.nn.bias_add(value, folded.bias)
+                    value = tf.nn.relu(value) if op.relu else value
+                case Pool2D(kind="max"):
+                    value = tf.nn.max_pool2d(operands[0], op.size, op.size, "VALID")
+                case Pool2D():
+                    value = tf.nn.avg_pool2d(operands[0], op.size, op.size, "VALID")
+                case Pad():
+                    (height, width, _), (to_height, to_width, _) = op.input_shape, op.output_shape
+                    margins = [[0, 0], [0, to_height - height], [0, to_width - width], [0, 0]]
+                    value = tf.pad(operands[0], margins)
+                case Add():
+                    value = tf.add(operands[0], operands[1])
+                case Flatten():
+                    value = tf.reshape(operands[0], [-1, op.output_shape[0]])
+        values[op.name] = value
+    return value
+
+
+def _open(model: bytes) -> Any:
+    with _hold_stderr(), warnings.catch_warnings():
+        # TensorFlow announces the interpreter's move to a package of its own at every opening.
+        warnings.simplefilter("ignore")
+        return tf.lite.Interpreter(
+            model_content=model,
+            num_threads=1,
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
+        )
+
+
+def _check_input(model: bytes) -> None:
+    details = _open(model).get_input_details()[0]
+    scale, zero_point = details["quantization"]
+    if not (np.float32(scale) == np.float32(PIXEL_SCALE) and zero_point == PIXEL_ZERO_POINT):
+        raise ModelError(
+            "the converter chose another input quantisation",
+            expected=f"scale {PIXEL_SCALE:.9g}, zero point {PIXEL_ZERO_POINT}",
+            got=f"scale {scale:.9g}, zero point {zero_point}",
+            hint="the pinned TensorFlow release is needed",
+        )
