@@ -1,0 +1,10 @@
+/* Who is there? Board, engine, memory and tensors of this image. */
+#ifndef HILNAS_HELLO_H
+#define HILNAS_HELLO_H
+
+#include <stdint.h>
+
+/* Writes hello into `to`, at most `room` bytes; returns its length, 0 when it does not fit. */
+uint32_t hello_write(uint8_t *to, uint32_t room);
+
+#endif

@@ -1,0 +1,11 @@
+/* Which build is this? Sixteen bytes that the build writes and hello echoes. */
+#ifndef HILNAS_NONCE_H
+#define HILNAS_NONCE_H
+
+#include <stdint.h>
+
+#define NONCE_BYTES 16u
+
+extern const uint8_t build_nonce[NONCE_BYTES];
+
+#endif

@@ -1,0 +1,71 @@
+/* An engine whose every effect is known, to test the app with: two layers; the output is each input
+ * byte plus one, reversed; input[0] tells how many bytes of stack to use, in words of 8, input[1]
+ * the engine's return code, input[2] whether to write behind the arena. */
+#include "engine.h"
+
+#include <stddef.h>
+
+#include "model.h"
+
+const char engine_name[] = "test";
+const char engine_version[] = "1";
+const char engine_kernels[] = "none";
+
+enum { INPUT_AT = 0, OUTPUT_AT = MODEL_TENSOR_BYTES };
+
+static uint8_t engine_arena_storage[MODEL_ARENA_BYTES + ENGINE_GUARD_BYTES]
+    __attribute__((aligned(16)));
+
+uint8_t *engine_arena(void) { return engine_arena_storage; }
+
+uint32_t engine_arena_bytes(void) { return MODEL_ARENA_BYTES; }
+
+uint32_t engine_input_count(void) { return 1; }
+
+engine_tensor_t engine_input(uint32_t index) {
+    (void)index;
+    return (engine_tensor_t){engine_arena_storage + INPUT_AT, MODEL_TENSOR_BYTES};
+}
+
+uint32_t engine_output_count(void) { return 1; }
+
+engine_tensor_t engine_output(uint32_t index) {
+    (void)index;
+    return (engine_tensor_t){engine_arena_storage + OUTPUT_AT, MODEL_TENSOR_BYTES};
+}
+
+uint32_t engine_layer_count(void) { return 2; }
+
+/* Touches `words` * 8 bytes of its own frame and nothing below. */
+__attribute__((noinline)) static void use_stack(uint32_t words) {
+    volatile uint64_t frame[words + 1];
+    for (uint32_t i = 0; i <= words; i++) {
+        frame[i] = 0x0123456789ABCDEFu;
+    }
+    (void)frame[0];
+}
+
+int32_t engine_invoke(engine_on_layer_t on_layer, void *context) {
+    uint8_t *input = engine_arena_storage + INPUT_AT;
+    uint8_t *output = engine_arena_storage + OUTPUT_AT;
+    uint8_t stack_words = input[0], code = input[1], behind = input[2];
+    use_stack(stack_words);
+    for (uint32_t i = 0; i < MODEL_TENSOR_BYTES; i++) {
+        output[i] = (uint8_t)(input[i] + model_weights_bias[0]);
+    }
+    if (on_layer != NULL) {
+        on_layer(0, context);
+    }
+    for (uint32_t i = 0; i < MODEL_TENSOR_BYTES / 2; i++) {
+        uint8_t other = output[MODEL_TENSOR_BYTES - 1 - i];
+        output[MODEL_TENSOR_BYTES - 1 - i] = output[i];
+        output[i] = other;
+    }
+    if (behind != 0) {
+        engine_arena_storage[MODEL_ARENA_BYTES + ENGINE_GUARD_BYTES - 1] = behind;
+    }
+    if (on_layer != NULL) {
+        on_layer(1, context);
+    }
+    return code;
+}
