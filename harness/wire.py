@@ -246,7 +246,8 @@ def encode(frame: Frame) -> bytes:
             got=len(payload),
             hint="send it in chunks",
         )
-    return cobs.encode(body + _CRC.pack(zlib.crc32(body))) + b"\0"
+    stuffed: bytes = cobs.encode(body + _CRC.pack(zlib.crc32(body)))
+    return stuffed + b"\0"
 
 
 def decode(stuffed: bytes) -> Frame:
@@ -291,7 +292,7 @@ class Decoder:
         return bytes(self._buffer)
 
     def feed(self, chunk: bytes) -> Iterator[Frame | FrameError]:
-        """Frames in the order of arrival; a FrameError (not raised) for each piece that is none."""
+        """Frames in order of arrival; a FrameError (not raised) for each piece that is none."""
         for part in chunk.split(b"\0")[:-1]:
             self._keep(part)
             stuffed, overlong = bytes(self._buffer), self._overlong
@@ -395,7 +396,20 @@ def _read_greeting(payload: bytes) -> Greeting:
         at = end
     if at != len(payload):
         raise ValueError(f"{len(payload) - at} bytes too many")
-    return Greeting(nonce, sysclk_hz, wait_states, arena_bytes, sizes[0], sizes[1], layers, *texts)
+    board, engine, engine_version, kernels = texts
+    return Greeting(
+        nonce=nonce,
+        sysclk_hz=sysclk_hz,
+        flash_wait_states=wait_states,
+        arena_bytes=arena_bytes,
+        input_bytes=sizes[0],
+        output_bytes=sizes[1],
+        layers=layers,
+        board=board,
+        engine=engine,
+        engine_version=engine_version,
+        kernels=kernels,
+    )
 
 
 def _read_run(payload: bytes) -> Run:
@@ -424,7 +438,11 @@ def _read_empty(make: Callable[[], Message]) -> Callable[[bytes], Message]:
 def _read_chunk(
     make: Callable[[int, int, bytes], Message],
 ) -> Callable[[bytes], Message]:
-    return lambda payload: make(*_PLACE.unpack_from(payload), payload[_PLACE.size :])
+    def read(payload: bytes) -> Message:
+        tensor, offset = _PLACE.unpack_from(payload)
+        return make(tensor, offset, payload[_PLACE.size :])
+
+    return read
 
 
 _READERS: dict[int, Callable[[bytes], Message]] = {
