@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.toml import load_toml
 
@@ -145,3 +147,22 @@ class SearchConfig:
 def load_config(path: Path) -> SearchConfig:
     """Raises ConfigError naming file, table and key."""
     return load_toml(path, SearchConfig)
+
+
+def dump_config(config: SearchConfig) -> str:
+    """TOML that load_config reads back as an equal value, defaults spelled out."""
+    tables: list[str] = []
+    top: list[str] = []
+    for name, value in asdict(config).items():
+        if isinstance(value, dict):
+            lines = [f"{key} = {_toml(item)}" for key, item in value.items() if item is not None]
+            tables.append("\n".join([f"[{name}]", *lines]))
+        else:
+            top.append(f"{name} = {_toml(value)}")
+    return "\n\n".join(["\n".join(top), *tables]) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):  # TOML's basic strings are JSON's, but for DEL
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value) if isinstance(value, float) else json.dumps(value)

@@ -13,7 +13,8 @@ class Cost:
     """Analytic proxies, from the lowered operators alone.
 
     macs: multiply-accumulates of one inference. model_size_bytes: int8 weights and int32 biases.
-    peak_memory_bytes: largest working set of int8 tensors over the best operator order.
+    peak_memory_bytes: largest working set of int8 tensors, operators in the order of
+    the lowering walk.
     """
 
     macs: int

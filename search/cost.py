@@ -1,0 +1,85 @@
+"""What would a network cost, by arithmetic alone? Proxies from the lowered operators: no board, no
+compiler, no framework. What it really costs is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from search.evaluation import Cost
+from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Op
+
+WEIGHT_BYTES = 1  # int8
+BIAS_BYTES = 4  # int32
+
+
+def cost_of(ops: Sequence[Op]) -> Cost:
+    """The cost of lowered operators (as from lowering.lower, the last one's output is the
+    network's)."""
+    return Cost(
+        macs=sum(macs_of(op) for op in ops),
+        model_size_bytes=sum(model_size_of(op) for op in ops),
+        peak_memory_bytes=peak_memory(ops),
+    )
+
+
+def macs_of(op: Op) -> int:
+    """Multiply-accumulates of one operator for one image. Convolutions and dense layers only:
+    additions, comparisons and the bias do not count."""
+    match op:
+        case Conv2D():
+            height, width, filters = op.output_shape
+            return height * width * filters * op.kernel**2 * op.input_shape[2]
+        case DepthwiseConv2D():
+            return math.prod(op.output_shape) * op.kernel**2
+        case Dense():
+            return op.input_shape[0] * op.output_shape[0]
+        case _:
+            return 0
+
+
+def model_size_of(op: Op) -> int:
+    """Bytes of one operator's int8 weights and int32 biases. Every convolution and dense layer has
+    a bias once batch normalisation is folded into it."""
+    match op:
+        case Conv2D():
+            weights = op.kernel**2 * op.input_shape[2] * op.output_shape[2]
+            return weights * WEIGHT_BYTES + op.output_shape[2] * BIAS_BYTES
+        case DepthwiseConv2D():
+            channels = op.output_shape[2]
+            return op.kernel**2 * channels * WEIGHT_BYTES + channels * BIAS_BYTES
+        case Dense():
+            inputs, units = op.input_shape[0], op.output_shape[0]
+            return inputs * units * WEIGHT_BYTES + units * BIAS_BYTES
+        case _:
+            return 0
+
+
+def peak_memory(ops: Sequence[Op]) -> int:
+    """The largest sum of int8 tensors alive at once, bytes, with the operators executed in the
+    order given: the exact maximum for that order, not yet the minimum over orders (arXiv
+    1910.05110). The image counts. Flatten is a view; Add writes onto an input that nobody needs
+    afterwards; every other operator needs its inputs and its output side by side. Alignment,
+    scratch buffers and fragmentation are left out.
+    """
+    buffer_of: dict[str, str] = {}  # tensor -> tensor whose bytes it uses
+    last_use: dict[str, int] = {}
+    for step, op in enumerate(ops):
+        shares = isinstance(op, Flatten)
+        buffer_of[op.name] = buffer_of[op.inputs[0]] if shares else op.name
+        for name in (*op.inputs, op.name):
+            last_use[buffer_of[name]] = step
+    last_use[buffer_of[ops[-1].name]] = len(ops)  # the network's output outlives it
+    alive: dict[str, int] = {}
+    peak = 0
+    for step, op in enumerate(ops):
+        if not isinstance(op, Flatten):
+            if isinstance(op, Add):
+                dying = [name for name in op.inputs if last_use[buffer_of[name]] == step]
+                if dying:
+                    del alive[buffer_of[dying[0]]]
+            alive[op.name] = math.prod(op.output_shape)
+        peak = max(peak, sum(alive.values()))
+        alive = {name: size for name, size in alive.items() if last_use[name] > step}
+    return peak

@@ -1,0 +1,266 @@
+"""What has a run found out so far? An append-only JSONL file, one candidate a line, synchronised
+to disk line by line. Knows nothing of evolution or workers.
+
+Line 1 is the header: {"schema", "config_sha256", "config", "versions"}. Line n + 2 is candidate n:
+{"index": n, "state", "outcome"}; `state` is Evolution.state_digest() right after the candidate was
+asked for, so that a replay notices where it leaves the recorded run.
+
+Schema history
+    1   first form
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from harness.errors import JournalError
+from search.config import SearchConfig
+from search.evaluation import Outcome, outcome_from_json, outcome_to_json
+
+SCHEMA = 1
+
+# What a resumed run may change: none of these decides which candidate follows which.
+MAY_CHANGE = ("search.minutes", "search.workers", "search.rounds")
+
+
+@dataclass(frozen=True)
+class Header:
+    """config: flattened, "table.key" -> value. versions: of the packages that decide results."""
+
+    config: dict[str, Any]
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, config: SearchConfig, versions: dict[str, str]) -> Header:
+        return cls(_flatten(asdict(config)), versions)
+
+    @property
+    def config_sha256(self) -> str:
+        """Of everything in the configuration that a resumed run may not change."""
+        fixed = {key: value for key, value in self.config.items() if key not in MAY_CHANGE}
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "config_sha256": self.config_sha256,
+            "config": self.config,
+            "versions": self.versions,
+        }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One candidate. state: digest of the evolution right after it was asked for."""
+
+    index: int
+    state: str
+    outcome: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "state": self.state,
+            "outcome": outcome_to_json(self.outcome),
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """A journal as read. `intact_bytes` ends its last whole line; `torn_bytes` follow it."""
+
+    header: Header
+    entries: tuple[Entry, ...]
+    intact_bytes: int
+    torn_bytes: int
+
+
+def read_journal(path: Path) -> Record:
+    """Read without locking or changing the file; a torn last line is left out.
+
+    Raises:
+        JournalError: not there, no header, another schema, or a whole line that is not what it
+            should be (with its number).
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise JournalError(
+            f"cannot be read: {error.strerror}", where=path, hint="check the run folder"
+        ) from None
+    intact = data.rfind(b"\n") + 1
+    lines = data[:intact].split(b"\n")[:-1]
+    if not lines:
+        raise JournalError("has no header line", where=path, hint="start a new run")
+    header = _header(_parse(lines[0], path, 1), path)
+    entries = []
+    for number, line in enumerate(lines[1:], start=2):
+        table = _parse(line, path, number)
+        try:
+            entry = Entry(table["index"], table["state"], outcome_from_json(table["outcome"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _corrupt(f"is no candidate: {error!r}", path, number) from None
+        if entry.index != number - 2:
+            raise JournalError(
+                "candidates are not in order",
+                where=f"{path}:{number}",
+                expected=f"index {number - 2}",
+                got=repr(entry.index),
+                hint=_CORRUPT_HINT,
+            )
+        entries.append(entry)
+    return Record(header, tuple(entries), intact, len(data) - intact)
+
+
+class Journal:
+    """The one writer of a journal file; a second one, in any process, is refused until this one is
+    closed. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Takes the lock. Raises JournalError where another writer holds it."""
+        self.path = path
+        self._file: int | None = None
+        self._lock = FileLock(f"{path}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise JournalError(
+                "another process is writing this run",
+                where=path.parent,
+                hint="wait for it or end it, or choose another run folder",
+            ) from None
+
+    def create(self, header: Header) -> None:
+        """Start an empty journal. Raises JournalError where there is one already."""
+        self.check_absent()
+        self._open()
+        self._write(header.to_json())
+
+    def check_absent(self) -> None:
+        if self.path.exists():
+            raise JournalError(
+                "there is a journal already",
+                where=self.path,
+                hint="resume it, or choose another run folder",
+            )
+
+    def resume(self, header: Header) -> Record:
+        """Go on behind the last whole line; a torn one is cut off.
+
+        Raises:
+            JournalError: as read_journal, or the run was started with another configuration.
+        """
+        record = read_journal(self.path)
+        _check_same_config(record.header.config, header.config, self.path)
+        self._open()
+        if record.torn_bytes:
+            assert self._file is not None
+            os.ftruncate(self._file, record.intact_bytes)
+            os.fsync(self._file)
+        return record
+
+    def append(self, entry: Entry) -> None:
+        """On disk when this returns."""
+        self._write(entry.to_json())
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._lock.release()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def _write(self, table: dict[str, Any]) -> None:
+        assert self._file is not None, "create() or resume() comes first"
+        # No NaN: it is not JSON, and no objective of ours may be one.
+        line = json.dumps(table, sort_keys=True, allow_nan=False).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+            os.fsync(self._file)
+        except OSError as error:
+            raise JournalError(
+                f"cannot be written: {error.strerror}",
+                where=self.path,
+                hint="make room, then resume the run",
+            ) from None
+
+
+_CORRUPT_HINT = "restore the file from a copy, or start a new run"
+
+
+def _corrupt(what: str, path: Path, number: int) -> JournalError:
+    return JournalError(what, where=f"{path}:{number}", hint=_CORRUPT_HINT)
+
+
+def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        table = json.loads(line)
+    except ValueError:  # not JSON, or not UTF-8
+        raise _corrupt("is not JSON", path, number) from None
+    if not isinstance(table, dict):
+        raise _corrupt("is not a JSON object", path, number)
+    return table
+
+
+def _header(table: dict[str, Any], path: Path) -> Header:
+    if table.get("schema") != SCHEMA:
+        raise JournalError(
+            "is a journal of another schema",
+            where=f"{path}:1",
+            expected=SCHEMA,
+            got=repr(table.get("schema")),
+            hint="read it with the version of hilnas that wrote it",
+        )
+    config, versions = table.get("config"), table.get("versions")
+    if not isinstance(config, dict) or not isinstance(versions, dict):
+        raise _corrupt("is no header: config or versions are missing", path, 1)
+    header = Header(config, versions)
+    if table.get("config_sha256") != header.config_sha256:
+        raise _corrupt("config_sha256 does not belong to the header's config", path, 1)
+    return header
+
+
+def _check_same_config(recorded: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    for key in sorted(recorded.keys() | now.keys()):
+        before, after = recorded.get(key), now.get(key)
+        grown = key == "search.rounds" and int(before or 0) <= int(after or 0)
+        if before != after and not grown and key not in MAY_CHANGE[:2]:
+            raise JournalError(
+                f"the run was started with another configuration: {key} differs",
+                where=path,
+                expected=repr(before),
+                got=repr(after),
+                hint="restore it, or start a new run",
+            )
+
+
+def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

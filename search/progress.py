@@ -1,0 +1,116 @@
+"""What does someone who watches a run see? Small frozen events, handed to run_search's on_event in
+the parent process, in this order:
+
+    Started                     once
+    Asked                       a candidate was chosen; it has its number
+    Arrived                     its outcome is there: at once for an analytic rejection, otherwise
+                                as soon as a worker is done, in any order
+    Told                        it was told to the evolution and is in the journal, in the order
+                                of asking
+    Finished                    once, also after Ctrl-C
+
+Candidates replayed from a journal are asked and told again, with `replayed` set, before anything
+new is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from search.config import Budget
+from search.evaluation import Cost, Evaluation, Outcome
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts so far. candidates: asked for. analytic, measured, failed: rejected by that tier.
+    trained: evaluations. rounds_done: past the analytic tier and arrived. best_val_error: of the
+    int8 models so far. left_s: estimate until the budget is used up, None while there is none."""
+
+    rounds: int
+    candidates: int = 0
+    analytic: int = 0
+    measured: int = 0
+    failed: int = 0
+    trained: int = 0
+    best_val_error: float | None = None
+    elapsed_s: float = 0.0
+    left_s: float | None = None
+
+    @property
+    def rounds_done(self) -> int:
+        return self.measured + self.failed + self.trained
+
+    @property
+    def on_board(self) -> int:
+        """Candidates that were measured: those rejected for it, and those trained."""
+        return self.measured + self.trained
+
+    def after(self, outcome: Outcome) -> Progress:
+        """The counts with one more outcome."""
+        if isinstance(outcome, Evaluation):
+            best = min(outcome.val_error, self.best_val_error or outcome.val_error)
+            if self.best_val_error == 0.0:
+                best = 0.0
+            return replace(self, trained=self.trained + 1, best_val_error=best)
+        return replace(self, **{outcome.tier: getattr(self, outcome.tier) + 1})
+
+
+def time_left(budget: Budget, progress: Progress, fresh: int, elapsed_s: float) -> float | None:
+    """Seconds until `budget` is used up: by rounds at the pace of the `fresh` outcomes of this
+    process, or by minutes, whichever comes first. None while nothing is known."""
+    limits = []
+    if fresh:
+        limits.append((budget.rounds - progress.rounds_done) * elapsed_s / fresh)
+    if budget.minutes:
+        limits.append(budget.minutes * 60 - elapsed_s)
+    return max(0.0, min(limits)) if limits else None
+
+
+@dataclass(frozen=True)
+class Started:
+    """messages: what the user should know, one sentence each (a torn line cut off, ...).
+    replayed: candidates that the journal holds."""
+
+    run_dir: Path
+    replayed: int
+    messages: tuple[str, ...]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Asked:
+    index: int
+    archid: str
+    cost: Cost
+    replayed: bool
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Arrived:
+    index: int
+    outcome: Outcome
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Told:
+    index: int
+    outcome: Outcome
+    replayed: bool
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Finished:
+    """stopped: as in RunResult."""
+
+    stopped: str
+    progress: Progress
+
+
+Event = Started | Asked | Arrived | Told | Finished
+OnEvent = Callable[[Event], None]

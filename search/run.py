@@ -1,0 +1,333 @@
+"""How does a search run? Ask, reject by arithmetic, evaluate in workers, tell, write down.
+
+The journal of a run is a function of its configuration (wall times aside): candidates are told and
+written in the order in which they were asked for, and candidate i is asked for as soon as fewer
+than `window` candidates are being evaluated, whatever the number of workers and their pace. So a
+journal cut off anywhere is a prefix of the whole one, and resuming is running again from the seed
+with the recorded outcomes in place of workers.
+
+An outcome that arrived before that of an older candidate waits for it in memory; an interrupted
+run loses at most window - 1 of those, and evaluates them again when resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import ConfigError, HilnasError, JournalError
+from search.config import SearchConfig, dump_config
+from search.cost import cost_of
+from search.environment import environment, versions
+from search.evaluation import (
+    Cost,
+    Evaluation,
+    Outcome,
+    Rejected,
+    outcome_from_json,
+    outcome_to_json,
+)
+from search.evolution import Evolution
+from search.fitness import broken_by_cost
+from search.genotype import Genotype
+from search.journal import Entry, Header, Journal, Record
+from search.lowering import Shape, lower
+from search.progress import Arrived, Asked, Finished, OnEvent, Progress, Started, Told, time_left
+from search.workers import Evaluate, Failure, Prepare, Task, Workers
+
+JOURNAL_NAME = "journal.jsonl"
+CONFIG_NAME = "config.toml"
+ENVIRONMENT_NAME = "environment.json"
+
+# So many analytic rejections in a row say that the bounds cannot be met, ...
+HOPELESS_REJECTIONS = 5000
+# ... and so many failures in a row that the fault is not the candidates'.
+HOPELESS_FAILURES = 20
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """outcomes: of all candidates told, in order. stopped: "rounds", "minutes", "interrupted", or
+    "exhausted" (no new candidate that passes the analytic tier could be found)."""
+
+    run_dir: Path
+    outcomes: tuple[Outcome, ...]
+    stopped: str
+
+    @property
+    def interrupted(self) -> bool:
+        return self.stopped == "interrupted"
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Evaluation))
+
+
+def run_search(
+    config: SearchConfig,
+    run_dir: Path,
+    evaluate: Evaluate,
+    *,
+    input_shape: Shape,
+    classes: int,
+    prepare: Prepare | None = None,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+) -> RunResult:
+    """Search until the budget of `config.search` is used up, or Ctrl-C; its minutes count from
+    this call, also when resuming.
+
+    Args:
+        run_dir: holds config.toml, environment.json, journal.jsonl and workers.log; made if it is
+            not there.
+        evaluate: see search.workers.Evaluate; runs in worker processes.
+        input_shape, classes: of the data set, (height, width, channels).
+        prepare: what each worker does once, before its first candidate.
+        resume: go on with the run in run_dir.
+
+    Raises:
+        JournalError: run_dir is in use, holds a run already, or one that cannot be continued.
+        ConfigError: no candidate meets the bounds.
+        HilnasError: what a worker raised, or nothing but failures. The journal stays intact.
+    """
+    try:
+        if not resume:
+            run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"cannot be made: {error.strerror}", where=run_dir) from None
+    if not run_dir.is_dir():
+        raise JournalError("no such run folder", where=run_dir, hint="check the path")
+    header = Header.of(config, versions())
+    with Journal(run_dir / JOURNAL_NAME) as journal:
+        if resume:
+            record = journal.resume(header)
+        else:
+            journal.check_absent()
+            (run_dir / CONFIG_NAME).write_text(dump_config(config))
+            (run_dir / ENVIRONMENT_NAME).write_text(json.dumps(environment(), indent=2) + "\n")
+            journal.create(header)
+            record = Record(header, (), 0, 0)
+        with Workers(
+            config.search.workers,
+            evaluate,
+            run_dir,
+            config,
+            deadline_s=config.search.candidate_deadline_s,
+            prepare=prepare,
+        ) as workers:
+            run = _Run(config, run_dir, journal, record, workers, (input_shape, classes), on_event)
+            run.start(_messages(record, header))
+            try:
+                run.go()
+            except KeyboardInterrupt:
+                run.stopped = "interrupted"
+        return run.finish()
+
+
+@dataclass
+class _Candidate:
+    index: int
+    genotype: Genotype
+    cost: Cost
+    state: str
+    is_submitted: bool = False  # past the analytic tier
+    replayed: bool = False
+    outcome: Outcome | None = None
+
+    def reject(self, tier: str, reason: str) -> Rejected:
+        table = self.genotype.to_json()
+        return Rejected(self.genotype.archid, table, self.cost, tier, reason)
+
+
+class _Run:
+    """The loop's state. `queue` holds the candidates asked for and not yet told, oldest first."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        run_dir: Path,
+        journal: Journal,
+        record: Record,
+        workers: Workers,
+        problem: tuple[Shape, int],
+        on_event: OnEvent | None,
+    ) -> None:
+        self.config = config
+        self.budget = config.search
+        self.run_dir = run_dir
+        self.journal = journal
+        self.recorded: Sequence[Entry] = record.entries
+        self.workers = workers
+        self.problem = problem
+        self.emit: OnEvent = on_event or (lambda event: None)
+        self.evolution = Evolution(
+            population=self.budget.population,
+            sample_size=self.budget.sample_size,
+            bounds=config.bounds,
+            seed=self.budget.seed,
+            space=config.space,
+        )
+        self.queue: deque[_Candidate] = deque()
+        self.outcomes: list[Outcome] = []
+        self.stopped = ""
+        self.progress = Progress(rounds=self.budget.rounds)
+        self._began = time.monotonic()
+        self._submitted = 0  # candidates past the analytic tier, ...
+        self._in_flight = 0  # ... and of those, not yet told
+        self._fresh = 0  # outcomes that workers of this process produced
+        self._failures = 0  # of those, in a row
+        self._rejections = 0  # by arithmetic, in a row
+
+    def start(self, messages: tuple[str, ...]) -> None:
+        self.emit(Started(self.run_dir, len(self.recorded), messages, self.now()))
+
+    def go(self) -> None:
+        while True:
+            while self._may_ask():
+                self._ask()
+            if not self.queue:
+                break
+            while self.queue[0].outcome is None:
+                self._collect()
+            self._tell(self.queue.popleft())
+        if self.stopped == "exhausted" and not self._submitted:
+            raise ConfigError(
+                f"none of {self.progress.candidates} candidates kept the bounds",
+                where=self.config.name,
+                hint="loosen [bounds], or cap [space] so that smaller networks are drawn",
+            )
+
+    def finish(self) -> RunResult:
+        self.emit(Finished(self.stopped, self.now()))
+        return RunResult(self.run_dir, tuple(self.outcomes), self.stopped)
+
+    def now(self) -> Progress:
+        """Where the run stands at this moment."""
+        elapsed = time.monotonic() - self._began
+        left = time_left(self.budget, self.progress, self._fresh, elapsed)
+        return replace(self.progress, elapsed_s=elapsed, left_s=left)
+
+    def _may_ask(self) -> bool:
+        if self.stopped:
+            return False
+        if self._submitted == self.budget.rounds:
+            self.stopped = "rounds"
+        elif self._rejections == HOPELESS_REJECTIONS:
+            self.stopped = "exhausted"
+        elif self.progress.candidates >= len(self.recorded) and self._is_out_of_time():
+            self.stopped = "minutes"
+        return not self.stopped and self._in_flight < self.budget.window
+
+    def _is_out_of_time(self) -> bool:
+        limit_s = self.budget.minutes * 60
+        return limit_s > 0 and time.monotonic() - self._began >= limit_s
+
+    def _ask(self) -> None:
+        genotype = self.evolution.ask()
+        if genotype is None:
+            self.stopped = "exhausted"
+            return
+        index = self.progress.candidates
+        cost = cost_of(lower(genotype, *self.problem))
+        candidate = _Candidate(index, genotype, cost, self.evolution.state_digest())
+        self.progress = replace(self.progress, candidates=index + 1)
+        reason = broken_by_cost(self.config.bounds, cost)
+        self._rejections = self._rejections + 1 if reason else 0
+        if reason is None:
+            candidate.is_submitted = True
+            self._submitted += 1
+            self._in_flight += 1
+        self.queue.append(candidate)
+        replayed = index < len(self.recorded)
+        self.emit(Asked(index, genotype.archid, cost, replayed, self.now()))
+        if replayed:
+            self._replay(candidate, self.recorded[index])
+        elif reason is not None:
+            self._arrive(candidate, candidate.reject("analytic", reason))
+        else:
+            self.workers.submit(Task(index, genotype.to_json()))
+
+    def _replay(self, candidate: _Candidate, entry: Entry) -> None:
+        archid = candidate.genotype.archid
+        if (entry.outcome.archid, entry.state) != (archid, candidate.state):
+            raise JournalError(
+                "another candidate than this version of hilnas would ask for",
+                where=f"{self.journal.path}:{entry.index + 2}",
+                expected=f"archid {archid}, state {candidate.state}",
+                got=f"{entry.outcome.archid}, {entry.state}",
+                hint="resume with the versions in environment.json, or start a new run",
+            )
+        candidate.replayed = True
+        self._arrive(candidate, entry.outcome)
+
+    def _collect(self) -> None:
+        waiting = {candidate.index: candidate for candidate in self.queue}
+        for index, result in self.workers.collect(_POLL_S):
+            self._fresh += 1
+            self._arrive(waiting[index], _settled(waiting[index], result))
+
+    def _arrive(self, candidate: _Candidate, outcome: Outcome) -> None:
+        candidate.outcome = outcome
+        self.progress = self.progress.after(outcome)
+        self.emit(Arrived(candidate.index, outcome, self.now()))
+
+    def _tell(self, candidate: _Candidate) -> None:
+        outcome = candidate.outcome
+        assert outcome is not None
+        self._in_flight -= candidate.is_submitted
+        self.evolution.tell(candidate.genotype, outcome)
+        if not candidate.replayed:
+            self.journal.append(Entry(candidate.index, candidate.state, outcome))
+        self.outcomes.append(outcome)
+        self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))
+        self._check_failures(candidate, outcome)
+
+    def _check_failures(self, candidate: _Candidate, outcome: Outcome) -> None:
+        if candidate.replayed or not candidate.is_submitted:
+            return
+        has_failed = isinstance(outcome, Rejected) and outcome.tier == "failed"
+        self._failures = self._failures + 1 if has_failed else 0
+        if self._failures == HOPELESS_FAILURES:
+            assert isinstance(outcome, Rejected)
+            raise HilnasError(
+                f"{HOPELESS_FAILURES} candidates failed in a row, the last one: {outcome.reason}",
+                where=self.run_dir,
+                hint="mend that, then resume the run",
+            )
+
+
+def _settled(candidate: _Candidate, result: Outcome | Failure) -> Outcome:
+    """The outcome as the journal will hold it, so that a replay tells the same."""
+    if isinstance(result, Failure):
+        return candidate.reject("failed", result.reason)
+    if result.archid != candidate.genotype.archid:
+        return candidate.reject("failed", f"its outcome is that of archid {result.archid}")
+    try:
+        text = json.dumps(outcome_to_json(result), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return candidate.reject("failed", f"its outcome has no JSON: {error}")
+    return outcome_from_json(json.loads(text))
+
+
+def _messages(record: Record, header: Header) -> tuple[str, ...]:
+    """What changed since the recorded part of the run."""
+    messages = []
+    if record.torn_bytes:
+        messages.append(
+            f"the journal's last line was torn ({record.torn_bytes} bytes) and is cut off; "
+            "its candidate is evaluated again"
+        )
+    before, now = record.header.versions, header.versions
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            messages.append(
+                f"{name} was {before.get(name)} and is {now.get(name)}: what follows need not be "
+                "what the uninterrupted run would have found"
+            )
+    return tuple(messages)

@@ -1,0 +1,267 @@
+"""How are candidates evaluated side by side? Worker processes, one candidate each. Knows nothing
+of evolution or journals.
+
+A worker has a process and a pipe of its own rather than a share in a ProcessPoolExecutor: when one
+dies, a shared pool breaks for all candidates in flight and cannot tell whose fault it was. Each is
+the leader of a session of its own, so that Ctrl-C in a terminal reaches the parent only, and that
+compilers and virtual boards it started end with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HilnasError
+from search.config import SearchConfig
+from search.evaluation import Evaluation, Outcome, Rejected
+
+# evaluate(genotype as JSON, candidate's index, run folder, configuration). Must be importable by
+# name, because workers are spawned. A bad candidate is a returned Rejected of tier "failed"; a
+# HilnasError that is raised says that the run cannot go on.
+Evaluate = Callable[[dict[str, Any], int, Path, SearchConfig], Outcome]
+# prepare(configuration): what a worker does once, before its first candidate: heavy imports.
+Prepare = Callable[[SearchConfig], None]
+
+START_DEADLINE_S = 300.0
+GRACE_S = 5.0
+LOG_NAME = "workers.log"
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Task:
+    index: int
+    genotype: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A candidate without an outcome: its worker died, hung or raised."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A worker's first message."""
+
+
+@dataclass
+class _Worker:
+    process: Any  # of the spawn context
+    pipe: Connection
+    deadline: float = field(default_factory=lambda: time.monotonic() + START_DEADLINE_S)
+    ready: bool = False
+    task: Task | None = None
+
+
+class Workers:
+    """`count` processes that evaluate what is submitted, first come, first served. Processes start
+    with the first tasks. Use as a context manager; leaving it ends all of them: SIGTERM, a grace
+    period, SIGKILL."""
+
+    def __init__(
+        self,
+        count: int,
+        evaluate: Evaluate,
+        run_dir: Path,
+        config: SearchConfig,
+        *,
+        deadline_s: float,
+        prepare: Prepare | None = None,
+    ) -> None:
+        self._count = count
+        self._args = (evaluate, prepare, run_dir, config)
+        self._run_dir = run_dir
+        self._deadline_s = deadline_s
+        self._backlog: list[Task] = []
+        self._workers: list[_Worker] = []
+
+    def submit(self, task: Task) -> None:
+        self._backlog.append(task)
+        self._dispatch()
+
+    def collect(self, timeout_s: float) -> list[tuple[int, Outcome | Failure]]:
+        """What is done by now, as (candidate's index, outcome), after at most about timeout_s.
+
+        Raises:
+            HilnasError: one that a worker raised, or a worker that does not start.
+        """
+        now = time.monotonic()
+        until = min([now + timeout_s, *(w.deadline for w in self._workers if self._is_waited(w))])
+        signalled = wait([w.pipe for w in self._workers], max(0.0, until - now))
+        done: list[tuple[int, Outcome | Failure]] = []
+        for worker in list(self._workers):
+            if worker.pipe in signalled:
+                self._receive(worker, done)
+            elif self._is_waited(worker) and time.monotonic() >= worker.deadline:
+                self._expire(worker, done)
+        self._dispatch()
+        return done
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._backlog.clear()
+        self._end(self._workers)
+        self._workers = []
+
+    def _dispatch(self) -> None:
+        idle = [w for w in self._workers if w.task is None]
+        while self._backlog and (idle or len(self._workers) < self._count):
+            worker = idle.pop(0) if idle else self._start()
+            worker.task = self._backlog.pop(0)
+            if worker.ready:
+                self._send(worker)
+
+    def _start(self) -> _Worker:
+        ours, theirs = _SPAWN.Pipe()
+        process = _SPAWN.Process(target=_serve, args=(theirs, *self._args))
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _send(self, worker: _Worker) -> None:
+        worker.deadline = time.monotonic() + self._deadline_s
+        with contextlib.suppress(OSError):  # a dead worker shows as end of file when collecting
+            worker.pipe.send(worker.task)
+
+    @staticmethod
+    def _is_waited(worker: _Worker) -> bool:
+        return worker.task is not None or not worker.ready
+
+    def _receive(self, worker: _Worker, done: list[tuple[int, Outcome | Failure]]) -> None:
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            self._bury(worker, done)
+            return
+        if isinstance(message, _Ready):
+            worker.ready = True
+            if worker.task is not None:
+                self._send(worker)
+        elif isinstance(message, HilnasError):
+            raise message
+        elif worker.task is not None:
+            done.append((worker.task.index, message))
+            worker.task = None
+
+    def _bury(self, worker: _Worker, done: list[tuple[int, Outcome | Failure]]) -> None:
+        self._workers.remove(worker)
+        self._end([worker])
+        how = _describe_exit(worker.process.exitcode)
+        if not worker.ready:
+            raise HilnasError(
+                f"a worker {how} before it was ready", hint=f"see {self._run_dir / LOG_NAME}"
+            )
+        if worker.task is not None:
+            done.append((worker.task.index, Failure(f"its worker {how}; see {LOG_NAME}")))
+
+    def _expire(self, worker: _Worker, done: list[tuple[int, Outcome | Failure]]) -> None:
+        self._workers.remove(worker)
+        self._end([worker])
+        if not worker.ready:
+            raise HilnasError(
+                f"a worker was not ready after {START_DEADLINE_S:g} s",
+                hint=f"see {self._run_dir / LOG_NAME}",
+            )
+        assert worker.task is not None
+        reason = f"no outcome after {self._deadline_s:g} s; its worker was killed"
+        done.append((worker.task.index, Failure(reason)))
+
+    @staticmethod
+    def _end(workers: list[_Worker]) -> None:
+        try:
+            for worker in workers:
+                worker.process.terminate()
+            until = time.monotonic() + GRACE_S
+            for worker in workers:
+                worker.process.join(max(0.0, until - time.monotonic()))
+        finally:
+            for worker in workers:
+                _kill_session(worker.process.pid)
+                worker.process.kill()
+                worker.process.join(GRACE_S)
+                worker.pipe.close()
+
+
+def _kill_session(pid: int | None) -> None:
+    # The worker may be gone while what it started lives on in its group.
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _describe_exit(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _serve(
+    pipe: Connection,
+    evaluate: Evaluate,
+    prepare: Prepare | None,
+    run_dir: Path,
+    config: SearchConfig,
+) -> None:
+    """A worker's life."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)  # context managers clean up
+    _redirect_output(run_dir / LOG_NAME)
+    try:
+        if prepare is not None:
+            prepare(config)
+        pipe.send(_Ready())
+        while True:
+            task: Task = pipe.recv()
+            pipe.send(_attempt(evaluate, task, run_dir, config))
+    except HilnasError as error:
+        pipe.send(error)
+    except (EOFError, BrokenPipeError):  # the parent is gone
+        return
+
+
+def _attempt(
+    evaluate: Evaluate, task: Task, run_dir: Path, config: SearchConfig
+) -> Outcome | Failure:
+    try:
+        outcome = evaluate(task.genotype, task.index, run_dir, config)
+    except HilnasError:
+        raise
+    except Exception as error:  # a defect of ours must not end a run of days
+        traceback.print_exc()
+        return Failure(f"{type(error).__name__}: {error}; see {LOG_NAME}")
+    if not isinstance(outcome, Evaluation | Rejected):
+        return Failure(f"evaluate returned {outcome!r}, not an outcome")
+    return outcome
+
+
+def _leave(signum: int, frame: object) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _redirect_output(path: Path) -> None:
+    """Frameworks print from C; the terminal belongs to the parent's progress display."""
+    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
