@@ -1,0 +1,116 @@
+"""What does a linked image hold, and which function lies at an address? Reads ELF files and linker
+maps; knows nothing of how they were made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from harness.errors import BuildError
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes an image takes.
+
+    flash_bytes: all of it, padding included. weights_bytes: the model's weights, biases, tables.
+    model_code_bytes: what was generated for the model and is not weights. static_bytes: .data
+    and .bss. arena_bytes: the tensor arena with its guard.
+    """
+
+    flash_bytes: int
+    weights_bytes: int
+    model_code_bytes: int
+    static_bytes: int
+    arena_bytes: int
+    stack_reserve_bytes: int
+
+
+# " .text.run\n   0x08000858  0xc4 CMakeFiles/.../serve.c.obj": section, address, size, object
+_MAP_ENTRY = re.compile(
+    r"^ (\.\S+)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S.*)$", re.MULTILINE | re.ASCII
+)
+_WEIGHTS = re.compile(r"\.rodata\.(weights|model_weights_)")
+
+
+def read_footprint(elf: Path, link_map: Path, *, model_dir: Path) -> Footprint:
+    """Sizes of the image `elf`; objects compiled from `model_dir` count as the model's.
+
+    Raises:
+        BuildError: not an ELF file.
+    """
+    with _opened(elf) as file:
+        loaded = [
+            (segment["p_paddr"], segment["p_paddr"] + segment["p_filesz"])
+            for segment in file.iter_segments()
+            if segment["p_type"] == "PT_LOAD" and segment["p_filesz"] > 0
+        ]
+        sizes = {section.name: section["sh_size"] for section in file.iter_sections()}
+    first, last = min(start for start, _ in loaded), max(end for _, end in loaded)
+    text = link_map.read_text(errors="replace")
+    marker = f"{model_dir}/".lstrip("/")
+    model_bytes = sum(
+        int(size, 16)
+        for name, address, size, source in _MAP_ENTRY.findall(text)
+        if marker in source and first <= int(address, 16) < last and not _WEIGHTS.match(name)
+    )
+    return Footprint(
+        flash_bytes=last - first,
+        weights_bytes=sizes.get(".weights", 0),
+        model_code_bytes=model_bytes,
+        static_bytes=sizes.get(".data", 0) + sizes.get(".bss", 0),
+        arena_bytes=sizes.get(".arena", 0),
+        stack_reserve_bytes=sizes.get(".stack", 0),
+    )
+
+
+def locate(elf: Path, address: int) -> str | None:
+    """`function+0x12` for an address inside one of the image's functions, else None.
+
+    Raises:
+        BuildError: not an ELF file.
+    """
+    with _opened(elf) as file:
+        for name, start, size in _functions(file):
+            if start <= address < start + size:
+                return f"{name}+0x{address - start:x}"
+    return None
+
+
+def _functions(file: Any) -> Iterator[tuple[str, int, int]]:
+    thumb = file["e_machine"] == "EM_ARM"
+    for section in file.iter_sections():
+        if isinstance(section, SymbolTableSection):
+            for symbol in section.iter_symbols():
+                if symbol["st_info"]["type"] == "STT_FUNC":
+                    start = symbol["st_value"] & ~1 if thumb else symbol["st_value"]
+                    # ".isra.0" and the like are the compiler's, not the programmer's.
+                    yield symbol.name.split(".")[0], start, symbol["st_size"]
+
+
+class _opened:
+    """The ELF file as a context."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Any:
+        try:
+            self._stream = self._path.open("rb")
+        except OSError as error:
+            raise BuildError(f"cannot be opened: {error.strerror}", where=self._path) from None
+        try:
+            return ELFFile(self._stream)
+        except ELFError as error:
+            self._stream.close()
+            raise BuildError(f"is no ELF file: {error}", where=self._path) from None
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
