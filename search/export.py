@@ -195,7 +195,7 @@ def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:
 
 
 def _open(model: bytes) -> Any:
-    with _hold_stderr(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # TensorFlow announces the interpreter's move to a package of its own at every opening.
         warnings.simplefilter("ignore")
         return tf.lite.Interpreter(

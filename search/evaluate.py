@@ -1,0 +1,105 @@
+"""How does a genotype become an Evaluation? Measured before it is trained, and again afterwards.
+This one walk runs in worker processes; it knows nothing of other candidates."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.errors import DoesNotFitError, HilnasError, ToolchainError, UsageError
+from harness.measurement import Measurement
+from search.config import SearchConfig
+from search.cost import cost_of
+from search.evaluation import Evaluation, Outcome, Rejected
+from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
+from search.fitness import broken_by
+from search.genotype import Genotype
+from search.lowering import lower
+from search.network import Network
+from search.train import train
+from search.workplace import Workplace, open_workplace
+
+MODELS_NAME = "models"
+
+_workplace: Workplace | None = None  # of this worker process, made by prepare
+
+
+def prepare(config: SearchConfig) -> None:
+    """What a worker does once: heavy imports (by importing this module), data, threads."""
+    global _workplace
+    torch.set_num_threads(1)
+    _workplace = open_workplace(config)
+
+
+def evaluate(genotype: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+    """Evaluate candidate number `index`, in a process where `prepare` was called.
+
+    Returns what evaluate_in returns. Raises UsageError or ToolchainError when no candidate could
+    be evaluated either.
+    """
+    assert _workplace is not None, "prepare comes first"
+    return evaluate_in(_workplace, genotype, index, run_dir, config)
+
+
+def evaluate_in(
+    workplace: Workplace,
+    table: dict[str, Any],
+    index: int,
+    run_dir: Path,
+    config: SearchConfig,
+) -> Outcome:
+    """The walk of one candidate. Its randomness depends on the run's seed and its archid alone.
+
+    Returns:
+        An Evaluation; its model lies in run_dir/models. Or Rejected: "measured" when the untrained
+        export breaks a bound or does not fit the board, "failed" when a step failed.
+    """
+    genotype, data = Genotype.from_json(table), workplace.dataset
+    ops = lower(genotype, data.input_shape, data.classes)
+    cost, seed = cost_of(ops), seed_of(config.search.seed, genotype.archid)
+    name = f"candidate {index} ({genotype.archid})"
+    untrained: Measurement | None = None
+
+    def reject(tier: str, reason: str) -> Rejected:
+        return Rejected(genotype.archid, table, cost, tier, reason, untrained)
+
+    try:
+        untrained = workplace.measure(export_untrained(ops, seed=seed), name=name)  # seconds
+        if (reason := broken_by(config.bounds, untrained)) is not None:
+            return reject("measured", reason)
+        network = Network(ops, seed=seed)
+        trained = train(network, data.train, data.validation, config.training, seed=seed)
+        if trained.diverged:
+            return reject("failed", trained.diverged)
+        calibration = data.train.images[:CALIBRATION_IMAGES]
+        model = export_int8(ops, network.folded_weights(), calibration)
+        val_error = int8_error(model, data.validation.images, data.validation.labels)
+        measured = workplace.measure(model, name=name)  # the number that counts
+    except DoesNotFitError as error:
+        return reject("measured", str(error))
+    except (UsageError, ToolchainError):
+        raise  # not the candidate's fault: the next one would fail, too
+    except HilnasError as error:
+        return reject("failed", str(error))
+    path = Path(MODELS_NAME) / f"{genotype.archid}.tflite"
+    (run_dir / MODELS_NAME).mkdir(exist_ok=True)
+    (run_dir / path).write_bytes(model)
+    return Evaluation(
+        archid=genotype.archid,
+        genotype=table,
+        cost=cost,
+        float_val_error=trained.val_error,
+        val_error=val_error,
+        untrained=untrained,
+        measured=measured,
+        model=str(path),
+        train_seconds=trained.seconds,
+    )
+
+
+def seed_of(run_seed: int, archid: str) -> int:
+    """A candidate's own seed: the same whichever worker takes it, and in whatever order."""
+    return int.from_bytes(hashlib.sha256(f"{run_seed}:{archid}".encode()).digest()[:4], "big")

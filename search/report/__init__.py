@@ -1,0 +1,1 @@
+"""What a run has found, told to people: front, table, plots, page, and the files to ship."""

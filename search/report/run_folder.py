@@ -1,0 +1,118 @@
+"""What does a run folder hold, as values? Reads config.toml, journal.jsonl, environment.json and,
+once a run has finished, front.json. Writes front.json only.
+
+front.json, schema 1: {"schema", "dataset", "notice", "test_images", "members": [{"archid",
+"test_error", "folder"}]}; test_error is that of the int8 model on the test split, 0..1.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import JournalError
+from search.config import SearchConfig, load_config
+from search.evaluation import Evaluation, Outcome
+from search.journal import read_journal
+from search.report.front import pareto_front
+from search.report.proxy import MacsProxy, judge_macs
+from search.run import CONFIG_NAME, ENVIRONMENT_NAME, JOURNAL_NAME
+
+FRONT_NAME = "front.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A front member after the run: test_error 0..1, folder relative to the run folder."""
+
+    archid: str
+    test_error: float
+    folder: str
+
+
+@dataclass(frozen=True)
+class FrontRecord:
+    """front.json. dataset: what was really used; notice: what the user must know about it."""
+
+    dataset: str
+    notice: str
+    test_images: int
+    members: tuple[Tested, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its folder tells it. tested: by archid; empty while the run has not finished."""
+
+    config: SearchConfig
+    outcomes: tuple[Outcome, ...]
+    front: tuple[Evaluation, ...]
+    tested: dict[str, Tested]
+    dataset: str
+    notice: str
+    test_images: int
+    versions: dict[str, str]
+    host: dict[str, Any]
+    proxy: MacsProxy | None
+
+
+def read_run(run_dir: Path) -> Run:
+    """Raises JournalError or ConfigError naming the file that is missing or damaged."""
+    if not run_dir.is_dir():
+        raise JournalError("no such run folder", where=run_dir, hint="check the path")
+    config = load_config(run_dir / CONFIG_NAME)
+    record = read_journal(run_dir / JOURNAL_NAME)
+    outcomes = tuple(entry.outcome for entry in record.entries)
+    found = read_front(run_dir)
+    return Run(
+        config=config,
+        outcomes=outcomes,
+        front=pareto_front(outcomes, config.bounds),
+        tested={member.archid: member for member in found.members},
+        dataset=found.dataset or config.data.name,
+        notice=found.notice,
+        test_images=found.test_images,
+        versions=record.header.versions,
+        host=_read_host(run_dir / ENVIRONMENT_NAME),
+        proxy=judge_macs(outcomes),
+    )
+
+
+def read_front(run_dir: Path) -> FrontRecord:
+    """front.json, or an empty record where there is none yet.
+
+    Raises:
+        JournalError: it is there but not what it should be.
+    """
+    path = run_dir / FRONT_NAME
+    if not path.exists():
+        return FrontRecord("", "", 0, ())
+    try:
+        table = json.loads(path.read_text())
+        if table.pop("schema") != SCHEMA:
+            raise ValueError(f"schema is not {SCHEMA}")
+        members = tuple(Tested(**member) for member in table.pop("members"))
+        return FrontRecord(**table, members=members)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise JournalError(
+            f"is no front record: {error!r}", where=path, hint="resume the run to write it anew"
+        ) from None
+
+
+def write_front(run_dir: Path, front: FrontRecord) -> None:
+    """Replaces front.json in one step."""
+    path = run_dir / FRONT_NAME
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"schema": SCHEMA, **asdict(front)}, indent=2) + "\n")
+    draft.replace(path)
+
+
+def _read_host(path: Path) -> dict[str, Any]:
+    try:
+        host = json.loads(path.read_text())["host"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # facts about the host are welcome, but nothing depends on them
+    return host if isinstance(host, dict) else {}

@@ -1,0 +1,77 @@
+"""What does a worker hold from one candidate to the next? The data, loaded once, and a board,
+opened when first needed and replaced when it fails. Knows nothing of genotypes or training."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+from harness.board import load_board
+from harness.errors import BoardError, LinkError, UsageError
+from harness.measure import measure
+from harness.measurement import Measurement
+from harness.session import Session, open_session
+from search.config import SearchConfig
+from search.data.dataset import Dataset
+from search.data.load import load_dataset
+
+OpenSession = Callable[[], AbstractContextManager[Session]]
+Measure = Callable[..., Measurement]
+
+
+class Workplace:
+    """`dataset`, and `measure` on one board that stays open between candidates.
+
+    A board or line that fails is closed; the measurement is tried once more on a fresh one, so
+    that a hung board does not cost a candidate. `open_board` and `measure_on` are the seams.
+    """
+
+    def __init__(
+        self, dataset: Dataset, open_board: OpenSession, measure_on: Measure = measure
+    ) -> None:
+        self.dataset = dataset
+        self._open_board = open_board
+        self._measure_on = measure_on
+        self._stack = ExitStack()
+        self._session: Session | None = None
+
+    def measure(self, model: bytes, *, name: str) -> Measurement:
+        """`model`'s Measurement; raises what harness.measure raises, LinkError and BoardError only
+        when a fresh board failed, too."""
+        try:
+            return self._measure_on(model, self._board(), name=name)
+        except (LinkError, BoardError):
+            self.close()
+            return self._measure_on(model, self._board(), name=name)
+
+    def close(self) -> None:
+        """Let go of the board; the next measurement opens another one."""
+        self._session = None
+        self._stack.close()
+
+    def _board(self) -> Session:
+        if self._session is None:
+            self._session = self._stack.enter_context(self._open_board())
+        return self._session
+
+
+def open_workplace(config: SearchConfig) -> Workplace:
+    """Load the data and describe the board; closes with the process.
+
+    Raises:
+        UsageError: an engine that is not there, or one of its kinds from board and data set.
+    """
+    device = config.device
+    if device.engine != "aot":
+        raise UsageError(
+            f"engine {device.engine!r} is not in this release",
+            where="[device] engine",
+            expected="aot",
+            hint="change the configuration",
+        )
+    board = load_board(device.board)
+    dataset = load_dataset(config.data, seed=config.search.seed)
+    workplace = Workplace(dataset, lambda: open_session(board, device.via))
+    atexit.register(workplace.close)
+    return workplace
