@@ -1,0 +1,31 @@
+/* One channel of a depthwise convolution, plain C. */
+#include "depthwise_plane_s8.h"
+#include "requantize.h"
+
+#if !KERNELS_DSP
+
+void depthwise_plane_s8(const conv_2d_t *conv, const int8_t *plane, int32_t plane_stride,
+                        const int8_t *weights, int32_t channel, int8_t *output) {
+    const requantization_t *const out = &conv->out;
+    const int32_t entry = channel * out->step;
+    for (int32_t y = 0; y < conv->output_height; y++) {
+        for (int32_t x = 0; x < conv->output_width; x++) {
+            const int8_t *const window =
+                plane + y * conv->stride_height * plane_stride + x * conv->stride_width;
+            int32_t sum = 0;
+            for (int32_t i = 0; i < conv->kernel_height; i++) {
+                for (int32_t j = 0; j < conv->kernel_width; j++) {
+                    sum += window[i * conv->dilation_height * plane_stride +
+                                  j * conv->dilation_width] *
+                           weights[i * conv->kernel_width + j];
+                }
+            }
+            sum = (int32_t)((uint32_t)sum + (uint32_t)out->bias[channel]);
+            sum = rescale(sum, out->multiplier[entry], out->shift[entry]) + out->zero_point;
+            *output = (int8_t)clamp(sum, out->min, out->max);
+            output += conv->output_channels;
+        }
+    }
+}
+
+#endif

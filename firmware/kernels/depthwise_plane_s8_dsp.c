@@ -1,0 +1,107 @@
+/* One channel of a depthwise convolution with dual 16-bit multiplications. A row of up to four taps
+ * is one word, widened into its even and its odd bytes. */
+#include "depthwise_plane_s8.h"
+#include "dsp.h"
+#include "requantize.h"
+
+#if KERNELS_DSP
+
+typedef struct {
+    int32_t bias, multiplier, shift, zero_point, min, max;
+} channel_t;
+
+static int8_t finish(int32_t sum, const channel_t *channel) {
+    sum = rescale(sum, channel->multiplier, channel->shift) + channel->zero_point;
+    return (int8_t)clamp(sum, channel->min, channel->max);
+}
+
+/* 3x3, no dilation: all weights stay in registers; with stride 1 two outputs share every word. */
+static void convolve_3x3(const conv_2d_t *conv, const int8_t *plane, int32_t line,
+                         const int8_t *weights, const channel_t *channel, int8_t *output) {
+    const int32_t channels = conv->output_channels;
+    const int32_t width = conv->output_width, stride = conv->stride_width;
+    const uint32_t even0 = sxtb16(load_word(weights)); /* w0, w2; odd0: w1 below */
+    const uint32_t odd0 = sxtb16_odd(load_word(weights));
+    const uint32_t even1 = sxtb16(load_word(weights + 3));
+    const uint32_t odd1 = sxtb16_odd(load_word(weights + 3));
+    const uint32_t even2 = sxtb16_odd(load_word(weights + 5));  /* w6, w8 */
+    const uint32_t odd2 = sxtb16(load_word(weights + 5)) >> 16; /* w7 */
+    for (int32_t y = 0; y < conv->output_height; y++) {
+        const int8_t *row = plane + y * conv->stride_height * line;
+        int32_t x = 0;
+        for (; stride == 1 && x + 1 < width; x += 2) {
+            const uint32_t a = load_word(row), b = load_word(row + line);
+            const uint32_t c = load_word(row + 2 * line);
+            const uint32_t a02 = sxtb16(a), a13 = sxtb16_odd(a);
+            int32_t sum0 = smlabb(a13, odd0, smlad(a02, even0, channel->bias));
+            int32_t sum1 = smlatb(a02, odd0, smlad(a13, even0, channel->bias));
+            const uint32_t b02 = sxtb16(b), b13 = sxtb16_odd(b);
+            sum0 = smlabb(b13, odd1, smlad(b02, even1, sum0));
+            sum1 = smlatb(b02, odd1, smlad(b13, even1, sum1));
+            const uint32_t c02 = sxtb16(c), c13 = sxtb16_odd(c);
+            sum0 = smlabb(c13, odd2, smlad(c02, even2, sum0));
+            sum1 = smlatb(c02, odd2, smlad(c13, even2, sum1));
+            output[0] = finish(sum0, channel);
+            output[channels] = finish(sum1, channel);
+            output += 2 * channels;
+            row += 2;
+        }
+        for (; x < width; x++) {
+            const uint32_t a = load_word(row), b = load_word(row + line);
+            const uint32_t c = load_word(row + 2 * line);
+            int32_t sum = smlabb(sxtb16_odd(a), odd0, smlad(sxtb16(a), even0, channel->bias));
+            sum = smlabb(sxtb16_odd(b), odd1, smlad(sxtb16(b), even1, sum));
+            sum = smlabb(sxtb16_odd(c), odd2, smlad(sxtb16(c), even2, sum));
+            *output = finish(sum, channel);
+            output += channels;
+            row += stride;
+        }
+    }
+}
+
+static void convolve(const conv_2d_t *conv, const int8_t *plane, int32_t line,
+                     const int8_t *weights, const channel_t *channel, int8_t *output) {
+    const int32_t kernel = conv->kernel_width, dilation = conv->dilation_width;
+    const int32_t words = dilation == 1 ? kernel / 4 : 0;
+    for (int32_t y = 0; y < conv->output_height; y++) {
+        const int8_t *window = plane + y * conv->stride_height * line;
+        for (int32_t x = 0; x < conv->output_width; x++) {
+            const int8_t *row = window, *w = weights;
+            int32_t sum = channel->bias;
+            for (int32_t i = 0; i < conv->kernel_height; i++) {
+                const int8_t *tap = row;
+                for (int32_t j = 0; j < words; j++) {
+                    const uint32_t a = load_word(tap), b = load_word(w);
+                    sum = smlad(sxtb16_odd(a), sxtb16_odd(b), smlad(sxtb16(a), sxtb16(b), sum));
+                    tap += 4;
+                    w += 4;
+                }
+                for (int32_t j = 4 * words; j < kernel; j++) {
+                    sum += *tap * *w++;
+                    tap += dilation;
+                }
+                row += conv->dilation_height * line;
+            }
+            *output = finish(sum, channel);
+            output += conv->output_channels;
+            window += conv->stride_width;
+        }
+    }
+}
+
+void depthwise_plane_s8(const conv_2d_t *conv, const int8_t *plane, int32_t plane_stride,
+                        const int8_t *weights, int32_t channel, int8_t *output) {
+    const requantization_t *const out = &conv->out;
+    const int32_t entry = channel * out->step;
+    const channel_t values = {out->bias[channel], out->multiplier[entry],
+                              out->shift[entry],  out->zero_point,
+                              out->min,           out->max};
+    if (conv->kernel_height == 3 && conv->kernel_width == 3 && conv->dilation_height == 1 &&
+        conv->dilation_width == 1) {
+        convolve_3x3(conv, plane, plane_stride, weights, &values, output);
+    } else {
+        convolve(conv, plane, plane_stride, weights, &values, output);
+    }
+}
+
+#endif

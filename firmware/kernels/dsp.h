@@ -1,0 +1,80 @@
+/* The few DSP instructions the kernels use (ARMv7-M ARM, A7.7), as instructions on Arm and written
+ * out in C elsewhere, so that the same kernels run in tests on the host. */
+#ifndef HILNAS_DSP_H
+#define HILNAS_DSP_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* Any alignment: one LDR on ARMv7-M. */
+static inline uint32_t load_word(const int8_t *from) {
+    uint32_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
+
+/* Bytes 0 and 2, sign-extended into two halfwords. */
+static inline uint32_t sxtb16(uint32_t bytes) {
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(bytes));
+    return pair;
+}
+
+/* Bytes 1 and 3, sign-extended into two halfwords. */
+static inline uint32_t sxtb16_odd(uint32_t bytes) {
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(bytes));
+    return pair;
+}
+
+/* sum + low * low + high * high */
+static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* sum + low * low */
+static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* sum + high of a * low of b */
+static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlatb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+#else
+
+static inline uint32_t pack_halves(int32_t low, int32_t high) {
+    return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
+}
+
+static inline uint32_t sxtb16(uint32_t bytes) {
+    return pack_halves((int8_t)bytes, (int8_t)(bytes >> 16));
+}
+
+static inline uint32_t sxtb16_odd(uint32_t bytes) {
+    return pack_halves((int8_t)(bytes >> 8), (int8_t)(bytes >> 24));
+}
+
+static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum) {
+    return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)a * (int16_t)b));
+}
+
+static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
+    return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)(a >> 16) * (int16_t)b));
+}
+
+static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
+    return smlatb(a, b >> 16, smlabb(a, b, sum));
+}
+
+#endif
+#endif

@@ -1,0 +1,98 @@
+"""Which integers stand for a model's real scales? TensorFlow Lite's own arithmetic, float32 where it
+uses float and double where it uses double, so that every table is the one its kernels would compute.
+
+Sources: tensorflow/lite/kernels/internal/quantization_util.cc and kernel_util.cc.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from harness.errors import UnsupportedModelError
+from harness.tflite import Activation, Quantisation
+
+INT8_MIN, INT8_MAX = -128, 127
+
+
+def round_away(value: float) -> int:
+    """Nearest integer, halves away from zero (C's round)."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def quantise_multiplier(real: float, *, where: str) -> tuple[int, int]:
+    """real = multiplier * 2^(shift - 31), with 2^30 <= multiplier < 2^31, or (0, 0) below 2^-32.
+
+    Raises:
+        UnsupportedModelError: real >= 2^30; no shift of an int32 expresses it.
+    """
+    fraction, shift = math.frexp(real)
+    multiplier = round_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        raise UnsupportedModelError(
+            "input and output scales are too far apart",
+            where=where,
+            expected="a ratio below 2^30",
+            got=f"{real:g}",
+            hint="convert the model again with a representative dataset",
+        )
+    return multiplier, shift
+
+
+def activation_range(
+    activation: Activation, output: Quantisation, *, where: str
+) -> tuple[int, int]:
+    """The clamp that a fused activation means in the output's int8."""
+
+    def quantise(real: float) -> int:
+        steps = float(np.float32(real) / np.float32(output.scale))
+        if not abs(steps) < 1 << 31:
+            raise UnsupportedModelError(
+                f"activation {activation.name} overflows the output scale",
+                where=where,
+                got=f"scale {output.scale:g}",
+                hint="convert the model again with a representative dataset",
+            )
+        return output.zero_point + round_away(steps)
+
+    low, high = {
+        Activation.NONE: (None, None),
+        Activation.RELU: (0.0, None),
+        Activation.RELU6: (0.0, 6.0),
+        Activation.RELU_N1_TO_1: (-1.0, 1.0),
+    }[activation]
+    return (
+        INT8_MIN if low is None else max(INT8_MIN, quantise(low)),
+        INT8_MAX if high is None else min(INT8_MAX, quantise(high)),
+    )
+
+
+def softmax_parameters(beta: float, scale: float, *, where: str) -> tuple[int, int, int]:
+    """(multiplier, left shift, lowest difference): differences become Q5.26, and those whose
+    exponential vanishes are skipped."""
+    integer_bits = 5
+    real = min(
+        float(np.float32(beta)) * scale * float(1 << (31 - integer_bits)), float((1 << 31) - 1)
+    )
+    fraction, shift = math.frexp(real)
+    multiplier = round_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    radius = math.floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << shift))
+    return multiplier, shift, -radius
+
+
+def mean_parameters(
+    input_scale: float, output_scale: float, count: int, *, where: str
+) -> tuple[int, int]:
+    """Multiplier and shift of the rescaling with 1 / count folded in."""
+    multiplier, shift = quantise_multiplier(input_scale / output_scale, where=where)
+    more = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << more) // count if more >= 0 else multiplier, shift - more

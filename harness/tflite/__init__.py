@@ -1,0 +1,42 @@
+"""What does a .tflite say? Untrusted bytes in, a checked operator graph out; the only reader of the
+flatbuffer. Knows nothing of arenas, C or boards.
+
+    flatbuffer.py   bytes -> plain values, table by table, every offset and count checked
+    schema.py       which tables and fields of the TFLite schema are read
+    graph.py        the immutable graph
+    operators.py    what each supported operator must look like (options, shapes, types)
+    reader.py       plain values -> graph
+"""
+
+from harness.tflite.graph import (
+    Activation,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Graph,
+    Operator,
+    Options,
+    Padding,
+    Pool2D,
+    Quantisation,
+    Softmax,
+    Tensor,
+)
+from harness.tflite.reader import load_graph, read_graph
+
+__all__ = [
+    "Activation",
+    "Conv2D",
+    "DepthwiseConv2D",
+    "FullyConnected",
+    "Graph",
+    "Operator",
+    "Options",
+    "Padding",
+    "Pool2D",
+    "Quantisation",
+    "Softmax",
+    "Tensor",
+    "load_graph",
+    "read_graph",
+]

@@ -1,0 +1,168 @@
+"""What is a checked model? Immutable tensors, operators and their options. Knows no flatbuffer."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Padding(enum.Enum):
+    SAME = 0
+    VALID = 1
+
+
+class Activation(enum.Enum):
+    """Fused activation; quantised, each is a clamp."""
+
+    NONE = 0
+    RELU = 1
+    RELU_N1_TO_1 = 2
+    RELU6 = 3
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """real = scale * (quantised - zero_point); one pair, or one a slice along `axis`."""
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int = 0
+
+    @property
+    def scale(self) -> float:
+        return self.scales[0]
+
+    @property
+    def zero_point(self) -> int:
+        return self.zero_points[0]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """dtype is "int8", "int32" or "float32". data is None for what is computed at run time, else a
+    read-only array of `shape`. name comes from the file: never trust it, escape it."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantisation: Quantisation | None
+    data: Array | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * np.dtype(self.dtype).itemsize
+
+    @property
+    def q(self) -> Quantisation:
+        """The quantisation of a tensor that is known to have one."""
+        assert self.quantisation is not None
+        return self.quantisation
+
+
+@dataclass(frozen=True)
+class Conv2D:
+    padding: Padding
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class DepthwiseConv2D:
+    padding: Padding
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    activation: Activation
+    multiplier: int
+
+
+@dataclass(frozen=True)
+class Pool2D:
+    padding: Padding
+    stride: tuple[int, int]
+    window: tuple[int, int]
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class FullyConnected:
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class Add:
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class Softmax:
+    beta: float
+
+
+Options = Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add | Softmax | None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """op as the schema spells it ("CONV_2D"); inputs and outputs are tensor indices, an absent
+    optional input is -1."""
+
+    index: int
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Options
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One subgraph in the file's operator order, which is a valid execution order."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    sha256: str
+    size: int
+
+    def tensor(self, index: int) -> Tensor:
+        return self.tensors[index]
+
+    def optional(self, operator: Operator, position: int) -> Tensor | None:
+        """The operator's input at `position`, None where it is absent."""
+        if position >= len(operator.inputs) or operator.inputs[position] < 0:
+            return None
+        return self.tensors[operator.inputs[position]]
+
+    def macs(self, operator: Operator) -> int:
+        """Multiply-accumulates of convolutions and fully-connected layers; padding counts, other
+        operators have none."""
+        output = self.tensors[operator.outputs[0]]
+        if operator.op == "CONV_2D":
+            return output.elements * math.prod(self.tensors[operator.inputs[1]].shape[1:])
+        if operator.op == "DEPTHWISE_CONV_2D":
+            return output.elements * math.prod(self.tensors[operator.inputs[1]].shape[1:3])
+        if operator.op == "FULLY_CONNECTED":
+            return output.elements * self.tensors[operator.inputs[1]].shape[-1]
+        return 0
+
+    @property
+    def total_macs(self) -> int:
+        return sum(self.macs(operator) for operator in self.operators)
+
+    @property
+    def weights_bytes(self) -> int:
+        """All constants of the file that operators use."""
+        used = {i for operator in self.operators for i in operator.inputs if i >= 0}
+        return sum(t.bytes for t in self.tensors if t.index in used and t.data is not None)

@@ -1,0 +1,299 @@
+"""How do decoded tables become a graph? Checks what concerns the whole file: buffers, tensors, who
+writes what, in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import MalformedModelError, UnsupportedModelError, UsageError
+from harness.tflite import schema
+from harness.tflite.flatbuffer import Decoder
+from harness.tflite.graph import Array, Graph, Operator, Quantisation, Tensor
+from harness.tflite.operators import CHECKS, Node
+
+_LARGEST_TENSOR = 1 << 26  # elements; no Cortex-M4 has memory for one
+_LARGEST_RANK = 6
+_NUMPY_TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "int64": "<i8", "uint8": "u1"}
+
+
+def load_graph(path: Path) -> Graph:
+    """Read and check the model at `path`.
+
+    Raises:
+        UsageError: the file cannot be read.
+        MalformedModelError, UnsupportedModelError: see read_graph.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=path, hint="check the path"
+        ) from None
+    return read_graph(data, where=str(path))
+
+
+def read_graph(data: bytes, *, where: str) -> Graph:
+    """Check `data` as a .tflite and return its only subgraph.
+
+    Raises:
+        MalformedModelError: no valid flatbuffer, or one that contradicts itself.
+        UnsupportedModelError: a valid model that the aot engine cannot run.
+    """
+    model = Decoder(data, where=where).decode_root(schema.MODEL, schema.IDENTIFIER)
+    reader = _Reader(model, where)
+    return Graph(
+        tensors=reader.tensors,
+        operators=reader.read_operators(),
+        inputs=reader.inputs,
+        outputs=reader.outputs,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+    )
+
+
+class _Reader:
+    """The file while it is being checked; `tensors`, `inputs` and `outputs` are checked ones."""
+
+    def __init__(self, model: dict[str, Any], where: str) -> None:
+        self._model, self._where = model, where
+        if model["version"] != schema.VERSION:
+            raise self._unsupported(
+                "has another schema version", "convert it again", schema.VERSION, model["version"]
+            )
+        subgraphs = model["subgraphs"] or []
+        if not subgraphs:
+            raise self._malformed("has no subgraph", "1", 0)
+        if len(subgraphs) > 1:
+            raise self._unsupported(
+                "has several subgraphs", "remove control flow", 1, len(subgraphs)
+            )
+        graph = subgraphs[0]
+        self._raw_tensors: list[dict[str, Any]] = graph["tensors"] or []
+        self._raw_operators: list[dict[str, Any]] = graph["operators"] or []
+        if not self._raw_operators:
+            raise self._malformed("has no operators", "at least 1", 0)
+        self.inputs = self._indices(graph["inputs"], "inputs")
+        self.outputs = self._indices(graph["outputs"], "outputs")
+        if not self.inputs or not self.outputs:
+            raise self._malformed("has no inputs or no outputs", "at least 1 each", 0)
+        if len(set(self.inputs)) != len(self.inputs):
+            raise self._malformed("lists an input twice", "distinct tensors", self.inputs)
+        names = [self._operator_name(i) for i in range(len(self._raw_operators))]
+        self._operands = [
+            (
+                name,
+                self._indices(raw["inputs"], f"operator {i} ({name}) inputs", optional=True),
+                self._indices(raw["outputs"], f"operator {i} ({name}) outputs"),
+            )
+            for i, (name, raw) in enumerate(zip(names, self._raw_operators, strict=True))
+        ]
+        used = {*self.inputs, *self.outputs}
+        for _, inputs, outputs in self._operands:
+            used.update(inputs, outputs)
+        self.tensors = tuple(
+            self._tensor(i, raw)
+            if i in used
+            else Tensor(i, raw["name"] or "", (), "unused", None, None)
+            for i, raw in enumerate(self._raw_tensors)
+        )
+        self._check_order()
+
+    def _malformed(self, what: str, expected: object = None, got: object = None) -> Exception:
+        return MalformedModelError(
+            what,
+            where=self._where,
+            expected=expected,
+            got=got,
+            hint="the file is damaged; export it again",
+        )
+
+    def _unsupported(
+        self, what: str, hint: str, expected: object = None, got: object = None
+    ) -> Exception:
+        return UnsupportedModelError(
+            what, where=self._where, expected=expected, got=got, hint=hint
+        )
+
+    def _indices(self, raw: Array | None, name: str, *, optional: bool = False) -> tuple[int, ...]:
+        values = () if raw is None else tuple(int(value) for value in raw)
+        lowest = -1 if optional else 0
+        for value in values:
+            if not lowest <= value < len(self._raw_tensors):
+                raise self._malformed(
+                    f"{name}: no such tensor", f"{lowest}..{len(self._raw_tensors) - 1}", value
+                )
+        return values
+
+    def _operator_name(self, index: int) -> str:
+        codes = self._model["operator_codes"] or []
+        chosen = self._raw_operators[index]["opcode_index"]
+        if chosen >= len(codes):
+            raise self._malformed(
+                f"operator {index}: no such operator code", f"< {len(codes)}", chosen
+            )
+        code = max(codes[chosen]["builtin_code"], codes[chosen]["deprecated_builtin_code"])
+        name = schema.OPERATORS.get(code)
+        if name is None:
+            custom = codes[chosen]["custom_code"]
+            known = repr(custom)[:40] if code == 32 and custom else _builtin_name(code)
+            raise self._unsupported(
+                f"operator {index} is {known}, which is not supported",
+                "rebuild the network without it",
+                f"one of {', '.join(sorted(CHECKS))}",
+                known,
+            )
+        return name
+
+    def _tensor(self, index: int, raw: dict[str, Any]) -> Tensor:
+        name = f"tensor {index}"
+        code = raw["type"]
+        if not 0 <= code < len(schema.TYPE_NAMES):
+            raise self._malformed(f"{name}: unknown type", f"< {len(schema.TYPE_NAMES)}", code)
+        dtype = schema.TYPE_NAMES[code]
+        if dtype not in _NUMPY_TYPES:
+            raise self._unsupported(
+                f"{name} is {dtype}", "convert to full int8 quantisation", "int8", dtype
+            )
+        if raw["is_variable"]:
+            raise self._unsupported(f"{name} is variable", "remove state from the network")
+        if raw["sparsity"] is not None:
+            raise self._unsupported(f"{name} is sparse", "convert without sparsity")
+        shape = self._shape(name, raw)
+        data = self._data(name, raw["buffer"], dtype, shape)
+        return Tensor(
+            index, raw["name"] or "", shape, dtype, self._quantisation(name, raw, shape), data
+        )
+
+    def _shape(self, name: str, raw: dict[str, Any]) -> tuple[int, ...]:
+        shape = () if raw["shape"] is None else tuple(int(size) for size in raw["shape"])
+        if len(shape) > _LARGEST_RANK:
+            raise self._unsupported(
+                f"{name} has too many axes", "use fewer", f"<= {_LARGEST_RANK}", len(shape)
+            )
+        signature = raw["shape_signature"]
+        if signature is not None and len(signature):
+            if len(signature) != len(shape):
+                raise self._malformed(f"{name}: shape and its signature differ", shape)
+            for axis, (size, signed) in enumerate(zip(shape, signature, strict=True)):
+                if int(signed) not in (size, -1):
+                    raise self._malformed(f"{name}: shape and its signature differ", size, signed)
+                if signed == -1 and (axis or size != 1):
+                    raise self._unsupported(
+                        f"{name} has a dynamic axis {axis}", "convert with a fixed input shape"
+                    )
+        if any(size == -1 for size in shape):
+            raise self._unsupported(f"{name} has a dynamic shape", "convert with a fixed shape")
+        if any(size <= 0 for size in shape) or math.prod(shape) > _LARGEST_TENSOR:
+            raise self._malformed(
+                f"{name} has an impossible shape", f"1..{_LARGEST_TENSOR} elements", shape
+            )
+        return shape
+
+    def _data(self, name: str, buffer: int, dtype: str, shape: tuple[int, ...]) -> Array | None:
+        buffers = self._model["buffers"] or []
+        if buffer >= len(buffers):
+            raise self._malformed(f"{name}: no such buffer", f"< {len(buffers)}", buffer)
+        if buffers[buffer]["offset"] > 1 or buffers[buffer]["size"] > 1:
+            raise self._unsupported(
+                f"{name} lies behind the flatbuffer", "convert without external buffers"
+            )
+        raw = buffers[buffer]["data"]
+        if raw is None or not len(raw):
+            return None
+        kind = np.dtype(_NUMPY_TYPES[dtype])
+        if len(raw) != math.prod(shape) * kind.itemsize:
+            raise self._malformed(
+                f"{name}: buffer size contradicts the shape {shape}",
+                f"{math.prod(shape) * kind.itemsize} bytes",
+                len(raw),
+            )
+        return np.frombuffer(raw.tobytes(), kind).reshape(shape)
+
+    def _quantisation(
+        self, name: str, raw: dict[str, Any], shape: tuple[int, ...]
+    ) -> Quantisation | None:
+        table = raw["quantization"]
+        if table is None or table["scale"] is None or not len(table["scale"]):
+            return None
+        if table["details_type"]:
+            raise self._unsupported(f"{name} has custom quantisation", "use int8")
+        scales = tuple(float(scale) for scale in table["scale"])
+        zeros = table["zero_point"]
+        zero_points = () if zeros is None else tuple(int(zero) for zero in zeros)
+        if len(zero_points) != len(scales):
+            raise self._malformed(
+                f"{name}: scales and zero points differ", len(scales), len(zero_points)
+            )
+        for scale in scales:
+            if not math.isfinite(scale) or scale <= 0:
+                raise self._malformed(f"{name}: impossible scale", "positive and finite", scale)
+        low, high = {"int8": (-128, 127), "uint8": (0, 255)}.get(
+            schema.TYPE_NAMES[raw["type"]], (-(1 << 31), (1 << 31) - 1)
+        )
+        for zero in zero_points:
+            if not low <= zero <= high:
+                raise self._malformed(f"{name}: impossible zero point", f"{low}..{high}", zero)
+        axis = int(table["axis"])
+        if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
+            raise self._malformed(
+                f"{name}: {len(scales)} scales along axis {axis} contradict the shape",
+                "one a slice",
+                shape,
+            )
+        return Quantisation(scales, zero_points, axis if len(scales) > 1 else 0)
+
+    def _check_order(self) -> None:
+        """Every operator reads only what is there already, and every tensor has one writer."""
+        ready = set(self.inputs) | {t.index for t in self.tensors if t.data is not None}
+        for index in self.inputs:
+            if self.tensors[index].data is not None:
+                raise self._malformed(f"input tensor {index} is a constant", "no data")
+        for i, (name, inputs, outputs) in enumerate(self._operands):
+            for index in inputs:
+                if index >= 0 and index not in ready:
+                    raise self._malformed(
+                        f"operator {i} ({name}) reads tensor {index} before it is written",
+                        "operators in execution order",
+                        "a cycle or a missing writer",
+                    )
+            for index in outputs:
+                if index in ready:
+                    raise self._malformed(
+                        f"operator {i} ({name}) writes tensor {index} again",
+                        "one writer a tensor",
+                        "two",
+                    )
+                ready.add(index)
+        written = {index for _, _, outputs in self._operands for index in outputs}
+        for index in self.outputs:
+            if index not in written:
+                raise self._malformed(
+                    f"output tensor {index} is written by no operator", "a result", "none"
+                )
+
+    def read_operators(self) -> tuple[Operator, ...]:
+        operators = []
+        for i, (name, inputs, outputs) in enumerate(self._operands):
+            node = Node(
+                where=f"{self._where}: operator {i} ({name})",
+                op=name,
+                inputs=tuple(self.tensors[j] if j >= 0 else None for j in inputs),
+                outputs=tuple(self.tensors[j] for j in outputs),
+                raw=self._raw_operators[i]["options"],
+            )
+            operators.append(Operator(i, name, inputs, outputs, CHECKS[name](node)))
+        return tuple(operators)
+
+
+def _builtin_name(code: int) -> str:
+    from tflite import opcode2name  # type: ignore[attr-defined] # 0.3 s of imports, wanted only here
+
+    try:
+        return str(opcode2name(code))
+    except KeyError:
+        return f"operator code {code}"

@@ -1,0 +1,121 @@
+"""Which tables and fields of the TFLite schema (version 3, schema.fbs) are read? Data only: field
+name -> (position in the vtable, kind)."""
+
+from __future__ import annotations
+
+from harness.tflite.flatbuffer import Scalar, Spec, String, Table, Tables, Union, Vector
+
+IDENTIFIER = b"TFL3"
+VERSION = 3
+
+_CONV_2D: Spec = {
+    "padding": (0, Scalar("b")),
+    "stride_w": (1, Scalar("i")),
+    "stride_h": (2, Scalar("i")),
+    "activation": (3, Scalar("b")),
+    "dilation_w": (4, Scalar("i", 1)),
+    "dilation_h": (5, Scalar("i", 1)),
+}
+_DEPTHWISE_CONV_2D: Spec = {
+    "padding": (0, Scalar("b")),
+    "stride_w": (1, Scalar("i")),
+    "stride_h": (2, Scalar("i")),
+    "multiplier": (3, Scalar("i")),
+    "activation": (4, Scalar("b")),
+    "dilation_w": (5, Scalar("i", 1)),
+    "dilation_h": (6, Scalar("i", 1)),
+}
+_POOL_2D: Spec = {
+    "padding": (0, Scalar("b")),
+    "stride_w": (1, Scalar("i")),
+    "stride_h": (2, Scalar("i")),
+    "filter_w": (3, Scalar("i")),
+    "filter_h": (4, Scalar("i")),
+    "activation": (5, Scalar("b")),
+}
+_FULLY_CONNECTED: Spec = {
+    "activation": (0, Scalar("b")),
+    "weights_format": (1, Scalar("b")),
+}
+
+# Union member numbers of BuiltinOptions.
+CONV_2D, DEPTHWISE_CONV_2D, POOL_2D, FULLY_CONNECTED, SOFTMAX, ADD = 1, 2, 5, 8, 9, 11
+_OPTIONS = {
+    CONV_2D: _CONV_2D,
+    DEPTHWISE_CONV_2D: _DEPTHWISE_CONV_2D,
+    POOL_2D: _POOL_2D,
+    FULLY_CONNECTED: _FULLY_CONNECTED,
+    SOFTMAX: {"beta": (0, Scalar("f"))},
+    ADD: {"activation": (0, Scalar("b"))},
+}
+
+_OPERATOR: Spec = {
+    "opcode_index": (0, Scalar("I")),
+    "inputs": (1, Vector("i4")),
+    "outputs": (2, Vector("i4")),
+    "options_type": (3, Scalar("B")),
+    "options": (4, Union("options_type", _OPTIONS)),
+}
+_QUANTISATION: Spec = {
+    "scale": (2, Vector("f4")),
+    "zero_point": (3, Vector("i8")),
+    "details_type": (4, Scalar("B")),
+    "axis": (6, Scalar("i")),
+}
+_TENSOR: Spec = {
+    "shape": (0, Vector("i4")),
+    "type": (1, Scalar("b")),
+    "buffer": (2, Scalar("I")),
+    "name": (3, String()),
+    "quantization": (4, Table(_QUANTISATION)),
+    "is_variable": (5, Scalar("?")),
+    "sparsity": (6, Table({})),
+    "shape_signature": (7, Vector("i4")),
+}
+_SUBGRAPH: Spec = {
+    "tensors": (0, Tables(_TENSOR)),
+    "inputs": (1, Vector("i4")),
+    "outputs": (2, Vector("i4")),
+    "operators": (3, Tables(_OPERATOR)),
+}
+_OPERATOR_CODE: Spec = {
+    "deprecated_builtin_code": (0, Scalar("b")),
+    "custom_code": (1, String()),
+    "builtin_code": (3, Scalar("i")),
+}
+_BUFFER: Spec = {
+    "data": (0, Vector("u1")),
+    "offset": (1, Scalar("Q")),
+    "size": (2, Scalar("Q")),
+}
+MODEL: Spec = {
+    "version": (0, Scalar("I")),
+    "operator_codes": (1, Tables(_OPERATOR_CODE)),
+    "subgraphs": (2, Tables(_SUBGRAPH)),
+    "buffers": (4, Tables(_BUFFER)),
+}
+
+# TensorType
+TYPE_NAMES = (
+    "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 "
+    "resource variant uint32 uint16 int4 bfloat16 int2 uint4"
+).split()
+
+# BuiltinOperator, those this project runs.
+OPERATORS = {
+    0: "ADD",
+    1: "AVERAGE_POOL_2D",
+    3: "CONV_2D",
+    4: "DEPTHWISE_CONV_2D",
+    6: "DEQUANTIZE",
+    9: "FULLY_CONNECTED",
+    17: "MAX_POOL_2D",
+    19: "RELU",
+    21: "RELU6",
+    22: "RESHAPE",
+    25: "SOFTMAX",
+    34: "PAD",
+    40: "MEAN",
+    60: "PADV2",
+    114: "QUANTIZE",
+}
