@@ -22,7 +22,9 @@ static _Noreturn void give_up(const char *what, const char *path) {
 
 void console_open(const char *path) {
     const char *name = path;
-    if (path != NULL) {
+    if (path != NULL && strcmp(path, "-") == 0) {
+        terminal = STDIN_FILENO;
+    } else if (path != NULL) {
         terminal = open(path, O_RDWR | O_NOCTTY);
         if (terminal < 0) {
             give_up("cannot be opened", path);

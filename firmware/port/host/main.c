@@ -25,7 +25,7 @@ static void start(void) { serve(); }
 
 int main(int count, char **arguments) {
     if (count > 2) {
-        fprintf(stderr, "usage: %s [TERMINAL]\n", arguments[0]);
+        fprintf(stderr, "usage: %s [TERMINAL | -]\n", arguments[0]);
         return 2;
     }
     uint8_t *memory = mmap(NULL, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,

@@ -1,0 +1,243 @@
+"""How does the harness talk to one unit? Flash an image, see that it is the one that answers, run
+it. Knows nothing of models; a Session moves bytes and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from harness import wire
+from harness.board import Board
+from harness.elf import locate
+from harness.errors import (
+    FrameError,
+    NoReplyError,
+    UnknownBoardError,
+    UsageError,
+    WrongImageError,
+)
+from harness.hostboard import HostBoard
+from harness.link import Link
+
+_BOOT_DEADLINE_S = 10.0
+_REPLY_DEADLINE_S = 10.0
+_RUN_DEADLINE_S = 120.0  # a second of board time is some seconds of emulation
+
+M = TypeVar("M", bound=wire.Message)
+
+
+class Unit(Protocol):
+    """One board, real or played, behind a serial port."""
+
+    port: str
+
+    def load(self, elf: Path) -> None: ...
+    def reset(self) -> None: ...
+
+
+class Firmware(Protocol):
+    """What can be flashed: harness.image's Image or HostProgram."""
+
+    @property
+    def elf(self) -> Path: ...
+    @property
+    def board(self) -> str: ...
+    @property
+    def nonce(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One inference. layers: (operator index, cycles) of a profiled run, else empty."""
+
+    cycles: int
+    arena_used_bytes: int
+    stack_used_bytes: int
+    guard_intact: bool
+    layers: tuple[tuple[int, int], ...]
+
+
+class Session:
+    """A unit with an open line to it. Every call may raise NoReplyError, FrameError, LinkError,
+    RequestRefusedError, FirmwareFaultError or BoardError; none waits without a deadline."""
+
+    def __init__(
+        self, board: Board, via: str, unit: Unit, link: Link, *, timing: str, timing_model: str
+    ) -> None:
+        self.board = board
+        self.via = via
+        self.unit = unit
+        self.link = link
+        self.timing = timing
+        self.timing_model = timing_model
+        self._hello: wire.Greeting | None = None
+
+    @property
+    def hello(self) -> wire.Greeting:
+        """What the flashed image says of itself.
+
+        Raises:
+            UsageError: nothing was flashed yet.
+        """
+        if self._hello is None:
+            raise UsageError(
+                "the session has no image yet", where=self.link.port, hint="call flash() first"
+            )
+        return self._hello
+
+    def flash(self, image: Firmware) -> None:
+        """Load `image`, reset the unit and await the greeting of this very build.
+
+        Raises:
+            WrongImageError: other firmware answers, or an image for another board.
+        """
+        if image.board != self.board.name:
+            raise WrongImageError(
+                "the image was built for another board",
+                where=image.elf,
+                expected=self.board.name,
+                got=image.board,
+                hint="build it for the board of this session",
+            )
+        self._hello = None
+        self.link.find_function = lambda pc: locate(image.elf, pc)
+        self.link.discard()
+        self.unit.load(image.elf)
+        self.unit.reset()
+        greeting = self._await_greeting()
+        for what, expected, got in (
+            ("build nonce", image.nonce.hex(), greeting.nonce.hex()),
+            ("board", self.board.name, greeting.board),
+        ):
+            if got != expected:
+                raise WrongImageError(
+                    f"the unit runs other firmware than was flashed: its {what} differs",
+                    where=self.link.port,
+                    expected=expected,
+                    got=got,
+                    hint="is another program flashing this unit?",
+                )
+        self._hello = greeting
+
+    def _await_greeting(self) -> wire.Greeting:
+        try:
+            return self.link.await_boot(_BOOT_DEADLINE_S / 2)
+        except NoReplyError:  # the line may have eaten it; ask
+            return self._request(wire.Hello(), wire.Greeting, _BOOT_DEADLINE_S / 2)
+
+    def prepare(self, pattern: int) -> None:
+        """Paint the free stack and the arena with the byte `pattern`: inputs are gone then."""
+        self._request(wire.Prepare(pattern), wire.Prepared)
+
+    def write_input(self, index: int, data: bytes) -> None:
+        """Fill input tensor `index`.
+
+        Raises:
+            UsageError: no such input, or `data` has another size.
+        """
+        size = _size_of(self.hello.input_bytes, index, "input")
+        if len(data) != size:
+            raise UsageError(f"input {index} has another size", expected=size, got=len(data))
+        for at in range(0, size, wire.CHUNK_MAX):
+            chunk = data[at : at + wire.CHUNK_MAX]
+            self._request(wire.WriteInput(index, at, chunk), wire.InputWritten)
+
+    def run(self, *, profile: bool = False, deadline_s: float = _RUN_DEADLINE_S) -> RunResult:
+        """One inference on what the inputs hold. Memory marks count from the last prepare();
+        with `profile` they and the cycles contain the reporting, so take them without."""
+        layers: list[tuple[int, int]] = []
+        done = self._request(
+            wire.Run(profile),
+            wire.RunDone,
+            deadline_s,
+            lambda layer: layers.append((layer.index, layer.cycles)),
+        )
+        return RunResult(
+            cycles=done.cycles,
+            arena_used_bytes=done.arena_used_bytes,
+            stack_used_bytes=done.stack_used_bytes,
+            guard_intact=done.guard_intact,
+            layers=tuple(layers),
+        )
+
+    def read_output(self, index: int) -> bytes:
+        """The bytes of output tensor `index`.
+
+        Raises:
+            UsageError: no such output.
+        """
+        size = _size_of(self.hello.output_bytes, index, "output")
+        parts = []
+        for at in range(0, size, wire.CHUNK_MAX):
+            length = min(wire.CHUNK_MAX, size - at)
+            chunk = self._request(wire.ReadOutput(index, at, length), wire.OutputChunk)
+            if (chunk.tensor, chunk.offset, len(chunk.data)) != (index, at, length):
+                raise FrameError(
+                    "another piece of output came than was asked for",
+                    where=self.link.port,
+                    expected=f"output {index}, {length} bytes from {at}",
+                    got=f"output {chunk.tensor}, {len(chunk.data)} bytes from {chunk.offset}",
+                )
+            parts.append(chunk.data)
+        return b"".join(parts)
+
+    def provoke(self, kind: int) -> None:
+        """Raise fault `kind` in an image built for tests; returns only if it did not come."""
+        self._request(wire.Provoke(kind), wire.Provoked)
+
+    def _request(
+        self,
+        message: wire.Request,
+        reply: type[M],
+        deadline_s: float = _REPLY_DEADLINE_S,
+        on_layer: Callable[[wire.LayerDone], None] | None = None,
+    ) -> M:
+        answer = self.link.request(message, deadline_s=deadline_s, on_layer=on_layer)
+        assert isinstance(answer, reply)  # the link has compared the types
+        return answer
+
+
+def _size_of(sizes: tuple[int, ...], index: int, what: str) -> int:
+    if not 0 <= index < len(sizes):
+        raise UsageError(f"no such {what}", expected=f"0 to {len(sizes) - 1}", got=index)
+    return sizes[index]
+
+
+@contextmanager
+def _open_virtual(board: Board) -> Iterator[Session]:
+    from harness.virtual.board import VirtualBoard
+
+    with VirtualBoard(board) as unit, Link(unit.port, board.console.baud) as link:
+        yield Session(
+            board, "virtual", unit, link, timing="modelled", timing_model=unit.timing_model
+        )
+
+
+@contextmanager
+def open_host_session(board: Board) -> Iterator[Session]:
+    """A session with the firmware's host port (harness.image.build_host_program), for tests; its
+    timing is "host" and no Measurement may hold it."""
+    with HostBoard() as unit, Link(unit.port, board.console.baud) as link:
+        yield Session(board, "host", unit, link, timing="host", timing_model="")
+
+
+VIAS: dict[str, Callable[[Board], AbstractContextManager[Session]]] = {"virtual": _open_virtual}
+
+
+def open_session(board: Board, via: str) -> AbstractContextManager[Session]:
+    """A session with a unit of `board`, closed on leaving the context.
+
+    Raises:
+        UnknownBoardError: `via` is no way to reach it.
+        BoardError, LinkError: on entering, when the unit does not start.
+    """
+    if via not in VIAS:
+        raise UnknownBoardError(
+            f"{board.name} cannot be reached via {via!r}: this release reaches boards only via "
+            + " or ".join(VIAS),
+            hint=f"use --via {next(iter(VIAS))}",
+        )
+    return VIAS[via](board)
