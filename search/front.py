@@ -57,11 +57,15 @@ class ProxyError:
 
     def describe(self) -> str:
         """One sentence for the end of a run."""
-        rank = "undefined" if self.rank_correlation is None else f"{self.rank_correlation:.3f}"
+        rank = (
+            "with an undefined rank correlation"
+            if self.rank_correlation is None
+            else f"with a rank correlation of {self.rank_correlation:.3f}"
+        )
         return (
             f"MACs alone would have misjudged latency by {self.mape_percent:.0f} % on average and "
             f"{self.worst_percent:.0f} % at worst (best single constant, "
-            f"{self.cycles_per_mac:.2f} cycles per MAC), with a rank correlation of {rank} over "
+            f"{self.cycles_per_mac:.2f} cycles per MAC), {rank} over "
             f"{self.n} measured candidates ({self.label})."
         )
 
