@@ -11,7 +11,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Padding
+from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D
 from harness.tflite.operators import window_output
 
 ALIGNMENT = 4
@@ -22,8 +22,8 @@ _INPLACE = {"RELU": (0,), "RELU6": (0,), "SOFTMAX": (0,), "QUANTIZE": (0,), "ADD
 @dataclass(frozen=True)
 class ArenaPlan:
     """order: operator indices as executed. offsets: tensor index -> byte offset. scratch: operator
-    index -> byte offset of its scratch memory, where it has any. lower_bound_bytes: no placement of
-    these lifetimes can be smaller."""
+    index -> byte offset of its scratch memory, where it has any. lower_bound_bytes: no placement
+    of these lifetimes can be smaller."""
 
     order: tuple[int, ...]
     offsets: dict[int, int]
@@ -117,13 +117,14 @@ def padding_before(graph: Graph, operator: Operator) -> tuple[int, int]:
     """(top, left) padding of a convolution or pooling."""
     options = operator.options
     source = graph.tensor(operator.inputs[0])
-    if isinstance(options, Conv2D | DepthwiseConv2D):
-        window: tuple[int, ...] = graph.tensor(operator.inputs[1]).shape[1:3]
-        dilation = options.dilation
+    if isinstance(options, Pool2D):
+        window: tuple[int, ...] = options.window
+        dilation = (1, 1)
     else:
-        assert options is not None and hasattr(options, "window")
-        window, dilation = options.window, (1, 1)
-    padding: Padding = options.padding
+        assert isinstance(options, Conv2D | DepthwiseConv2D)
+        window = graph.tensor(operator.inputs[1]).shape[1:3]
+        dilation = options.dilation
+    padding = options.padding
     top, left = (
         window_output(size, span, stride, spread, padding)[1]
         for size, span, stride, spread in zip(

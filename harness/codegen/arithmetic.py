@@ -1,5 +1,6 @@
-"""Which integers stand for a model's real scales? TensorFlow Lite's own arithmetic, float32 where it
-uses float and double where it uses double, so that every table is the one its kernels would compute.
+"""Which integers stand for a model's real scales? TensorFlow Lite's own arithmetic, float32 where
+it uses float and double where it uses double, so that every table is the one its kernels would
+compute.
 
 Sources: tensorflow/lite/kernels/internal/quantization_util.cc and kernel_util.cc.
 """

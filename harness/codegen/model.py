@@ -15,8 +15,8 @@ def generate(graph: Graph, plan: ArenaPlan, *, name: str = "model") -> dict[str,
     """C11 sources of `graph`: {"<name>.h": text, "<name>.c": text}.
 
     <name>_invoke(arena, on_layer, context) runs one inference in `arena`, which must be 4-byte
-    aligned and <NAME>_ARENA_BYTES long, and calls on_layer(index, context) after each operator where
-    on_layer is not NULL. It returns 0. Needs firmware/kernels to compile.
+    aligned and <NAME>_ARENA_BYTES long, and calls on_layer(index, context) after each operator
+    where on_layer is not NULL. It returns 0. Needs firmware/kernels to compile.
 
     Raises:
         UsageError: `name` is no C identifier.
@@ -107,9 +107,9 @@ _SOURCE = """\
 #error "tables are written for little-endian cores"
 #endif
 
-#define LAYER(index)                                                                               \\
-    if (on_layer != NULL) {{                                                                        \\
-        on_layer(index, context);                                                                  \\
+#define LAYER(index) \\
+    if (on_layer != NULL) {{ \\
+        on_layer(index, context); \\
     }}
 
 {definitions}

@@ -1,5 +1,5 @@
-"""What C does one operator become? Its constant tables and its call. One function an operator kind;
-they know the kernels' structs (firmware/kernels/kernels.h) and nothing of files."""
+"""What C does one operator become? Its constant tables and its call. One function an operator
+kind; they know the kernels' structs (firmware/kernels/kernels.h) and nothing of files."""
 
 from __future__ import annotations
 

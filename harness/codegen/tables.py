@@ -1,5 +1,5 @@
-"""How are constants written so that a C compiler reads them fast? As 32-bit words in hexadecimal: a
-quarter of the literals that bytes would need. Little-endian, which the generated file checks."""
+"""How are constants written so that a C compiler reads them fast? As 32-bit words in hexadecimal:
+a quarter of the literals that bytes would need. Little-endian, which the generated file checks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ def write_words(name: str, values: Array) -> str:
 
 def pad_rows(rows: Array) -> Array:
     """[n][depth] -> [n][depth rounded up to 4], zeros behind."""
-    return np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    padded: Array = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    return padded
 
 
 def fold_bias(bias: Array | None, rows: Array, zero_point: int) -> Array:
     """int32 bias[c] - zero_point * sum(rows[c]), wrapping as the accumulator does."""
-    folded = -zero_point * rows.astype(np.int64).sum(axis=1)
+    folded: Array = -zero_point * rows.astype(np.int64).sum(axis=1)
     if bias is not None:
         folded = folded + bias.astype(np.int64).ravel()
     return folded.astype(np.uint64).astype(np.uint32)

@@ -1,5 +1,5 @@
-"""What does a .tflite say? Untrusted bytes in, a checked operator graph out; the only reader of the
-flatbuffer. Knows nothing of arenas, C or boards.
+"""What does a .tflite say? Untrusted bytes in, a checked operator graph out; the only reader of
+the flatbuffer. Knows nothing of arenas, C or boards.
 
     flatbuffer.py   bytes -> plain values, table by table, every offset and count checked
     schema.py       which tables and fields of the TFLite schema are read

@@ -1,9 +1,9 @@
-"""How is a flatbuffer decoded without trusting it? One walk that checks and decodes together, driven
-by tables of fields, so that nothing is looked at before it was checked. Knows no schema.
+"""How is a flatbuffer decoded without trusting it? One walk that checks and decodes together,
+driven by tables of fields, so that nothing is looked at before it was checked. Knows no schema.
 
 Format (flatbuffers "internals" page): a table starts with a signed offset back to its vtable; the
-vtable is u16 vtable size, u16 table size, then one u16 offset a field (0: absent). Vectors, strings
-and tables are reached by unsigned forward offsets; a vector is a u32 count and its elements.
+vtable is u16 vtable size, u16 table size, then one u16 offset a field (0: absent). Vectors,
+strings and tables are reached by unsigned forward offsets; a vector is a u32 count and its elements.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ Spec = Mapping[str, tuple[int, Field]]
 
 
 class Decoder:
-    """Decodes tables of `data`; every failure is a MalformedModelError naming field and address."""
+    """Decodes tables of `data`; a failure is a MalformedModelError naming field and address."""
 
     def __init__(self, data: bytes, *, where: str) -> None:
         self._data, self._where = data, where

@@ -1,6 +1,6 @@
 """What must each supported operator look like? Operand counts, types, shapes, quantisation and
-options, one function an operator. Whatever passes here the kernels compute exactly as TFLite Micro's
-reference kernels do; whatever those would refuse, or abort on, is refused here first."""
+options, one function an operator. Whatever passes here the kernels compute exactly as TFLite
+Micro's reference kernels do; whatever those would refuse, or abort on, is refused here first."""
 
 from __future__ import annotations
 
@@ -176,8 +176,10 @@ class Node:
     ) -> None:  # fmt: skip
         height, width, _ = self.feature_map(self.operand(0))
         sizes = [
-            window_output(size, *of, padding)[0]
-            for size, *of in zip((height, width), window, stride, dilation, strict=True)
+            window_output(size, span, step, spread, padding)[0]
+            for size, span, step, spread in zip(
+                (height, width), window, stride, dilation, strict=True
+            )
         ]
         self.shaped(1, *sizes, channels)
 

@@ -291,7 +291,7 @@ class _Reader:
 
 
 def _builtin_name(code: int) -> str:
-    from tflite import opcode2name  # type: ignore[attr-defined] # 0.3 s of imports, wanted only here
+    from tflite import opcode2name  # 0.3 s of imports, wanted only here
 
     try:
         return str(opcode2name(code))
