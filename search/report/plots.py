@@ -11,18 +11,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.measurement import Measurement
 from search.evaluation import Evaluation
-from search.report.proxy import measured
+from search.front import measurements_of
+from search.report.proxy import MacsProxy
 from search.report.run_folder import Run
 from search.report.tables import caption
 
 _INK = "#1f2933"
 _FAINT = "#9aa5b1"
-_FRONT = "#d9480f"
-_BOUND = "#c92a2a"
+_FRONT = "#d6336c"
+_BOUND = "#868e96"
 _STYLE: Any = {
     "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same picture everywhere
     "font.size": 9.5,
@@ -105,8 +106,8 @@ def _draw_front(figure: Figure, axes: Axes, run: Run) -> None:
     if bounds.latency_us is not None:
         _draw_bound(axes, bounds.latency_us / 1e3, "latency bound")
     if bounds.val_error is not None and trained:
-        axes.axhline(bounds.val_error, color=_BOUND, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_xlim(left=0)
+        _draw_bound(axes, bounds.val_error, "error bound", across=True)
+    _scale_by_ratio(axes, "x")
     _add_size_legend(axes, trained)
 
 
@@ -210,21 +211,20 @@ def _draw_macs(axes: Axes, run: Run) -> None:
                 label=name,
                 **style,
             )
-    found = measured(run.outcomes)
+    found = measurements_of(run.outcomes)
     if run.proxy is not None and found:
-        reach = max(m.macs for m in found)
-        clock = found[0].sysclk_hz
+        ends = [min(m.macs for m in found if m.macs), max(m.macs for m in found)]
+        ms_per_mac = 1e3 * run.proxy.error.cycles_per_mac / found[0].sysclk_hz
         axes.plot(
-            [0, reach / 1e6],
-            [0, 1e3 * run.proxy.cycles_per_mac * reach / clock],
+            [macs / 1e6 for macs in ends],
+            [macs * ms_per_mac for macs in ends],
             color=_INK,
             linewidth=1.2,
-            label=f"best constant: {run.proxy.cycles_per_mac:.2f} cycles per MAC",
+            label=f"best constant: {run.proxy.error.cycles_per_mac:.2f} cycles per MAC",
             zorder=2,
         )
         axes.annotate(
-            f"MAPE {run.proxy.mape:.0%}, worst {run.proxy.worst:.0%}\n"
-            f"rank correlation {run.proxy.rank_correlation:.2f}",
+            _describe_proxy(run.proxy),
             (0.98, 0.03),
             xycoords="axes fraction",
             ha="right",
@@ -233,28 +233,50 @@ def _draw_macs(axes: Axes, run: Run) -> None:
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 3},
         )
     if run.config.bounds.latency_us is not None:
-        bound = run.config.bounds.latency_us / 1e3
-        axes.axhline(bound, color=_BOUND, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+        _draw_bound(axes, run.config.bounds.latency_us / 1e3, "latency bound", across=True)
+    _scale_by_ratio(axes, "x")
+    _scale_by_ratio(axes, "y")
     if found:
         axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none", fontsize=8)
 
 
-def _draw_bound(axes: Axes, position: float, name: str) -> None:
-    axes.axvline(position, color=_BOUND, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+def _describe_proxy(proxy: MacsProxy) -> str:
+    rank = proxy.error.rank_correlation
+    return (
+        f"MAPE {proxy.error.mape_percent:.0f} %, worst {proxy.error.worst_percent:.0f} %\n"
+        f"rank correlation {'undefined' if rank is None else format(rank, '.2f')}"
+    )
+
+
+def _draw_bound(axes: Axes, position: float, name: str, *, across: bool = False) -> None:
+    """A dashed line with its name: upright at an x position, or `across` at a y position."""
+    draw = axes.axhline if across else axes.axvline
+    draw(position, color=_BOUND, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         name,
-        (position, 0.5),
-        xycoords=("data", "axes fraction"),
-        xytext=(-3, 0),
+        (0.01, position) if across else (position, 0.35),
+        xycoords=("axes fraction", "data") if across else ("data", "axes fraction"),
+        xytext=(0, 3) if across else (-3, 0),
         textcoords="offset points",
-        rotation=90,
-        ha="right",
-        va="center",
-        color=_BOUND,
+        rotation=0 if across else 90,
+        ha="left" if across else "right",
+        va="bottom" if across else "center",
+        color="#5c636a",
         size=8,
     )
+
+
+def _scale_by_ratio(axes: Axes, which: str) -> None:
+    """Networks of one space differ a hundredfold: equal steps are equal factors."""
+    if which == "x":
+        axes.set_xscale("log")
+    else:
+        axes.set_yscale("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _latency_ms(measurement: Measurement) -> float:
@@ -267,5 +289,5 @@ def _area(sram_bytes: int) -> float:
 
 
 def _label(run: Run) -> str:
-    found = measured(run.outcomes)
+    found = measurements_of(run.outcomes)
     return found[0].label if found else caption(run.front)

@@ -8,6 +8,7 @@ front.json, schema 1: {"schema", "dataset", "notice", "test_images", "members": 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from typing import Any
 from harness.errors import JournalError
 from search.config import SearchConfig, load_config
 from search.evaluation import Evaluation, Outcome
+from search.fitness import broken_by
+from search.front import measurements_of, pareto_front
 from search.journal import read_journal
-from search.report.front import pareto_front
 from search.report.proxy import MacsProxy, judge_macs
 from search.run import CONFIG_NAME, ENVIRONMENT_NAME, JOURNAL_NAME
 
 FRONT_NAME = "front.json"
+FRONT_DIR = "front"
 SCHEMA = 1
 
 
@@ -70,15 +73,26 @@ def read_run(run_dir: Path) -> Run:
     return Run(
         config=config,
         outcomes=outcomes,
-        front=pareto_front(outcomes, config.bounds),
+        front=find_front(config, outcomes),
         tested={member.archid: member for member in found.members},
         dataset=found.dataset or config.data.name,
         notice=found.notice,
         test_images=found.test_images,
         versions=record.header.versions,
         host=_read_host(run_dir / ENVIRONMENT_NAME),
-        proxy=judge_macs(outcomes),
+        proxy=judge_macs(measurements_of(outcomes)),
     )
+
+
+def find_front(config: SearchConfig, outcomes: Sequence[Outcome]) -> tuple[Evaluation, ...]:
+    """The Pareto front of those whose final model keeps the bounds, fastest first."""
+    inside = [
+        outcome
+        for outcome in outcomes
+        if isinstance(outcome, Evaluation) and broken_by(config.bounds, outcome.measured) is None
+    ]
+    front = pareto_front(inside)
+    return tuple(sorted(front, key=lambda e: (e.measured.latency_us.median, e.val_error)))
 
 
 def read_front(run_dir: Path) -> FrontRecord:

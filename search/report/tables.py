@@ -24,7 +24,8 @@ def front_table(run: Run) -> Table:
     )
     heads = COLUMNS if tested else (COLUMNS[0], "int8 validation accuracy", *COLUMNS[2:])
     for name in heads:
-        table.add_column(name, justify="left" if name == "archid" else "right")
+        left = name == "archid"
+        table.add_column(name, justify="left" if left else "right", no_wrap=left)
     for evaluation in run.front:
         table.add_row(*(Text(cell) for cell in front_row(run, evaluation, tested=tested)))
     return table

@@ -1,0 +1,108 @@
+"""What does a run leave behind for its front? For each member: the int8 model, its accuracy on the
+test split, the firmware that was measured and the C to ship. The one place that touches the test
+split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from harness.board import load_board
+from harness.codegen import write_deployment
+from harness.errors import JournalError
+from harness.measure import compile_model
+from search.data.dataset import Dataset
+from search.evaluation import Evaluation
+from search.export import int8_error
+from search.report.run_folder import (
+    FRONT_DIR,
+    FRONT_NAME,
+    FrontRecord,
+    Run,
+    Tested,
+    read_front,
+    read_run,
+    write_front,
+)
+
+
+def ship_front(
+    run_dir: Path,
+    dataset: Dataset,
+    *,
+    workers: int = 1,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Run:
+    """Write run_dir/front/<archid>/ for each member of the front, and front.json; returns the run
+    with both.
+
+    A folder holds model.tflite, genotype.json, measurement.json, firmware.elf, firmware.map and
+    deploy/. What an earlier call tested is not tested again. `workers` test at once.
+
+    Raises:
+        JournalError: the folder holds no run, or a model other than the one measured.
+        DatasetError: the test split cannot be read.
+        BuildError, ModelError: from compiling.
+    """
+    run = read_run(run_dir)
+    board = load_board(run.config.device.board)
+    models = {e.archid: _read_model(run_dir, e) for e in run.front}
+    known = {m.archid: m.test_error for m in read_front(run_dir).members}
+    test = dataset.load_test()
+    shutil.rmtree(run_dir / FRONT_DIR, ignore_errors=True)
+    (run_dir / FRONT_NAME).unlink(missing_ok=True)
+    # The interpreter leaves the interpreter lock, and compilers are processes: threads suffice.
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        errors: dict[str, Future[float]] = {
+            archid: pool.submit(int8_error, model, test.images, test.labels)
+            for archid, model in models.items()
+            if archid not in known
+        }
+        for number, evaluation in enumerate(run.front, start=1):
+            on_step(f"building {number} of {len(run.front)}: {evaluation.archid}")
+            folder = run_dir / FRONT_DIR / evaluation.archid
+            folder.mkdir(parents=True)
+            model = models[evaluation.archid]
+            (folder / "model.tflite").write_bytes(model)
+            _write_json(folder / "genotype.json", evaluation.genotype)
+            _write_json(folder / "measurement.json", evaluation.measured.to_json())
+            compiled = compile_model(model, board, name=evaluation.archid, out_dir=folder)
+            write_deployment(compiled.graph, compiled.plan, folder / "deploy")
+        for number, (archid, future) in enumerate(errors.items(), start=1):
+            on_step(f"testing {number} of {len(errors)}: {archid}")
+            known[archid] = future.result()
+    members = tuple(
+        Tested(e.archid, known[e.archid], f"{FRONT_DIR}/{e.archid}") for e in run.front
+    )
+    write_front(run_dir, FrontRecord(dataset.name, dataset.notice, len(test), members))
+    return read_run(run_dir)
+
+
+def _read_model(run_dir: Path, evaluation: Evaluation) -> bytes:
+    path = run_dir / evaluation.model
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise JournalError(
+            f"cannot be read: {error.strerror}",
+            where=path,
+            hint="restore it from a copy",
+        ) from None
+    sha256 = hashlib.sha256(model).hexdigest()
+    if sha256 != evaluation.measured.model_sha256:
+        raise JournalError(
+            "is not the model that was measured",
+            where=path,
+            expected=f"sha256 {evaluation.measured.model_sha256}",
+            got=sha256,
+            hint="restore it from a copy",
+        )
+    return model
+
+
+def _write_json(path: Path, table: object) -> None:
+    path.write_text(json.dumps(table, indent=2) + "\n")

@@ -1,0 +1,107 @@
+"""Run folders for tests of the report: real genotypes and costs, invented measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from harness.measurement import Flash, Sram
+from search.config import Bounds, Budget, Data, Device, SearchConfig, Space, dump_config
+from search.cost import cost_of
+from search.evaluation import Evaluation, Outcome, Rejected
+from search.journal import Entry, Header, Journal
+from search.lowering import lower
+from search.report.run_folder import FrontRecord, Tested, write_front
+from search.space import sample
+from tests.measurements import make_measurement
+
+SPACE = Space(max_blocks=4, max_layers=2, max_filters=32, max_dense_blocks=2, max_units=64)
+CONFIG = SearchConfig(
+    name="demo",
+    search=Budget(rounds=60, population=20, sample_size=6),
+    device=Device("nucleo_f412zg"),
+    data=Data("fashion_mnist"),
+    bounds=Bounds(val_error=0.12, latency_us=80_000.0, sram_bytes=64 * 1024),
+    space=SPACE,
+)
+
+
+def make_evaluation(
+    archid: str = "a" * 16,
+    *,
+    val_error: float = 0.1,
+    latency_us: float = 1000.0,
+    sram_bytes: int = 9000,
+    flash_bytes: int = 20_000,
+    macs: int = 50_000,
+    **changes: object,
+) -> Evaluation:
+    measured = make_measurement(
+        macs=macs,
+        cycles=round(latency_us * 100),
+        sram=Sram(sram_bytes - 1000, 400, 600, sram_bytes),
+        flash=Flash(flash_bytes // 2, flash_bytes // 2, flash_bytes, 9000),
+        **changes,
+    )
+    return Evaluation(
+        archid=archid,
+        genotype={},
+        cost=cost_of(lower(sample(np.random.default_rng(0), SPACE), (28, 28, 1), 10)),
+        float_val_error=val_error,
+        val_error=val_error,
+        untrained=measured,
+        measured=measured,
+        model=f"models/{archid}.tflite",
+        train_seconds=1.0,
+    )
+
+
+def make_outcomes(count: int, *, seed: int = 0) -> list[Outcome]:
+    """`count` measured candidates, most of them trained, and as many rejected by arithmetic."""
+    rng = np.random.default_rng(seed)
+    outcomes: list[Outcome] = []
+    while len(outcomes) < 2 * count:
+        genotype = sample(rng, SPACE)
+        cost = cost_of(lower(genotype, (28, 28, 1), 10))
+        table, archid = genotype.to_json(), genotype.archid
+        if len(outcomes) % 2:
+            reason = "peak memory 70,000 exceeds the bound of 65,536 bytes of SRAM"
+            outcomes.append(Rejected(archid, table, cost, "analytic", reason))
+            continue
+        cycles = round(cost.macs * float(rng.uniform(2.5, 9)) + 20_000)
+        sram_bytes = cost.peak_memory_bytes + 2500
+        measured = make_measurement(
+            macs=cost.macs,
+            cycles=cycles,
+            sram=Sram(cost.peak_memory_bytes, 1500, 1000, sram_bytes),
+            flash=Flash(14_000, cost.model_size_bytes, 14_000 + cost.model_size_bytes, 9000),
+        )
+        if cycles / 100 > 80_000:
+            reason = f"measured latency {cycles / 100:,.0f} exceeds the bound of 80,000 us"
+            outcomes.append(Rejected(archid, table, cost, "measured", reason, measured))
+            continue
+        error = float(0.09 + 0.4 / (cost.macs / 1e4 + 2) + rng.exponential(0.015))
+        outcomes.append(
+            Evaluation(
+                archid, table, cost, error - 0.002, error, measured, measured,
+                f"models/{archid}.tflite", 15.0,
+            )
+        )  # fmt: skip
+    return outcomes
+
+
+def write_run(run_dir: Path, outcomes: list[Outcome], *, config: SearchConfig = CONFIG) -> Path:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "config.toml").write_text(dump_config(config))
+    (run_dir / "environment.json").write_text('{"host": {"system": "Linux", "cores": 2}}')
+    with Journal(run_dir / "journal.jsonl") as journal:
+        journal.create(Header.of(config, {"torch": "2.13.0", "python": "3.11"}))
+        for index, outcome in enumerate(outcomes):
+            journal.append(Entry(index, "0" * 8, outcome))
+    return run_dir
+
+
+def write_tested(run_dir: Path, front: tuple[Evaluation, ...], *, notice: str = "") -> None:
+    members = tuple(Tested(e.archid, e.val_error + 0.004, f"front/{e.archid}") for e in front)
+    write_front(run_dir, FrontRecord("fashion_mnist", notice, 10_000, members))
