@@ -109,7 +109,7 @@ def run_search(
             record = journal.resume(header)
         else:
             journal.check_absent()
-            (run_dir / CONFIG_NAME).write_text(dump_config(config))
+            (run_dir / CONFIG_NAME).write_text(dump_config(config), encoding="utf-8")
             (run_dir / ENVIRONMENT_NAME).write_text(json.dumps(environment(), indent=2) + "\n")
             journal.create(header)
             record = Record(header, (), 0, 0)

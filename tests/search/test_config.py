@@ -1,0 +1,119 @@
+"""A search configuration is checked key by key, and written back without loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import ConfigError
+from search.config import (
+    Bounds,
+    Budget,
+    Data,
+    Device,
+    SearchConfig,
+    Space,
+    Training,
+    dump_config,
+    load_config,
+)
+
+MINIMAL = """
+name = "example"
+[search]
+[device]
+board = "nucleo_f412zg"
+[data]
+name = "digits"
+"""
+
+
+def load(tmp_path: Path, text: str) -> SearchConfig:
+    path = tmp_path / "search.toml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def test_defaults_are_those_of_the_papers(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL)
+
+    assert config.search == Budget(
+        rounds=2000, population=100, sample_size=25, workers=2, minutes=0.0, seed=0, window=4,
+        candidate_deadline_s=900.0,
+    )  # fmt: skip
+    assert config.space == Space(10, 3, 128, 3, 256), "the full space"
+    assert config.bounds == Bounds()
+    assert (config.device.via, config.device.engine) == ("virtual", "aot")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[search]\nrounds = 0", "[search] rounds must be at least 1, got 0"),
+        ("[search]\nwindow = 0", "[search] window must be at least 1, got 0"),
+        ("[search]\nworkers = -1", "[search] workers must be at least 1, got -1"),
+        ("[search]\npopulation = 5", "[search] sample_size 25 exceeds population 5"),
+        ("[search]\nminutes = -1", "[search] minutes must not be negative, got -1.0"),
+        ("[search]\nseed = -1", "[search] seed must not be negative, got -1"),
+        (
+            "[search]\ncandidate_deadline_s = 0",
+            "[search] candidate_deadline_s must be positive, got 0.0",
+        ),
+        ("[search]\nround = 3", "unknown key 'round'"),
+        ("[search]\n[space]\nmax_blocks = 11", "[space] max_blocks must be 1 to 10, got 11"),
+        ("[search]\n[space]\nmax_layers = 0", "[space] max_layers must be 1 to 3, got 0"),
+        ("[search]\n[space]\nmax_filters = 0", "[space] max_filters must be 1 to 128, got 0"),
+        (
+            "[search]\n[space]\nmax_dense_blocks = 4",
+            "[space] max_dense_blocks must be 1 to 3, got 4",
+        ),
+        ("[search]\n[space]\nmax_units = 9", "[space] max_units must be 10 to 256, got 9"),
+        ("[search]\n[bounds]\nsram_bytes = 0", "[bounds] sram_bytes must be positive, got 0"),
+        ("[search]\n[training]\nepochs = 0", "[training] epochs and batch_size must be"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, table: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MINIMAL.replace("[search]", table))
+
+    assert message in str(caught.value)
+    assert "search.toml" in str(caught.value)
+
+
+def test_a_validation_fraction_outside_0_and_1_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"validation_fraction must lie in \(0, 1\), got 1.0"):
+        load(tmp_path, MINIMAL + "validation_fraction = 1.0")
+
+
+POSITIVE = st.floats(1e-9, 1e9)
+CONFIGS = st.builds(
+    SearchConfig,
+    name=st.text(),
+    search=st.builds(
+        Budget,
+        rounds=st.integers(1, 10**9),
+        minutes=st.floats(0, 1e6) | st.just(float("inf")),
+        seed=st.integers(0, 2**62),
+        candidate_deadline_s=POSITIVE,
+    ),
+    device=st.builds(Device, board=st.text()),
+    data=st.builds(Data, name=st.text(), path=st.text(), validation_fraction=st.just(0.25)),
+    training=st.builds(Training, learning_rate=POSITIVE, weight_decay=POSITIVE),
+    bounds=st.builds(
+        Bounds, val_error=st.none() | POSITIVE, sram_bytes=st.none() | st.integers(1, 10**9)
+    ),
+    space=st.builds(Space, max_filters=st.integers(1, 128)),
+)
+
+
+@given(CONFIGS)
+def test_a_written_configuration_reads_back_equal(
+    tmp_path_factory: pytest.TempPathFactory, config: SearchConfig
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "config.toml"
+    path.write_text(dump_config(config), encoding="utf-8")
+
+    assert load_config(path) == config

@@ -1,0 +1,48 @@
+"""Outcomes survive the journal: through JSON and back, nothing is lost and nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.evaluation import Outcome, outcome_from_json, outcome_to_json
+from tests.measurements import make_measurement
+from tests.search.evaluations import make_evaluation, make_rejected
+
+
+@given(
+    st.builds(make_evaluation, val_error=st.floats(0, 1), cycles=st.integers(1, 10**9))
+    | st.builds(
+        make_rejected,
+        tier=st.sampled_from(["analytic", "measured", "failed"]),
+        reason=st.text(),
+        untrained=st.none() | st.builds(make_measurement, cycles=st.integers(1, 10**9)),
+    )
+)
+def test_json_round_trip_gives_an_equal_outcome(outcome: Outcome) -> None:
+    text = json.dumps(outcome_to_json(outcome))
+
+    assert outcome_from_json(json.loads(text)) == outcome
+
+
+def test_the_two_kinds_are_told_apart() -> None:
+    assert outcome_to_json(make_evaluation())["kind"] == "evaluation"
+    assert outcome_to_json(make_rejected())["kind"] == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"kind": "guess"}, "unknown outcome kind 'guess'"),
+        ({"cost": {"macs": 1}}, "model_size_bytes"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_other_json_is_refused(changes: dict, error: str) -> None:
+    table = {**outcome_to_json(make_rejected()), **changes}
+
+    with pytest.raises((ValueError, TypeError), match=error):
+        outcome_from_json(table)
