@@ -20,9 +20,9 @@ from harness.errors import BuildError
 class Footprint:
     """Bytes an image takes.
 
-    flash_bytes: all of it, padding included. weights_bytes: the model's weights, biases, tables.
-    model_code_bytes: what was generated for the model and is not weights. static_bytes: .data
-    and .bss. arena_bytes: the tensor arena with its guard.
+    flash_bytes: all of it, padding included. weights_bytes: the model's constants (weights,
+    biases, scales, operator parameters). model_code_bytes: the model's instructions.
+    static_bytes: .data and .bss. arena_bytes: the tensor arena with its guard.
     """
 
     flash_bytes: int
@@ -33,15 +33,14 @@ class Footprint:
     stack_reserve_bytes: int
 
 
-# " .text.run\n   0x08000858  0xc4 CMakeFiles/.../serve.c.obj": section, address, size, object
-_MAP_ENTRY = re.compile(
-    r"^ (\.\S+)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S.*)$", re.MULTILINE | re.ASCII
+# " .text.model_invoke\n   0x08001050  0x4a8 libmodel.a(model.c.obj)": address and size
+_MODEL_SECTION = re.compile(
+    r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) libmodel\.a\(", re.MULTILINE | re.ASCII
 )
-_WEIGHTS = re.compile(r"\.rodata\.(weights|model_weights_)")
 
 
-def read_footprint(elf: Path, link_map: Path, *, model_dir: Path) -> Footprint:
-    """Sizes of the image `elf`; objects compiled from `model_dir` count as the model's.
+def read_footprint(elf: Path, link_map: Path) -> Footprint:
+    """Sizes of the image `elf`, linked by a port's link.ld.in.
 
     Raises:
         BuildError: not an ELF file.
@@ -55,16 +54,16 @@ def read_footprint(elf: Path, link_map: Path, *, model_dir: Path) -> Footprint:
         sizes = {section.name: section["sh_size"] for section in file.iter_sections()}
     first, last = min(start for start, _ in loaded), max(end for _, end in loaded)
     text = link_map.read_text(errors="replace")
-    marker = f"{model_dir}/".lstrip("/")
-    model_bytes = sum(
+    weights_bytes = sizes.get(".weights", 0)
+    in_flash = sum(
         int(size, 16)
-        for name, address, size, source in _MAP_ENTRY.findall(text)
-        if marker in source and first <= int(address, 16) < last and not _WEIGHTS.match(name)
+        for address, size in _MODEL_SECTION.findall(text)
+        if first <= int(address, 16) < last
     )
     return Footprint(
         flash_bytes=last - first,
-        weights_bytes=sizes.get(".weights", 0),
-        model_code_bytes=model_bytes,
+        weights_bytes=weights_bytes,
+        model_code_bytes=max(0, in_flash - weights_bytes),
         static_bytes=sizes.get(".data", 0) + sizes.get(".bss", 0),
         arena_bytes=sizes.get(".arena", 0),
         stack_reserve_bytes=sizes.get(".stack", 0),

@@ -52,9 +52,10 @@ _KEPT_FOR_S = 3600.0
 class Image:
     """A linked firmware image, sizes in bytes.
 
-    flash_bytes is all of it; weights_bytes the model's constants; model_code_bytes what else was
-    generated for the model. static_bytes is .data + .bss without arena and stack; arena_bytes is
-    without the guard. compiler is the first line of its --version.
+    flash_bytes is all of it; weights_bytes the model's constants (weights, biases, scales,
+    operator parameters); model_code_bytes the instructions generated for it. static_bytes is
+    .data + .bss without arena and stack; arena_bytes is without the guard. compiler is the first
+    line of its --version.
     """
 
     elf: Path
@@ -124,7 +125,7 @@ def build_image(
     with lease(recipe) as workspace:
         _compile(workspace, sources, nonce, where=board.name, deadline_s=deadline_s)
         built, built_map = (workspace.build_dir / f"firmware.{kind}" for kind in ("elf", "map"))
-        footprint = read_footprint(built, built_map, model_dir=workspace.model_dir)
+        footprint = read_footprint(built, built_map)
         flags = (workspace.build_dir / "flags.txt").read_text().strip()
         folder = out_dir if out_dir is not None else _image_dir(nonce)
         elf = _deliver(built, folder / "firmware.elf")
