@@ -1,0 +1,168 @@
+"""How is a virtual board started, loaded and watched? The client of `python -m harness.virtual`.
+Knows nothing of Unicorn and imports quickly."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from harness.board import BOARDS_DIR, ROOT, Board
+from harness.errors import BoardError
+
+# What the cycles mean; docs/timing.md describes it. A change of the model changes the name.
+TIMING_MODEL = "class-table-1"
+
+START_SECONDS = 30.0
+REPLY_SECONDS = 15.0
+QUIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the core has done since the board was started.
+
+    state: running, waiting for serial, asleep, locked up or stopped. seconds: host time the core
+    was on, sleeping included. pc: where it locked up, else 0.
+    """
+
+    instructions: int
+    cycles: int
+    seconds: float
+    state: str
+    pc: int
+
+
+class VirtualBoard:
+    """A running process that plays `board`; leaving the context ends it.
+
+    Every call raises BoardError when the process died, with its exit status and last words, when
+    it does not answer before its deadline, or when it refuses the command.
+    """
+
+    def __init__(self, board: Board, *, boards_dir: Path = BOARDS_DIR) -> None:
+        self._board = board
+        self._words = tempfile.TemporaryFile()
+        self._pending = b""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.virtual"]
+            + ["--board", board.name, "--boards", str(boards_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            env={**os.environ, "PYTHONPATH": _search_path()},
+            start_new_session=True,  # Ctrl-C belongs to the command, which ends the board itself
+        )
+        try:
+            self.port: str = self._reply("start", START_SECONDS)["port"]
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> VirtualBoard:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def load(self, elf: Path) -> None:
+        """Erase flash, write the ELF's segments, fill SRAM with a pattern, reset and run."""
+        self._ask({"command": "load", "path": str(elf.resolve())})
+
+    def reset(self) -> None:
+        """Reset the core; flash and SRAM keep their contents."""
+        self._ask({"command": "reset"})
+
+    def counters(self) -> Counters:
+        return Counters(**self._ask({"command": "counters"}))
+
+    def close(self) -> None:
+        """End the process. Can be called again."""
+        process = self._process
+        with contextlib.suppress(OSError):
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            process.wait(QUIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        self._words.close()
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._words.closed:
+            raise BoardError(
+                f"cannot {request['command']}: the virtual board was closed",
+                where=self._board.name,
+                hint="start another one",
+            )
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
+        except OSError:
+            raise self._death(request["command"]) from None
+        reply = self._reply(request["command"], REPLY_SECONDS)
+        if "error" in reply:
+            raise BoardError(f"cannot {request['command']}: {reply['error']}")
+        return reply
+
+    def _reply(self, command: str, seconds: float) -> dict[str, Any]:
+        stdout = self._process.stdout
+        assert stdout is not None
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._pending:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([stdout], [], [], left)[0]:
+                raise BoardError(
+                    f"the virtual board does not answer to {command!r}",
+                    where=self._board.name,
+                    expected=f"a reply within {seconds:g} s",
+                    got="nothing",
+                    hint="start it again",
+                )
+            data = os.read(stdout.fileno(), 65536)
+            if not data:
+                raise self._death(command)
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _death(self, command: str) -> BoardError:
+        try:
+            status = self._process.wait(QUIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        self._words.seek(0)
+        words = self._words.read().decode(errors="replace").strip().splitlines()
+        return BoardError(
+            f"the virtual board died during {command!r}"
+            + (f", its last words: {words[-1]}" if words else ""),
+            where=self._board.name,
+            got=f"exit status {status}",
+            hint="start it again",
+        )
+
+
+def _search_path() -> str:
+    rest = os.environ.get("PYTHONPATH")
+    return f"{ROOT}{os.pathsep}{rest}" if rest else str(ROOT)

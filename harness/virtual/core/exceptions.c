@@ -1,0 +1,287 @@
+/* How does the core enter and leave an exception, and when does it lock up? DDI 0403, B1.5. Unicorn
+ * stops at every exception of an M-profile core and leaves the rest to this file. */
+#include "machine.h"
+#include <string.h>
+
+enum {
+    CONTROL_SPSEL = 1u << 1,
+    CONTROL_FPCA = 1u << 2,
+    CCR_NONBASETHRDENA = 1u << 0,
+    CCR_STKALIGN = 1u << 9,
+    PSR_FRAME_ALIGNED = 1u << 9,
+    PSR_THUMB = 1u << 24,
+    ENTRY_CYCLES = 12, /* DDI 0439, 3.8.2; FP registers are stacked lazily in that time */
+    EXIT_CYCLES = 10,
+    BASIC_FRAME = 0x20,
+    EXTENDED_FRAME = 0x68,
+};
+
+#define PSR_FLAGS 0xF80F0000u /* NZCVQ and GE: the same bits in CPSR and xPSR */
+#define PSR_IT 0x0600FC00u
+
+bool in_handler(const Machine *m) { return (read_register(m, UC_ARM_REG_IPSR) & 0x1FF) != 0; }
+
+static int group_priority(const Machine *m, uint32_t priority) {
+    return (int)(priority & (0xFFu << (m->prigroup + 1)) & 0xFF);
+}
+
+static int priority_of(const Machine *m, int number) {
+    if (number <= EXCEPTION_HARD)
+        return number - 4; /* Reset -3, NMI -2, HardFault -1 */
+    return group_priority(m, m->priority[number]);
+}
+
+static int execution_priority(const Machine *m) {
+    int priority = 256;
+    for (int i = 1; i < EXCEPTIONS; i++)
+        if (m->active[i] && priority_of(m, i) < priority)
+            priority = priority_of(m, i);
+    uint32_t basepri = read_register(m, UC_ARM_REG_BASEPRI);
+    if (basepri && group_priority(m, basepri) < priority)
+        priority = group_priority(m, basepri);
+    if (read_register(m, UC_ARM_REG_PRIMASK) && priority > 0)
+        priority = 0;
+    if (read_register(m, UC_ARM_REG_FAULTMASK) && priority > -1)
+        priority = -1;
+    return priority;
+}
+
+static bool is_enabled(const Machine *m, int number) {
+    if (number >= EXCEPTION_MEMORY && number <= EXCEPTION_USAGE)
+        return m->shcsr_enables >> (16 + number - EXCEPTION_MEMORY) & 1;
+    return number < EXCEPTION_IRQ0 || m->enabled[number];
+}
+
+static void lock_up(Machine *m) {
+    m->status.state = LOCKED_UP;
+    m->status.pc = read_register(m, UC_ARM_REG_R15);
+}
+
+/* Put the core into the mode that IPSR = `exception` and CONTROL = `control` stand for. Unicorn has
+ * no call for it, so the change goes through a saved context. */
+static void set_mode(Machine *m, uint32_t exception, uint32_t control, uint32_t msp, uint32_t psp) {
+    uint8_t *context = (uint8_t *)m->scratch;
+    uint32_t base = control & 3, fpca = control & CONTROL_FPCA;
+    bool process = !exception && (control & CONTROL_SPSEL);
+    uint32_t other = process ? msp : psp;
+    uc_context_save(m->uc, m->scratch);
+    memcpy(context + m->exception_offset, &exception, 4);
+    memcpy(context + m->control_offset, &base, 4);
+    memcpy(context + m->control_offset + 4, &fpca, 4); /* FPCA lives in the secure bank */
+    memcpy(context + m->control_offset - 28, &other, 4);
+    uc_context_restore(m->uc, m->scratch);
+    write_register(m, UC_ARM_REG_R13, process ? psp : msp);
+    /* Writing flags makes Unicorn recompute the translation flags that depend on the mode. */
+    write_register(m, UC_ARM_REG_APSR_NZCV, read_register(m, UC_ARM_REG_CPSR));
+}
+
+static bool store_word(Machine *m, uint32_t address, uint32_t word) {
+    uint8_t *at = memory_at(m, address, 4, true);
+    if (at)
+        memcpy(at, &word, 4);
+    return at != NULL;
+}
+
+static bool load_word(const Machine *m, uint32_t address, uint32_t *word) {
+    const uint8_t *at = memory_at(m, address, 4, false);
+    if (at)
+        memcpy(word, at, 4);
+    return at != NULL;
+}
+
+static const int frame_registers[8] = {
+    UC_ARM_REG_R0,  UC_ARM_REG_R1,  UC_ARM_REG_R2,  UC_ARM_REG_R3,
+    UC_ARM_REG_R12, UC_ARM_REG_R14, UC_ARM_REG_R15, 0};
+
+static bool push_frame(Machine *m, uint32_t frame, uint32_t psr, bool extended) {
+    bool stored = true;
+    for (uint32_t i = 0; i < 8; i++) {
+        uint32_t word = i == 7 ? psr : read_register(m, frame_registers[i]);
+        stored &= store_word(m, frame + 4 * i, word);
+    }
+    for (uint32_t i = 0; extended && i < 16; i++)
+        stored &=
+            store_word(m, frame + BASIC_FRAME + 4 * i, read_register(m, UC_ARM_REG_S0 + (int)i));
+    if (extended)
+        stored &= store_word(m, frame + BASIC_FRAME + 64, read_register(m, UC_ARM_REG_FPSCR));
+    return stored;
+}
+
+static uint32_t program_status(const Machine *m) {
+    uint32_t cpsr = read_register(m, UC_ARM_REG_CPSR);
+    return (cpsr & (PSR_FLAGS | PSR_IT)) | (cpsr >> 5 & 1) << 24 |
+           (read_register(m, UC_ARM_REG_IPSR) & 0x1FF);
+}
+
+static void set_program_status(Machine *m, uint32_t psr) {
+    uint32_t cpsr = read_register(m, UC_ARM_REG_CPSR) & ~(PSR_FLAGS | PSR_IT | 1u << 5);
+    write_register(m, UC_ARM_REG_CPSR,
+                   cpsr | (psr & (PSR_FLAGS | PSR_IT)) | (psr & PSR_THUMB ? 1u << 5 : 0));
+}
+
+static void enter(Machine *m, int number) {
+    uint32_t control = read_register(m, UC_ARM_REG_CONTROL);
+    uint32_t msp = read_register(m, UC_ARM_REG_MSP), psp = read_register(m, UC_ARM_REG_PSP);
+    bool handler = in_handler(m), extended = control & CONTROL_FPCA;
+    bool process = !handler && (control & CONTROL_SPSEL);
+    uint32_t *stack = process ? &psp : &msp;
+    bool aligns = (m->ccr & CCR_STKALIGN) || extended, misaligned = aligns && (*stack & 4);
+    uint32_t frame = *stack - (extended ? EXTENDED_FRAME : BASIC_FRAME) - (misaligned ? 4 : 0);
+    uint32_t psr = program_status(m) | (misaligned ? PSR_FRAME_ALIGNED : 0);
+
+    if (!push_frame(m, frame, psr, extended)) {
+        /* A derived exception (B1.5.8): taken in place of the one being entered, which stays
+         * pending where it is the less urgent of the two. */
+        m->cfsr |= CFSR_STKERR;
+        if (number <= EXCEPTION_HARD) {
+            lock_up(m);
+            return;
+        }
+        pend(m, number);
+        if (is_enabled(m, EXCEPTION_BUS) &&
+            priority_of(m, EXCEPTION_BUS) < priority_of(m, number)) {
+            number = EXCEPTION_BUS;
+        } else {
+            number = EXCEPTION_HARD;
+            m->hfsr |= HFSR_FORCED;
+        }
+    }
+    *stack = frame;
+
+    uint32_t vector;
+    if (!load_word(m, m->vtor + 4 * (uint32_t)number, &vector)) {
+        m->hfsr |= HFSR_VECTTBL;
+        if (number <= EXCEPTION_HARD || !load_word(m, m->vtor + 4 * EXCEPTION_HARD, &vector)) {
+            lock_up(m);
+            return;
+        }
+        number = EXCEPTION_HARD;
+    }
+
+    m->pending[number] = false;
+    m->active[number] = true;
+    set_mode(m, (uint32_t)number, control & ~(CONTROL_SPSEL | CONTROL_FPCA), msp, psp);
+    set_program_status(m, (psr & PSR_FLAGS) | (vector & 1 ? PSR_THUMB : 0));
+    write_register(m, UC_ARM_REG_R14,
+                   0xFFFFFFE1u | (extended ? 0 : 0x10) |
+                       (handler   ? 0
+                        : process ? 0xC
+                                  : 0x8));
+    write_register(m, UC_ARM_REG_R15, vector);
+    m->status.cycles += ENTRY_CYCLES;
+}
+
+void raise_fault(Machine *m, int number, uint32_t cfsr_bits, uint32_t hfsr_bits) {
+    int current = execution_priority(m);
+    m->cfsr |= cfsr_bits;
+    m->hfsr |= hfsr_bits;
+    if (number != EXCEPTION_HARD && (!is_enabled(m, number) || priority_of(m, number) >= current)) {
+        number = EXCEPTION_HARD;
+        m->hfsr |= HFSR_FORCED;
+    }
+    if (number == EXCEPTION_HARD && current <= -1) {
+        lock_up(m);
+        return;
+    }
+    enter(m, number);
+}
+
+void pend(Machine *m, int number) {
+    m->pending[number] = true;
+    m->any_pending = true;
+    stop_at_next_block(m);
+}
+
+static int most_urgent(const Machine *m) {
+    int best = 0;
+    for (int i = EXCEPTION_NMI; i < EXCEPTIONS; i++)
+        if (m->pending[i] && is_enabled(m, i) &&
+            (!best || priority_of(m, i) < priority_of(m, best)))
+            best = i;
+    return best;
+}
+
+bool would_interrupt(const Machine *m) {
+    /* WFI wakes on what would preempt if PRIMASK were clear (B1.5.19). */
+    int best = most_urgent(m), current = 256;
+    for (int i = 1; i < EXCEPTIONS; i++)
+        if (m->active[i] && priority_of(m, i) < current)
+            current = priority_of(m, i);
+    return best && priority_of(m, best) < current;
+}
+
+void take_pending(Machine *m) {
+    int best = most_urgent(m);
+    if (best && priority_of(m, best) < execution_priority(m))
+        enter(m, best);
+    m->any_pending = false;
+    for (int i = EXCEPTION_NMI; i < EXCEPTIONS; i++)
+        m->any_pending |= m->pending[i];
+}
+
+static bool pop_frame(Machine *m, uint32_t frame, bool extended, uint32_t *words, uint32_t *fp) {
+    for (uint32_t i = 0; i < 8; i++)
+        if (!load_word(m, frame + 4 * i, &words[i]))
+            return false;
+    for (uint32_t i = 0; extended && i < 17; i++)
+        if (!load_word(m, frame + BASIC_FRAME + 4 * i, &fp[i]))
+            return false;
+    return true;
+}
+
+void return_from_exception(Machine *m, uint32_t exc_return) {
+    uint32_t number = read_register(m, UC_ARM_REG_IPSR) & 0x1FF;
+    uint32_t control = read_register(m, UC_ARM_REG_CONTROL) & ~(CONTROL_SPSEL | CONTROL_FPCA);
+    uint32_t msp = read_register(m, UC_ARM_REG_MSP), psp = read_register(m, UC_ARM_REG_PSP);
+    uint32_t kind = exc_return & 0xF, words[8], fp[17], nesting = 0;
+    bool extended = !(exc_return & 0x10), to_handler = kind == 1, process = kind == 0xD;
+    for (int i = 1; i < EXCEPTIONS; i++)
+        nesting += m->active[i];
+
+    m->active[number] = false;
+    if (number != EXCEPTION_NMI)
+        write_register(m, UC_ARM_REG_FAULTMASK, 0);
+    if ((exc_return | 0x1F) != 0xFFFFFFFF || (kind != 1 && kind != 9 && kind != 0xD) ||
+        to_handler != (nesting > 1 && !(!to_handler && (m->ccr & CCR_NONBASETHRDENA)))) {
+        raise_fault(m, EXCEPTION_USAGE, CFSR_INVPC, 0);
+        return;
+    }
+    uint32_t *stack = process ? &psp : &msp, frame = *stack;
+    if (!pop_frame(m, frame, extended, words, fp)) {
+        raise_fault(m, EXCEPTION_BUS, CFSR_UNSTKERR, 0);
+        return;
+    }
+    uint32_t psr = words[7];
+    if (to_handler != ((psr & 0x1FF) != 0)) {
+        raise_fault(m, EXCEPTION_USAGE, CFSR_INVPC, 0);
+        return;
+    }
+    *stack = frame + (extended ? EXTENDED_FRAME : BASIC_FRAME) + (psr & PSR_FRAME_ALIGNED ? 4 : 0);
+    if (process)
+        control |= CONTROL_SPSEL;
+    if (extended)
+        control |= CONTROL_FPCA;
+    set_mode(m, psr & 0x1FF, control, msp, psp);
+    for (uint32_t i = 0; i < 6; i++)
+        write_register(m, frame_registers[i], words[i]);
+    for (uint32_t i = 0; extended && i < 16; i++)
+        write_register(m, UC_ARM_REG_S0 + (int)i, fp[i]);
+    if (extended)
+        write_register(m, UC_ARM_REG_FPSCR, fp[16]);
+    write_register(m, UC_ARM_REG_R15, (words[6] & ~1u) | (psr & PSR_THUMB ? 1 : 0));
+    set_program_status(m, psr);
+    m->status.cycles += EXIT_CYCLES;
+}
+
+void reset_exceptions(Machine *m) {
+    memset(m->pending, 0, sizeof m->pending);
+    memset(m->active, 0, sizeof m->active);
+    memset(m->enabled, 0, sizeof m->enabled);
+    memset(m->priority, 0, sizeof m->priority);
+    m->any_pending = false;
+    m->vtor = m->prigroup = m->scr = m->shcsr_enables = 0;
+    m->cfsr = m->hfsr = m->dfsr = m->mmfar = m->bfar = m->cpacr = 0;
+    m->ccr = CCR_STKALIGN;
+    m->fpccr = 0xC0000000;
+    m->fpcar = m->fpdscr = 0;
+}

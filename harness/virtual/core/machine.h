@@ -1,0 +1,179 @@
+/* The state of one virtual board and what its parts offer each other. Python sees `Status` through
+ * ctypes (harness/virtual/core.py mirrors it) and the functions marked EXPORT, nothing else. */
+#ifndef HILNAS_VIRTUAL_MACHINE_H
+#define HILNAS_VIRTUAL_MACHINE_H
+
+#include "decode.h"
+#include <unicorn/unicorn.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED } RunState;
+
+/* Read by the control thread while the core runs. */
+typedef struct {
+    uint64_t instructions;
+    uint64_t cycles;
+    uint32_t state; /* RunState */
+    uint32_t pc;    /* where the core locked up */
+} Status;
+
+/* What a unit is made of; sizes in bytes. */
+typedef struct {
+    uint32_t flash_base, flash_size;
+    uint32_t sram_base, sram_size;
+    uint32_t uart_base;
+    int32_t serial_fd; /* the pty's master end, non-blocking */
+    int32_t wake_fd;   /* readable: the control thread wants the core to stop */
+    uint32_t timed;    /* 0: no block hook, for comparison in benchmarks */
+} Parts;
+
+/* What one translated block costs, resolved when it is first seen. */
+typedef struct {
+    uint64_t key;        /* pc | bytes << 32, or one that never matches */
+    uint32_t start, end; /* end: first address behind it, where it falls through to */
+    uint16_t cost;       /* all instructions; the last one as not taken */
+    uint16_t instructions;
+    uint16_t taken; /* added when the next block is not at `end` */
+    uint16_t entry; /* added when this block was branched to */
+    uint8_t last_class;
+    uint8_t changes_mask; /* holds MSR or CPS */
+} Block;
+
+#define BLOCKS (1u << 15)
+
+enum {
+    EXCEPTION_RESET = 1,
+    EXCEPTION_NMI = 2,
+    EXCEPTION_HARD = 3,
+    EXCEPTION_MEMORY = 4,
+    EXCEPTION_BUS = 5,
+    EXCEPTION_USAGE = 6,
+    EXCEPTION_SVC = 11,
+    EXCEPTION_DEBUG = 12,
+    EXCEPTION_PENDSV = 14,
+    EXCEPTION_SYSTICK = 15,
+    EXCEPTION_IRQ0 = 16,
+    EXCEPTIONS = 16 + 112,
+};
+
+/* Configurable fault status bits (DDI 0403, B3.2.15). */
+#define CFSR_IACCVIOL (1u << 0)
+#define CFSR_MMARVALID (1u << 7)
+#define CFSR_IBUSERR (1u << 8)
+#define CFSR_PRECISERR (1u << 9)
+#define CFSR_UNSTKERR (1u << 11)
+#define CFSR_STKERR (1u << 12)
+#define CFSR_BFARVALID (1u << 15)
+#define CFSR_UNDEFINSTR (1u << 16)
+#define CFSR_INVSTATE (1u << 17)
+#define CFSR_INVPC (1u << 18)
+#define CFSR_NOCP (1u << 19)
+#define CFSR_UNALIGNED (1u << 24)
+#define CFSR_DIVBYZERO (1u << 25)
+#define HFSR_VECTTBL (1u << 1)
+#define HFSR_FORCED (1u << 30)
+#define HFSR_DEBUGEVT (1u << 31)
+
+#define SERIAL_BYTES 4096
+#define PERIPHERAL_BASE 0x40000000u
+#define PERIPHERAL_BYTES 0x80000u
+#define PPB_BASE 0xE0000000u
+#define PPB_BYTES 0x100000u
+
+typedef struct {
+    uint8_t bytes[SERIAL_BYTES];
+    uint32_t head, count;
+} Queue;
+
+typedef struct Machine {
+    /* Touched by every block: kept together. */
+    Block *last;
+    uint64_t next_event; /* cycle count at which the run loop must look around */
+    Status status;
+
+    Parts parts;
+    uc_engine *uc;
+    uc_context *pristine, *scratch;
+    size_t exception_offset, control_offset; /* in a context, bytes */
+    uint8_t *flash, *sram;
+    Block *blocks;
+    Block none; /* "no block before this one" */
+    char error[256];
+
+    /* Why the emulator was left. */
+    bool stop_at_block;
+    volatile bool stop_wanted; /* set by the control thread */
+    bool reset_wanted, retranslate;
+    int interrupt;               /* Unicorn's exception number, or -1 */
+    uint32_t trap_cfsr, trap_pc; /* a trap hook refused the instruction there */
+    bool access_refused;
+    uint32_t refused_page;
+    uc_mem_type refused_type;
+
+    /* Exceptions. */
+    bool pending[EXCEPTIONS], active[EXCEPTIONS], enabled[EXCEPTIONS];
+    uint8_t priority[EXCEPTIONS];
+    bool any_pending;
+    uint32_t vtor, prigroup, scr, ccr, shcsr_enables, cfsr, hfsr, dfsr, mmfar, bfar, cpacr, demcr;
+    uint32_t fpccr, fpcar, fpdscr;
+
+    /* Timers. */
+    uint32_t dwt_ctrl, systick_reload, systick_stopped_at;
+    uint64_t cycle_base; /* CYCCNT = cycles - cycle_base while it runs */
+    uint32_t cycle_stopped_at;
+    bool systick_on, systick_interrupts, systick_core_clock, systick_flag;
+    uint64_t systick_zero_at;
+
+    /* One access in a block: finds the instruction that made it. */
+    uint64_t access_cycles;
+    uint32_t access_pc;
+
+    /* USART. */
+    Queue received, sent;
+    uint32_t empty_polls;
+    uint64_t last_poll;
+
+    uint32_t peripherals[PERIPHERAL_BYTES / 4];
+} Machine;
+
+/* timing.c */
+void cost_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes);
+uint32_t cost_before(const Machine *m, const Block *block, uint32_t pc, uint32_t *instructions);
+
+/* machine.c */
+bool fetch_instruction(const Machine *m, uint32_t pc, Instruction *instruction);
+uint8_t *memory_at(const Machine *m, uint32_t address, uint32_t bytes, bool write);
+uint32_t read_register(const Machine *m, int id);
+void write_register(Machine *m, int id, uint32_t value);
+uint32_t effective_address(const Machine *m, const Instruction *instruction, uint32_t pc);
+uint64_t cycles_now(Machine *m, uint32_t address, bool write);
+void stop_at_next_block(Machine *m);
+void plan_next_event(Machine *m);
+
+/* exceptions.c */
+void reset_exceptions(Machine *m);
+void raise_fault(Machine *m, int number, uint32_t cfsr_bits, uint32_t hfsr_bits);
+void take_pending(Machine *m);
+void return_from_exception(Machine *m, uint32_t exc_return);
+bool in_handler(const Machine *m);
+bool would_interrupt(const Machine *m);
+void pend(Machine *m, int number);
+
+/* peripherals.c, uart.c */
+void reset_peripherals(Machine *m);
+uint64_t peripheral_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine);
+void peripheral_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *machine);
+uint64_t system_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine);
+void system_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *machine);
+void advance_systick(Machine *m, uint64_t now);
+bool peripheral_exists(const Machine *m, uint32_t address);
+
+void reset_uart(Machine *m);
+uint32_t uart_read(Machine *m, uint32_t offset);
+void uart_write(Machine *m, uint32_t offset, uint32_t value);
+void flush_serial(Machine *m);
+void pump_serial(Machine *m);
+void wait_for_anything(Machine *m, RunState state, bool also_serial);
+
+#endif
