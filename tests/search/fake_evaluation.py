@@ -1,0 +1,140 @@
+"""Evaluators for worker processes: no training and no board, outcomes that depend on the genotype
+alone. Each misbehaves in the one way its name says; `broken_index` of a partial() says for which
+candidate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BoardError, HilnasError
+from search.config import SearchConfig
+from search.evaluation import Outcome
+from search.genotype import Genotype
+from tests.measurements import make_measurement
+from tests.search.evaluations import make_evaluation, make_rejected
+
+
+def evaluate(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+    """A third is rejected as measured, a few fail, the rest gets an error made of the archid."""
+    genotype = Genotype.from_json(table)
+    dice = int(hashlib.sha256(genotype.archid.encode()).hexdigest()[:8], 16)
+    if dice % 3 == 0:
+        return make_rejected(genotype, tier="measured", untrained=make_measurement(cycles=dice))
+    if dice % 11 == 0:
+        return make_rejected(genotype, tier="failed", reason="diverged")
+    return make_evaluation(
+        genotype,
+        val_error=dice % 1000 / 1000,
+        cycles=dice % 10**6 + 1,
+        train_seconds=time.monotonic(),
+    )
+
+
+def evaluate_unevenly(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig
+) -> Outcome:
+    """Every third candidate takes longer, so that later ones overtake it."""
+    time.sleep(0.06 if index % 3 == 0 else 0.0)
+    return evaluate(table, index, run_dir, config)
+
+
+def die(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    if index == broken_index:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return evaluate(table, index, run_dir, config)
+
+
+def leave(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    if index == broken_index:
+        os._exit(3)
+    return evaluate(table, index, run_dir, config)
+
+
+def hang(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    """With a process of its own, as a virtual board would be, deaf to SIGTERM."""
+    if index == broken_index:
+        code = (
+            "import signal, time, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+            "open(sys.argv[1], 'w').write('up'); time.sleep(600)"
+        )
+        marker = run_dir / "grandchild"
+        child = subprocess.Popen([sys.executable, "-c", code, str(marker)])
+        while not marker.exists() or marker.read_text() != "up":
+            time.sleep(0.01)
+        marker.write_text(str(child.pid))
+        time.sleep(600)
+    return evaluate(table, index, run_dir, config)
+
+
+def stumble(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    if index == broken_index:
+        raise ZeroDivisionError("a defect")
+    return evaluate(table, index, run_dir, config)
+
+
+def give_up(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    if index == broken_index:
+        raise BoardError("the board is gone", where="nucleo", hint="plug it in")
+    return evaluate(table, index, run_dir, config)
+
+
+def answer_nonsense(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Any:
+    return 42 if index == broken_index else evaluate(table, index, run_dir, config)
+
+
+def answer_for_another(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    outcome = evaluate(table, index, run_dir, config)
+    return replace(outcome, archid="f" * 16) if index == broken_index else outcome
+
+
+def answer_nan(
+    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    if index == broken_index:
+        return make_evaluation(Genotype.from_json(table), val_error=float("nan"))
+    return evaluate(table, index, run_dir, config)
+
+
+def always_fail(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+    return make_rejected(Genotype.from_json(table), tier="failed", reason="no compiler")
+
+
+def print_much(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+    print("from the framework")
+    sys.stdout.flush()
+    return evaluate(table, index, run_dir, config)
+
+
+def write_name(config: SearchConfig) -> None:
+    """A prepare(): leaves a line in the workers' log."""
+    print(f"prepared for {config.name}", flush=True)
+
+
+def refuse(config: SearchConfig) -> None:
+    raise HilnasError("no data set", hint="get it")
+
+
+def vanish(config: SearchConfig) -> None:
+    os._exit(7)
