@@ -208,12 +208,10 @@ def _size_of(sizes: tuple[int, ...], index: int, what: str) -> int:
 
 @contextmanager
 def _open_virtual(board: Board) -> Iterator[Session]:
-    from harness.virtual.board import VirtualBoard
+    from harness.virtual.board import TIMING_MODEL, VirtualBoard
 
     with VirtualBoard(board) as unit, Link(unit.port, board.console.baud) as link:
-        yield Session(
-            board, "virtual", unit, link, timing="modelled", timing_model=unit.timing_model
-        )
+        yield Session(board, "virtual", unit, link, timing="modelled", timing_model=TIMING_MODEL)
 
 
 @contextmanager
