@@ -1,0 +1,148 @@
+"""Small firmware for the virtual board's tests: start-up, console and fault reporting in C,
+compiled with the cross compiler."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import subprocess
+from pathlib import Path
+
+import serial
+
+from harness.virtual import VirtualBoard
+
+LINKER_SCRIPT = """
+ENTRY(reset)
+MEMORY
+{
+  FLASH (rx) : ORIGIN = %(flash)s, LENGTH = 1M
+  RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 256K
+}
+SECTIONS
+{
+  .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) *(.ram*) . = ALIGN(4); } > FLASH
+  .bss (NOLOAD) : { *(.bss*) *(.data*) } > RAM
+}
+"""
+
+HEADER = r"""
+#include <stdint.h>
+#define REG(address) (*(volatile uint32_t *)(address))
+#define CYCCNT REG(0xE0001004)
+#define CFSR REG(0xE000ED28)
+#define HFSR REG(0xE000ED2C)
+#define MMFAR REG(0xE000ED34)
+#define BFAR REG(0xE000ED38)
+#define SHCSR REG(0xE000ED24)
+#define CCR REG(0xE000ED14)
+#define ICSR REG(0xE000ED04)
+#define CPACR REG(0xE000ED88)
+void put(uint32_t byte);
+uint32_t get(void);
+void report(uint32_t word);
+void rest(void);
+"""
+
+RUNTIME = r"""
+void put(uint32_t byte) {
+    while (!(REG(0x40004800) & 0x80)) {
+    }
+    REG(0x40004804) = byte;
+}
+uint32_t get(void) {
+    while (!(REG(0x40004800) & 0x20)) {
+    }
+    return REG(0x40004804) & 0xFF;
+}
+void report(uint32_t word) {
+    for (int i = 0; i < 4; i++)
+        put(word >> (8 * i) & 0xFF);
+}
+void rest(void) {
+    for (;;)
+        get();
+}
+
+/* Reports number, pc, psr, cfsr, hfsr, mmfar, bfar, lr; then rests. */
+__attribute__((used)) void report_fault(uint32_t *frame, uint32_t lr) {
+    uint32_t number;
+    __asm volatile("mrs %0, ipsr" : "=r"(number));
+    report(number);
+    report(frame[6]);
+    report(frame[7]);
+    report(CFSR);
+    report(HFSR);
+    report(MMFAR);
+    report(BFAR);
+    report(lr);
+    rest();
+}
+__attribute__((naked)) void fault(void) {
+    __asm volatile("tst lr, #4\n ite eq\n mrseq r0, msp\n mrsne r0, psp\n mov r1, lr\n"
+                   "ldr sp, =0x2003F000\n b report_fault\n");
+}
+
+void reset(void);
+void main(void);
+#define WEAK(name) __attribute__((weak, alias("fault"))) void name(void)
+WEAK(hard_fault);
+WEAK(memory_fault);
+WEAK(bus_fault);
+WEAK(usage_fault);
+WEAK(svc);
+WEAK(pendsv);
+WEAK(systick);
+WEAK(irq0);
+
+__attribute__((section(".vectors"), used)) void (*const vectors[])(void) = {
+    (void (*)(void))0x20040000, reset, fault, hard_fault, memory_fault, bus_fault, usage_fault,
+    0, 0, 0, 0, svc, 0, 0, pendsv, systick, irq0};
+
+void reset(void) {
+    CPACR |= 0xF << 20;
+    REG(0x4000480C) = 0x200C;
+    REG(0xE000EDFC) |= 1u << 24;
+    CYCCNT = 0;
+    REG(0xE0001000) |= 1;
+    main();
+    rest();
+}
+"""
+
+FLAGS = (
+    "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -O2 -std=gnu11 -Wall -Werror "
+    "-ffreestanding -fno-lto -fno-tree-loop-distribute-patterns -nostdlib -Wno-unused-function "
+    "-Wl,--no-warn-rwx-segments"
+).split()
+
+
+def compile_firmware(source: str, folder: Path, *, flash: str = "0x08000000") -> Path:
+    """The ELF of the runtime and `source`; the same source is compiled once a folder."""
+    name = hashlib.sha256((HEADER + RUNTIME + source + flash).encode()).hexdigest()[:16]
+    elf = folder / f"{name}.elf"
+    if elf.exists():
+        return elf
+    script = folder / f"{name}.ld"
+    script.write_text(LINKER_SCRIPT % {"flash": flash})
+    # Two units, so that a test's handler replaces the runtime's weak one.
+    parts = {"runtime": HEADER + RUNTIME, "main": HEADER + source}
+    codes = [folder / f"{name}-{part}.c" for part in parts]
+    for code, text in zip(codes, parts.values(), strict=True):
+        code.write_text(text)
+    subprocess.run(
+        ["arm-none-eabi-gcc", *FLAGS, "-T", script, *codes, "-o", elf, "-lgcc"],
+        check=True,
+        timeout=60,
+    )
+    return elf
+
+
+def run_firmware(board: VirtualBoard, elf: Path, words: int, *, send: bytes = b"") -> list[int]:
+    """Load `elf` and read the first `words` words it reports."""
+    with serial.Serial(board.port, timeout=10) as line:
+        board.load(elf)
+        line.write(send)
+        data = line.read(4 * words)
+    assert len(data) == 4 * words, f"{len(data)} of {4 * words} bytes, {board.counters()}"
+    return list(struct.unpack(f"<{words}I", data))

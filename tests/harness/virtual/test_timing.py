@@ -1,0 +1,105 @@
+"""What the class table charges: hand-computed sequences, between two reads of CYCCNT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.virtual import VirtualBoard
+from tests.harness.virtual.firmware import compile_firmware, run_firmware
+
+# name: (assembly, cycles). r4 points at SRAM, r5 at a word in flash, r0 to r3 and r6 to r9 are free;
+# s0 to s7 hold 1.0. The sequence starts word-aligned, behind a 16-bit NOP pair.
+SEQUENCES: dict[str, tuple[str, int]] = {
+    "nothing": ("", 0),
+    "alu": ("adds r0, r1, r2; eors r0, r1; movw r0, #1000; uxtb r1, r0", 4),
+    "alu, wide": ("add.w r0, r1, r2, lsl #3; bfi r0, r1, #2, #3; clz r0, r1; ssat r0, #8, r1", 4),
+    "simd": ("sxtb16 r0, r1; smlad r0, r1, r2, r3; smuad r0, r1, r2; qadd16 r0, r1, r2", 4),
+    "multiply": ("muls r0, r1; mla r0, r1, r2, r3; smmul r0, r1, r2", 3),
+    "long multiply": ("smull r0, r1, r2, r3; umlal r0, r1, r2, r3; smlald r0, r1, r2, r3", 3),
+    "divide": ("udiv r0, r1, r2", 6),
+    "one load": ("ldr r0, [r4]", 2),
+    "three loads in a row": ("ldr r0, [r4]; ldrb r1, [r4, #4]; ldrsh.w r2, [r4, #8]", 4),
+    "loads apart": ("ldr r0, [r4]; adds r1, #1; ldr r2, [r4, #4]", 5),
+    "load whose address was just loaded": ("str r4, [r4]; ldr r0, [r4]; ldr r1, [r0]", 5),
+    "load behind a base write-back": ("mov r6, r4; ldr r0, [r6], #4; ldr r1, [r6]", 5),
+    "load, then store": ("ldr r0, [r4]; str r1, [r4, #4]", 3),
+    "store, immediate offset": ("str r0, [r4]; strb r0, [r4, #4]", 2),
+    "store, register offset": ("movs r6, #0; str r0, [r4, r6]", 3),
+    "store, then load": ("str r0, [r4]; ldr r1, [r4]", 3),
+    "literal": ("ldr r0, =0x12345678", 2),
+    "pair": ("ldrd r0, r1, [r4]; strd r0, r1, [r4, #8]", 6),
+    "multiple": ("ldmia r4, {r0, r1, r2}; stmia.w r4, {r0, r1}", 7),
+    "push and pop": ("push {r0-r3}; pop {r0-r3}", 10),
+    "branch": ("b 1f; nop; 1: nop", 3),
+    "conditional, taken": ("cmp r0, r0; beq 1f; nop; .balign 4; 1: nop", 4),
+    "conditional, not taken": ("cmp r0, r0; bne 1f; 1: nop", 3),
+    "compare and branch": ("movs r6, #0; cbnz r6, 1f; 1: cbz r6, 2f; nop; 2: nop", 5),
+    "branch to an unaligned wide target": ("b 1f; nop; .balign 4; nop; 1: add.w r0, r1, r2", 4),
+    "call and return": ("bl 1f; b 2f; .balign 4; 1: bx lr; .balign 4; 2: nop", 8),
+    "indirect jump": ("adr r0, 1f; adds r0, #1; mov pc, r0; .balign 4; 1: nop", 6),
+    "jump by load": (
+        "adr r0, 1f; adds r0, #1; str r0, [r4]; ldr.w pc, [r4]; .balign 4; 1: nop",
+        8,
+    ),
+    "return by pop": (
+        "adr r0, 1f; adds r0, #1; push {r0}; pop {pc}; .balign 4; 1: nop",
+        9,
+    ),
+    "table branch": ("movs r0, #0; tbb [pc, r0]; .byte 1, 0; 1: nop", 6),
+    "it, folded": ("cmp r0, r0; ite eq; moveq r1, #1; movne r1, #2", 3),
+    "it, not folded": ("cmp.w r0, r0; it eq; moveq r1, #1", 3),
+    "return in an it block, not taken": ("cmp r0, r0; it ne; bxne lr; nop", 3),
+    "nop": ("nop; nop.w", 2),
+    "barriers": ("dsb; dmb", 2),
+    "status": ("mrs r0, primask; cpsie i", 2),
+    "exclusive": ("ldrex r0, [r4]; strex r1, r0, [r4]; clrex", 5),
+    "fp": ("vadd.f32 s0, s1, s2; vmul.f32 s3, s4, s5; vneg.f32 s6, s7", 3),
+    "fp result used at once": ("vadd.f32 s0, s1, s2; vadd.f32 s3, s0, s4", 3),
+    "fp multiply and add": ("vmla.f32 s0, s1, s2; vfma.f32 s3, s4, s5", 6),
+    "fp divide": ("vdiv.f32 s0, s1, s2; vsqrt.f32 s3, s4", 28),
+    "fp convert": ("vcvt.s32.f32 s0, s1; vcmp.f32 s2, s3; vmov.f32 s4, #1.0", 3),
+    "fp moves": ("vmov r0, s0; vmov s1, r0; vmov r0, r1, s2, s3", 4),
+    "fp loads": ("vldr s0, [r4]; vldr d1, [r4]; vstr s0, [r4]; vstr d1, [r4]", 10),
+    "fp multiple": ("vldmia r4, {s0-s3}; vpush {s0, s1}; vpop {s0, s1}", 11),
+    "wide at odd halfwords": (
+        "nop; add.w r0, r1, r2; add.w r0, r1, r2; add.w r0, r1, r2; add.w r0, r1, r2;"
+        " add.w r0, r1, r2; nop",
+        9,
+    ),
+}
+
+# The reading pair costs the first LDR (2) and the NOPs that part it from the sequence.
+FRAME_CYCLES = 4
+
+
+def measured(assembly: str, index: int) -> str:
+    lines = "\\n".join(part.strip() for part in assembly.split(";"))
+    return f"""
+__attribute__((naked, noinline)) static uint32_t sequence_{index}(uint32_t *sram) {{
+    __asm volatile(
+        "push {{r4-r11, lr}}\\n mov r4, r0\\n vmov.f32 s0, #1.0\\n vmov.f32 s1, s0\\n"
+        "vmov.f32 s2, s0\\n vmov.f32 s3, s0\\n vmov.f32 s4, s0\\n vmov.f32 s5, s0\\n"
+        "ldr r11, =0xE0001004\\n movs r2, #3\\n .balign 4\\n"
+        "ldr.w r10, [r11]\\n nop\\n nop\\n"
+        "{lines}\\n"
+        "ldr.w r11, [r11]\\n sub r0, r11, r10\\n pop {{r4-r11, pc}}\\n .ltorg\\n");
+}}"""
+
+
+@pytest.fixture(scope="module")
+def deltas(virtual_board: VirtualBoard, firmware_folder: Path) -> dict[str, int]:
+    functions = "".join(
+        measured(assembly, i) for i, (assembly, _) in enumerate(SEQUENCES.values())
+    )
+    calls = "".join(f"    report(sequence_{i}(area));\n" for i in range(len(SEQUENCES)))
+    source = f"{functions}\nstatic uint32_t area[64];\nvoid main(void) {{\n{calls}}}\n"
+    elf = compile_firmware(source, firmware_folder)
+    return dict(zip(SEQUENCES, run_firmware(virtual_board, elf, len(SEQUENCES)), strict=True))
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_sequence_costs_what_the_table_says(deltas: dict[str, int], name: str) -> None:
+    _, cycles = SEQUENCES[name]
+    assert deltas[name] - FRAME_CYCLES == cycles
