@@ -1,11 +1,142 @@
 """What can be asked of the search on the command line? Adds its commands to the harness's and
-holds the entry point of `hilnas`."""
+holds the entry point of `hilnas`. Parses, calls, prints; decides nothing."""
 
 from __future__ import annotations
 
 import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from harness.cli import app, run
+import typer
+from rich.markup import escape
+
+from harness.cli import JsonOption, app, console, errors, run, write_json
+
+if TYPE_CHECKING:
+    from search.config import SearchConfig
+    from search.report.run_folder import Run
+    from search.run import RunResult
+
+INTERRUPTED = 130
+
+RESULTS = Path("results")
+
+
+@app.command()
+def search(
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG.toml")],
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN_DIR", help="Go on with this interrupted run."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN_DIR", help="Run folder [results/<name>-<time>]."),
+    ] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Search networks for a data set, every candidate measured before it is trained."""
+    from search.config import load_config
+
+    config = load_config(config_file)
+    run_dir = resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    result = _run(config, run_dir, resuming=resume is not None)
+    if result.interrupted:
+        errors.print(
+            f"[yellow]interrupted; to go on:[/] hilnas search {escape(str(config_file))} "
+            f"--resume {escape(str(run_dir))}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        raise typer.Exit(INTERRUPTED)
+    _ship(config, run_dir)
+    _report(run_dir, json_file)
+
+
+@app.command()
+def report(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR")],
+    json_file: JsonOption = None,
+) -> None:
+    """Table, plot and page of a run, made anew from its folder alone."""
+    _report(run_dir, json_file)
+
+
+def _run(config: SearchConfig, run_dir: Path, *, resuming: bool) -> RunResult:
+    from search.data.load import load_dataset
+    from search.display import Display
+    from search.run import run_search
+
+    with errors.status("loading data and frameworks"):
+        dataset = load_dataset(config.data, seed=config.search.seed)
+        from search.evaluate import evaluate, prepare  # torch and tensorflow: some seconds
+    if dataset.notice:
+        errors.print(f"[bold yellow]note:[/] {escape(dataset.notice)}", soft_wrap=True)
+    with Display(errors) as display:
+        return run_search(
+            config,
+            run_dir,
+            evaluate,
+            prepare=prepare,
+            input_shape=dataset.input_shape,
+            classes=dataset.classes,
+            resume=resuming,
+            on_event=display.on_event,
+        )
+
+
+def _ship(config: SearchConfig, run_dir: Path) -> None:
+    """Build what the front needs and test it, once."""
+    from search.data.load import load_dataset
+    from search.report.artefacts import ship_front
+
+    dataset = load_dataset(config.data, seed=config.search.seed)
+    with errors.status("the front") as status:
+        ship_front(run_dir, dataset, workers=config.search.workers, on_step=status.update)
+
+
+def _report(run_dir: Path, json_file: Path | None) -> None:
+    from search.report.run_folder import read_run
+    from search.report.tables import front_table
+    from search.report.write import write_report
+
+    with errors.status("drawing"):
+        page = write_report(run_dir)
+        found = read_run(run_dir)
+    if str(json_file) != "-":
+        console.print(front_table(found))
+        if found.proxy is not None:
+            console.print(escape(found.proxy.sentence), highlight=False)
+        console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
+        if found.tested:
+            console.print(
+                f"models, firmware and C code: {escape(str(run_dir / 'front'))}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    write_json(json_file, _summary(run_dir, found))
+
+
+def _summary(run_dir: Path, found: Run) -> dict[str, Any]:
+    return {
+        "run_dir": str(run_dir),
+        "candidates": len(found.outcomes),
+        "front": [
+            {
+                "archid": evaluation.archid,
+                "val_error": evaluation.val_error,
+                "test_error": (
+                    found.tested[evaluation.archid].test_error
+                    if evaluation.archid in found.tested
+                    else None
+                ),
+                "measured": evaluation.measured.to_json(),
+            }
+            for evaluation in found.front
+        ],
+        "macs_as_proxy": found.proxy.sentence if found.proxy is not None else None,
+    }
 
 
 def main() -> None:
