@@ -96,8 +96,10 @@ def export_int8(
         with _hold_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             signature = [tf.TensorSpec([1, height, width, channels], tf.float32, name="image")]
-            concrete = tf.function(infer, input_signature=signature).get_concrete_function()
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+            traced = tf.function(infer, input_signature=signature, autograph=False)
+            converter = tf.lite.TFLiteConverter.from_concrete_functions(
+                [traced.get_concrete_function()]
+            )
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: ([sample] for sample in samples)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -106,7 +108,7 @@ def export_int8(
             model: bytes = bytes(converter.convert())
     except Exception as error:  # the converter raises whatever its layers raise
         raise ModelError(
-            f"TensorFlow's converter failed: {type(error).__name__}: {error}",
+            f"TensorFlow's converter failed: {type(error).__name__}: {_first_line(error)}",
             hint="its own messages stand above",
         ) from error
     _check_input(model)
@@ -203,6 +205,10 @@ def _open(model: bytes) -> Any:
             num_threads=1,
             experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
         )
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
 
 
 def _check_input(model: bytes) -> None:

@@ -116,8 +116,8 @@ def one_cycle(step: int, steps: int) -> float:
         low, high, share = 1 / START_DIVISOR, 1.0, step / peak
     else:
         low, high = 1.0, 1 / (START_DIVISOR * END_DIVISOR)
-        share = (step - peak) / max(steps - 1 - peak, 1)
-    return low + (high - low) * (1 - math.cos(math.pi * min(share, 1.0))) / 2
+        share = (step - peak) / (steps - 1 - peak)  # two steps or more come here
+    return low + (high - low) * (1 - math.cos(math.pi * share)) / 2
 
 
 def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, object]]:

@@ -1,0 +1,83 @@
+"""Lowered networks for tests: one of every operator, small enough to train within a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from search.config import Space
+from search.lowering import (
+    Add,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Input,
+    Op,
+    Pad,
+    Pool2D,
+    lower,
+)
+from search.space import sample
+
+SMALL = Space(max_blocks=4, max_layers=2, max_filters=12, max_dense_blocks=2, max_units=24)
+
+EVERY_OPERATOR: tuple[Op, ...] = (
+    Input("input", (8, 8, 1)),
+    Conv2D("conv", ("input",), (8, 8, 1), (6, 6, 5), 3, 1, True, True),
+    Pool2D("max", ("conv",), (6, 6, 5), (3, 3, 5), "max", (2, 2)),
+    DepthwiseConv2D("depthwise", ("conv",), (6, 6, 5), (2, 2, 5), 3, 2, True, False),
+    Pad("pad", ("depthwise",), (2, 2, 5), (3, 3, 5)),
+    Add("add", ("max", "pad"), (3, 3, 5)),
+    Conv2D("pointwise", ("add",), (3, 3, 5), (3, 3, 4), 1, 1, False, False),
+    Pool2D("average", ("pointwise",), (3, 3, 4), (1, 3, 4), "average", (3, 1)),
+    Flatten("flatten", ("average",), (1, 3, 4), (12,)),
+    Dense("dense", ("flatten",), (12,), (10,), True),
+    Dense("classifier", ("dense",), (10,), (3,), False),
+)
+
+
+def sample_networks(
+    count: int, *, shape: tuple[int, int, int] = (12, 12, 1), classes: int = 4, seed: int = 0
+) -> list[tuple[Op, ...]]:
+    rng = np.random.default_rng(seed)
+    return [lower(sample(rng, SMALL), shape, classes) for _ in range(count)]
+
+
+def infer_plainly(ops: Sequence[Op], weights: dict, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Every operator's output for one (h, w, c) float image, straight from the definitions in
+    search/lowering.py; slow, and independent of torch and tensorflow."""
+    values: dict[str, np.ndarray] = {}
+    for op in ops:
+        x = [values[name] for name in op.inputs]
+        y = np.zeros(op.output_shape)
+        match op:
+            case Input():
+                y = image.astype(float)
+            case Conv2D() | DepthwiseConv2D():
+                w = weights[op.name]
+                for i, j in np.ndindex(op.output_shape[:2]):
+                    top, left = i * op.stride, j * op.stride
+                    window = x[0][top : top + op.kernel, left : left + op.kernel]
+                    if isinstance(op, Conv2D):
+                        y[i, j] = np.einsum("hwc,hwco->o", window, w.weights) + w.bias
+                    else:
+                        y[i, j] = (window * w.weights[..., 0]).sum((0, 1)) + w.bias
+                y = np.maximum(y, 0) if op.relu else y
+            case Pool2D():
+                for i, j in np.ndindex(op.output_shape[:2]):
+                    (h, w), reduce = op.size, np.max if op.kind == "max" else np.mean
+                    y[i, j] = reduce(x[0][i * h : i * h + h, j * w : j * w + w], axis=(0, 1))
+            case Pad():
+                y[: op.input_shape[0], : op.input_shape[1]] = x[0]
+            case Add():
+                y = x[0] + x[1]
+            case Flatten():
+                y = x[0].reshape(-1)
+            case Dense():
+                y = x[0] @ weights[op.name].weights + weights[op.name].bias
+                y = np.maximum(y, 0) if op.relu else y
+        assert y.shape == op.output_shape
+        values[op.name] = y
+    return values

@@ -1,0 +1,106 @@
+"""Training learns, repeats itself to the bit, and says so when it diverges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.config import Training
+from search.network import Network
+from search.train import (
+    END_DIVISOR,
+    START_DIVISOR,
+    Epoch,
+    float_error,
+    one_cycle,
+    parameter_groups,
+    to_tensors,
+    train,
+)
+from tests.search.idx_files import make_dataset
+from tests.search.networks import EVERY_OPERATOR
+
+RECIPE = Training(epochs=6, batch_size=32, learning_rate=0.1)
+
+
+def train_anew(recipe: Training = RECIPE, *, seed: int = 0, **options: object) -> tuple:
+    dataset = make_dataset()
+    network = Network(EVERY_OPERATOR, seed=1)
+    trained = train(network, dataset.train, dataset.validation, recipe, seed=seed, **options)
+    return network, trained
+
+
+def test_a_network_learns_what_can_be_learned() -> None:
+    network, trained = train_anew()
+    assert trained.val_error < 0.1
+    assert trained.diverged == ""
+    assert trained.epochs[-1].train_loss < trained.epochs[0].train_loss / 2
+    assert trained.val_error == trained.epochs[-1].val_error
+    assert trained.val_error == float_error(network, make_dataset().validation)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit() -> None:
+    (once, _), (again, _), (other, _) = train_anew(), train_anew(), train_anew(seed=9)
+    states = [network.state_dict() for network in (once, again, other)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+def test_the_global_generators_decide_nothing() -> None:
+    once, _ = train_anew()
+    torch.manual_seed(77)
+    np.random.seed(77)
+    again, _ = train_anew()
+    name = "layers.1.0.weight"
+    assert torch.equal(once.state_dict()[name], again.state_dict()[name])
+
+
+def test_every_epoch_is_reported_as_it_ends() -> None:
+    seen: list[Epoch] = []
+    _, trained = train_anew(Training(epochs=3, batch_size=32), on_epoch=seen.append)
+    assert tuple(seen) == trained.epochs
+    assert [epoch.index for epoch in seen] == [0, 1, 2]
+    assert all(a.seconds <= b.seconds for a, b in zip(seen, seen[1:], strict=False))
+
+
+def test_divergence_is_an_outcome_with_a_reason() -> None:
+    dataset = make_dataset()
+    network = Network(EVERY_OPERATOR, seed=1)
+    with torch.no_grad():
+        network.layers["1"][0].weight.fill_(float("nan"))
+    trained = train(network, dataset.train, dataset.validation, RECIPE, seed=0)
+    assert trained.diverged == "training diverged: loss nan in epoch 1"
+    assert len(trained.epochs) == 1
+
+
+def test_a_batch_larger_than_the_split_is_the_whole_split() -> None:
+    _, trained = train_anew(Training(epochs=2, batch_size=100_000))
+    assert len(trained.epochs) == 2 and trained.diverged == ""
+
+
+@given(steps=st.integers(2, 3000))
+def test_one_cycle_rises_to_its_peak_and_falls_to_its_end(steps: int) -> None:
+    rates = [one_cycle(step, steps) for step in range(steps)]
+    top = rates.index(max(rates))
+    assert all(a <= b + 1e-12 for a, b in zip(rates[: top + 1], rates[1 : top + 1], strict=False))
+    assert all(a >= b - 1e-12 for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
+    assert 0 < max(rates) <= 1
+    assert rates[0] == pytest.approx(1 / START_DIVISOR)
+    assert rates[-1] == pytest.approx(1 / (START_DIVISOR * END_DIVISOR))
+
+
+def test_only_filters_and_matrices_decay() -> None:
+    decayed, free = parameter_groups(Network(EVERY_OPERATOR, seed=0), 0.01)
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0.0)
+    assert {p.ndim for p in decayed["params"]} == {2, 4}
+    assert {p.ndim for p in free["params"]} == {1}
+
+
+def test_images_become_channels_last_floats_in_the_unit_interval() -> None:
+    images, labels = to_tensors(make_dataset().train)
+    assert images.shape == (240, 1, 8, 8) and images.dtype == torch.float32
+    assert images.min() >= 0 and images.max() <= 1
+    assert labels.dtype == torch.int64
