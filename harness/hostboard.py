@@ -40,11 +40,16 @@ class HostBoard:
         os.close(self._theirs)
 
     def load(self, elf: Path) -> None:
-        """Choose the program that the next reset() starts."""
+        """Start the program `elf` in place of the one that runs.
+
+        Raises:
+            BoardError: it does not start.
+        """
         self._elf = elf
+        self.reset()
 
     def reset(self) -> None:
-        """End the program, if one runs, and start the loaded one.
+        """Start the loaded program anew.
 
         Raises:
             BoardError: nothing was loaded, or it does not start.

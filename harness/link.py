@@ -186,7 +186,7 @@ class Link:
         attempts = _ATTEMPTS if isinstance(message, _IDEMPOTENT) else 1
         awaited = f"the reply to {type(message).__name__}"
         for _ in range(attempts):
-            self._send(data)
+            self.write(data)
             deadline = Deadline(deadline_s / attempts)
             while (frame := self._receive(deadline, awaited)) is not None:
                 reply = self._judge(frame, message, on_layer)
@@ -235,7 +235,24 @@ class Link:
             )
         return message
 
-    def _send(self, data: bytes) -> None:
+    def receive(self, deadline_s: float) -> wire.Frame:
+        """The next frame, whatever it says.
+
+        Raises:
+            NoReplyError, FrameError, LinkError: as request().
+        """
+        frame = self._receive(Deadline(deadline_s), "a frame")
+        if frame is None:
+            raise self._no_reply("a frame", deadline_s)
+        return frame
+
+    def write(self, data: bytes) -> None:
+        """Put bytes on the line as they are.
+
+        Raises:
+            NoReplyError: the line does not take them.
+            LinkError: the port is gone.
+        """
         self.transcript.add(data, sent=True)
         try:
             self._serial.write(data)

@@ -30,7 +30,10 @@ M = TypeVar("M", bound=wire.Message)
 
 
 class Unit(Protocol):
-    """One board, real or played, behind a serial port."""
+    """One board, real or played, behind a serial port.
+
+    load() writes an image, resets the unit and lets it run; reset() starts the loaded one anew.
+    """
 
     port: str
 
@@ -106,10 +109,23 @@ class Session:
         self.link.find_function = lambda pc: locate(image.elf, pc)
         self.link.discard()
         self.unit.load(image.elf)
+        self._hello = self._expect(image.nonce)
+
+    def restart(self) -> None:
+        """Reset the unit, after a fault for example; memory marks and inputs are gone then.
+
+        Raises:
+            WrongImageError: other firmware answers than was flashed.
+        """
+        nonce = self.hello.nonce
+        self.link.discard()
         self.unit.reset()
+        self._hello = self._expect(nonce)
+
+    def _expect(self, nonce: bytes) -> wire.Greeting:
         greeting = self._await_greeting()
         for what, expected, got in (
-            ("build nonce", image.nonce.hex(), greeting.nonce.hex()),
+            ("build nonce", nonce.hex(), greeting.nonce.hex()),
             ("board", self.board.name, greeting.board),
         ):
             if got != expected:
@@ -120,7 +136,7 @@ class Session:
                     got=got,
                     hint="is another program flashing this unit?",
                 )
-        self._hello = greeting
+        return greeting
 
     def _await_greeting(self) -> wire.Greeting:
         try:

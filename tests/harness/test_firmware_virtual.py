@@ -1,0 +1,43 @@
+"""The firmware on the virtual board does what every board must, and its cycles are repeatable."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+
+from harness.board import load_board
+from harness.image import build_image
+from harness.session import Session, open_session
+from tests.board_case import BoardCase, Build, make_input, run
+from tests.firmware import ENGINE_DIR
+
+BOARD = load_board("nucleo_f412zg")
+
+
+class TestVirtualBoard(BoardCase):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def session(cls) -> Iterator[Session]:
+        with open_session(BOARD, "virtual") as session:
+            yield session
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls) -> Build:
+        return functools.partial(build_image, board=BOARD, engine_dir=ENGINE_DIR)
+
+    def test_cycles_are_labelled_as_modelled(self, session: Session) -> None:
+        assert (session.via, session.timing) == ("virtual", "modelled")
+        assert session.timing_model
+
+    def test_the_same_run_takes_the_same_cycles(self, flashed: Session) -> None:
+        data = make_input(stack_words=50)
+        assert len({run(flashed, data).cycles for _ in range(4)}) == 1
+
+    def test_reporting_a_layer_is_not_counted(self, flashed: Session) -> None:
+        """Each report is 19 bytes on the line, some 20 000 cycles at 921 600 baud."""
+        data = make_input()
+        plain, profiled = run(flashed, data), run(flashed, data, profile=True)
+        assert abs(profiled.cycles - plain.cycles) < 500
