@@ -11,7 +11,8 @@ void add_s8(const add_t *add, const int8_t *input_1, const int8_t *input_2, int8
         const int32_t b = (input_2[i] - add->zero_point_2) * (1 << LEFT_SHIFT);
         const int32_t sum = rescale(a, add->multiplier_1, add->shift_1) +
                             rescale(b, add->multiplier_2, add->shift_2);
-        const int32_t scaled = rescale(sum, add->multiplier, add->shift) + add->zero_point;
+        const int32_t scaled =
+            add_wrapping(rescale(sum, add->multiplier, add->shift), add->zero_point);
         output[i] = (int8_t)clamp(scaled, add->min, add->max);
     }
 }

@@ -6,8 +6,6 @@
 
 void depthwise_plane_s8(const conv_2d_t *conv, const int8_t *plane, int32_t plane_stride,
                         const int8_t *weights, int32_t channel, int8_t *output) {
-    const requantization_t *const out = &conv->out;
-    const int32_t entry = channel * out->step;
     for (int32_t y = 0; y < conv->output_height; y++) {
         for (int32_t x = 0; x < conv->output_width; x++) {
             const int8_t *const window =
@@ -20,9 +18,7 @@ void depthwise_plane_s8(const conv_2d_t *conv, const int8_t *plane, int32_t plan
                            weights[i * conv->kernel_width + j];
                 }
             }
-            sum = (int32_t)((uint32_t)sum + (uint32_t)out->bias[channel]);
-            sum = rescale(sum, out->multiplier[entry], out->shift[entry]) + out->zero_point;
-            *output = (int8_t)clamp(sum, out->min, out->max);
+            *output = requantize(add_wrapping(sum, conv->out.bias[channel]), &conv->out, channel);
             output += conv->output_channels;
         }
     }

@@ -6,13 +6,14 @@
 
 #if KERNELS_DSP
 
+/* One channel's entries of requantization_t. */
 typedef struct {
     int32_t bias, multiplier, shift, zero_point, min, max;
 } channel_t;
 
 static int8_t finish(int32_t sum, const channel_t *channel) {
-    sum = rescale(sum, channel->multiplier, channel->shift) + channel->zero_point;
-    return (int8_t)clamp(sum, channel->min, channel->max);
+    sum = rescale(sum, channel->multiplier, channel->shift);
+    return (int8_t)clamp(add_wrapping(sum, channel->zero_point), channel->min, channel->max);
 }
 
 /* 3x3, no dilation: all weights stay in registers; with stride 1 two outputs share every word. */
@@ -77,7 +78,7 @@ static void convolve(const conv_2d_t *conv, const int8_t *plane, int32_t line,
                     w += 4;
                 }
                 for (int32_t j = 4 * words; j < kernel; j++) {
-                    sum += *tap * *w++;
+                    sum = add_wrapping(sum, *tap * *w++);
                     tap += dilation;
                 }
                 row += conv->dilation_height * line;

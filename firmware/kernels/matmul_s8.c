@@ -15,10 +15,7 @@ void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_
                 sum += x[i] * w[i];
             }
             w += depth;
-            const int32_t entry = c * out->step;
-            sum = (int32_t)((uint32_t)sum + (uint32_t)out->bias[c]);
-            sum = rescale(sum, out->multiplier[entry], out->shift[entry]) + out->zero_point;
-            *output++ = (int8_t)clamp(sum, out->min, out->max);
+            *output++ = requantize(add_wrapping(sum, out->bias[c]), out, c);
         }
     }
 }

@@ -6,12 +6,6 @@
 
 #if KERNELS_DSP
 
-static int8_t finish(int32_t sum, const requantization_t *out, int32_t channel) {
-    const int32_t entry = channel * out->step;
-    sum = rescale(sum, out->multiplier[entry], out->shift[entry]) + out->zero_point;
-    return (int8_t)clamp(sum, out->min, out->max);
-}
-
 /* Two columns, all channels. */
 static void multiply_pair(const int8_t *columns, int32_t depth, const int8_t *weights,
                           int32_t channels, const requantization_t *out, int8_t *output) {
@@ -40,10 +34,10 @@ static void multiply_pair(const int8_t *columns, int32_t depth, const int8_t *we
             x += 4;
         } while (x != end);
         weights += depth;
-        output[c] = finish(sum00, out, c);
-        output[c + 1] = finish(sum01, out, c + 1);
-        output[channels + c] = finish(sum10, out, c);
-        output[channels + c + 1] = finish(sum11, out, c + 1);
+        output[c] = requantize(sum00, out, c);
+        output[c + 1] = requantize(sum01, out, c + 1);
+        output[channels + c] = requantize(sum10, out, c);
+        output[channels + c + 1] = requantize(sum11, out, c + 1);
     }
     if (c < channels) {
         int32_t sum0 = out->bias[c], sum1 = out->bias[c];
@@ -54,8 +48,8 @@ static void multiply_pair(const int8_t *columns, int32_t depth, const int8_t *we
             sum0 = smlad(odd, sxtb16_odd(x0), smlad(even, sxtb16(x0), sum0));
             sum1 = smlad(odd, sxtb16_odd(x1), smlad(even, sxtb16(x1), sum1));
         }
-        output[c] = finish(sum0, out, c);
-        output[channels + c] = finish(sum1, out, c);
+        output[c] = requantize(sum0, out, c);
+        output[channels + c] = requantize(sum1, out, c);
     }
 }
 
@@ -78,10 +72,10 @@ static void multiply_single(const int8_t *column, int32_t depth, const int8_t *w
             sum3 = smlad(odd, sxtb16_odd(e), smlad(even, sxtb16(e), sum3));
         }
         weights += 4 * depth;
-        output[c] = finish(sum0, out, c);
-        output[c + 1] = finish(sum1, out, c + 1);
-        output[c + 2] = finish(sum2, out, c + 2);
-        output[c + 3] = finish(sum3, out, c + 3);
+        output[c] = requantize(sum0, out, c);
+        output[c + 1] = requantize(sum1, out, c + 1);
+        output[c + 2] = requantize(sum2, out, c + 2);
+        output[c + 3] = requantize(sum3, out, c + 3);
     }
     for (; c < channels; c++) {
         int32_t sum = out->bias[c];
@@ -90,7 +84,7 @@ static void multiply_single(const int8_t *column, int32_t depth, const int8_t *w
             sum = smlad(sxtb16_odd(w), sxtb16_odd(x), smlad(sxtb16(w), sxtb16(x), sum));
         }
         weights += depth;
-        output[c] = finish(sum, out, c);
+        output[c] = requantize(sum, out, c);
     }
 }
 

@@ -11,7 +11,7 @@ void mean_s8(const mean_t *mean, const int8_t *input, int8_t *output) {
                 sum += *from;
                 from += mean->inner;
             }
-            sum = rescale(sum, mean->multiplier, mean->shift) + mean->zero_point;
+            sum = add_wrapping(rescale(sum, mean->multiplier, mean->shift), mean->zero_point);
             *output++ = (int8_t)clamp(sum, INT8_MIN, INT8_MAX);
         }
     }

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "kernels.h"
+
 /* round(a * b / 2^31) for b >= 0 */
 static inline int32_t multiply_high(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
@@ -31,6 +33,18 @@ static inline int32_t rescale(int32_t x, int32_t multiplier, int32_t shift) {
 static inline int32_t clamp(int32_t x, int32_t lowest, int32_t highest) {
     x = x < lowest ? lowest : x;
     return x > highest ? highest : x;
+}
+
+/* Sums wrap, as they do in the reference; with sane scales they never come near. */
+static inline int32_t add_wrapping(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* The accumulator of channel `channel`, bias included, as int8. */
+static inline int8_t requantize(int32_t sum, const requantization_t *out, int32_t channel) {
+    const int32_t entry = channel * out->step;
+    sum = rescale(sum, out->multiplier[entry], out->shift[entry]);
+    return (int8_t)clamp(add_wrapping(sum, out->zero_point), out->min, out->max);
 }
 
 #endif

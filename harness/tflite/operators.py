@@ -243,6 +243,17 @@ def _fully_connected(node: Node) -> Options:
     outputs, depth = weights.shape
     node.weights(weights, outputs, 0, 2)
     node.bias(outputs)
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if bias is not None and weights.quantisation is not None and len(weights.q.scales) == 1:
+        bias_scale = bias.q.scale if bias.quantisation is not None else 0.0
+        difference = abs(source.q.scale * weights.q.scale - bias_scale)
+        if difference > 0.02 * node.output.q.scale:
+            raise node.unsupported(
+                "bias scale is not input scale times weight scale",
+                "convert the model again",
+                f"{source.q.scale * weights.q.scale:g}",
+                f"{bias_scale:g}",
+            )
     if node.options()["weights_format"] != 0:
         raise node.unsupported("has shuffled weights", "convert for int8, not for uint8")
     rows, rest = divmod(source.elements, depth)

@@ -1,0 +1,124 @@
+"""A generated model as a shared library on this machine: its outputs, the layers it reported, and
+how much of its arena it touched."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.codegen import generate
+from harness.planner import ArenaPlan, plan
+from harness.tflite import Graph
+
+KERNELS = Path(__file__).resolve().parents[1] / "firmware" / "kernels"
+VARIANTS = {"reference": [], "dsp": ["-DHILNAS_EMULATE_DSP"]}
+_FLAGS = ["-std=c11", "-fPIC", "-Wall", "-Wextra", "-Werror", f"-I{KERNELS}"]
+_GUARD = 16
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    outputs: list[Array]
+    touched_bytes: int
+    layers: list[int]
+
+
+@dataclass(frozen=True)
+class HostModel:
+    graph: Graph
+    plan: ArenaPlan
+    invoke: Any
+
+    def run(self, inputs: list[Array]) -> Run:
+        """Paints the arena with two patterns in turn, as the firmware does."""
+        touched = 0
+        outputs: list[Array] = []
+        layers: list[int] = []
+        for pattern in (0xA5, 0x5A):
+            memory = np.full(self.plan.arena_bytes + _GUARD + 8, pattern, np.uint8)
+            arena = memory[-memory.ctypes.data % 8 :]
+            for index, values in zip(self.graph.inputs, inputs, strict=True):
+                raw = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+                at = self.plan.offsets[index]
+                arena[at : at + len(raw)] = raw
+            layers.clear()
+            callback = _ON_LAYER(lambda index, _: layers.append(index))
+            assert self.invoke(arena.ctypes.data, callback, None) == 0
+            touched = max(touched, 1 + int(np.flatnonzero(arena != pattern)[-1]))
+            outputs = [self._read(arena, index) for index in self.graph.outputs]
+        return Run(outputs, touched, list(layers))
+
+    def _read(self, arena: Array, index: int) -> Array:
+        tensor, at = self.graph.tensor(index), self.plan.offsets[index]
+        raw = arena[at : at + tensor.bytes].tobytes()
+        return np.frombuffer(raw, tensor.dtype).reshape(tensor.shape)
+
+
+_ON_LAYER = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_void_p)
+
+
+@functools.cache
+def _workshop() -> tuple[tempfile.TemporaryDirectory[str], dict[str, list[Path]]]:
+    """A folder, and the kernels' object files of each variant in it."""
+    folder = tempfile.TemporaryDirectory(prefix="hilnas-kernels-")
+    objects: dict[str, list[Path]] = {}
+    for variant, defines in VARIANTS.items():
+        into = Path(folder.name) / variant
+        into.mkdir()
+        sources = [str(path) for path in sorted(KERNELS.glob("*.c"))]
+        # Overflow and out-of-bounds accesses of the kernels themselves end the test.
+        checks = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
+        subprocess.run(
+            ["gcc", "-O1", *_FLAGS, *checks, *defines, "-c", *sources],
+            check=True,
+            cwd=into,
+            timeout=120,
+        )
+        objects[variant] = sorted(into.glob("*.o"))
+    return folder, objects
+
+
+_compiled = 0
+
+
+def _compile(graph: Graph, arena_plan: ArenaPlan) -> dict[str, Any]:
+    global _compiled
+    _compiled += 1
+    folder, objects = _workshop()
+    into = Path(folder.name) / f"model_{_compiled}"
+    into.mkdir()
+    for name, text in generate(graph, arena_plan).items():
+        (into / name).write_text(text)
+    subprocess.run(["gcc", "-O0", *_FLAGS, "-c", "model.c"], check=True, cwd=into, timeout=60)
+    functions = {}
+    for variant in VARIANTS:
+        subprocess.run(
+            ["gcc", "-shared", "-fsanitize=undefined", "-o", f"{variant}.so", "model.o"]
+            + [str(path) for path in objects[variant]],
+            check=True,
+            cwd=into,
+            timeout=60,
+        )
+        function = ctypes.CDLL(str(into / f"{variant}.so")).model_invoke
+        function.argtypes = [ctypes.c_void_p, _ON_LAYER, ctypes.c_void_p]
+        function.restype = ctypes.c_int32
+        functions[variant] = function
+    return functions
+
+
+def compile_variants(graph: Graph) -> dict[str, HostModel]:
+    """`graph` for each variant of the kernels; the libraries live as long as the process."""
+    arena_plan = plan(graph)
+    functions = _compile(graph, arena_plan)
+    return {
+        variant: HostModel(graph, arena_plan, function) for variant, function in functions.items()
+    }
