@@ -27,36 +27,6 @@ CONFIG = SearchConfig(
 )
 
 
-def make_evaluation(
-    archid: str = "a" * 16,
-    *,
-    val_error: float = 0.1,
-    latency_us: float = 1000.0,
-    sram_bytes: int = 9000,
-    flash_bytes: int = 20_000,
-    macs: int = 50_000,
-    **changes: object,
-) -> Evaluation:
-    measured = make_measurement(
-        macs=macs,
-        cycles=round(latency_us * 100),
-        sram=Sram(sram_bytes - 1000, 400, 600, sram_bytes),
-        flash=Flash(flash_bytes // 2, flash_bytes // 2, flash_bytes, 9000),
-        **changes,
-    )
-    return Evaluation(
-        archid=archid,
-        genotype={},
-        cost=cost_of(lower(sample(np.random.default_rng(0), SPACE), (28, 28, 1), 10)),
-        float_val_error=val_error,
-        val_error=val_error,
-        untrained=measured,
-        measured=measured,
-        model=f"models/{archid}.tflite",
-        train_seconds=1.0,
-    )
-
-
 def make_outcomes(count: int, *, seed: int = 0) -> list[Outcome]:
     """`count` measured candidates, most of them trained, and as many rejected by arithmetic."""
     rng = np.random.default_rng(seed)

@@ -1,0 +1,211 @@
+"""The walk of one candidate: measured, then trained, then measured again; every way out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.board import load_board
+from harness.errors import (
+    BoardError,
+    CompileError,
+    DoesNotFitError,
+    NoReplyError,
+    ToolchainError,
+    UnknownBoardError,
+    UsageError,
+)
+from harness.measure import measure
+from harness.measurement import Measurement
+from harness.session import open_session
+from search import evaluate as evaluate_module
+from search.config import Bounds, Budget, Data, Device, SearchConfig, Training
+from search.evaluate import evaluate, evaluate_in, prepare, seed_of
+from search.evaluation import Evaluation, Rejected
+from search.export import export_int8, export_untrained, int8_error
+from search.network import Network
+from search.train import train
+from search.workplace import Workplace
+from tests.measurements import make_measurement
+from tests.search.genotypes import conv, depthwise, network, series
+from tests.search.idx_files import make_dataset, write_set
+from tests.search.networks import sample_networks
+
+GENOTYPE = network(series(conv(4, batch_norm=True), depthwise()), dense=(10,))
+CONFIG = SearchConfig(
+    name="test",
+    search=Budget(population=5, sample_size=2, seed=3),
+    device=Device("nucleo_f412zg"),
+    data=Data("digits"),
+    training=Training(epochs=4, batch_size=32, learning_rate=0.1),
+    bounds=Bounds(latency_us=10_000.0),
+)
+
+
+class FakeBoard:
+    """Answers each measurement with the next of `answers`: cycles, or an error to raise."""
+
+    def __init__(self, *answers: int | Exception) -> None:
+        self.answers = list(answers)
+        self.models: list[bytes] = []
+        self.opened = 0
+        self.closed = 0
+
+    @contextmanager
+    def open(self) -> Iterator[object]:
+        self.opened += 1
+        try:
+            yield self
+        finally:
+            self.closed += 1
+
+    def measure(self, model: bytes, session: object, *, name: str) -> Measurement:
+        assert session is self
+        self.models.append(model)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return make_measurement(cycles=answer, model_sha256=hashlib.sha256(model).hexdigest())
+
+
+def evaluate_on(board: FakeBoard, run_dir: Path, config: SearchConfig = CONFIG):
+    workplace = Workplace(make_dataset(), board.open, board.measure)
+    return evaluate_in(workplace, GENOTYPE.to_json(), 7, run_dir, config)
+
+
+def test_a_good_candidate_is_measured_trained_and_measured_again(tmp_path: Path) -> None:
+    board = FakeBoard(100_000, 101_000)
+    outcome = evaluate_on(board, tmp_path)
+    assert isinstance(outcome, Evaluation)
+    assert outcome.archid == GENOTYPE.archid and outcome.genotype == GENOTYPE.to_json()
+    assert (outcome.untrained.cycles.median, outcome.measured.cycles.median) == (100_000, 101_000)
+    assert outcome.val_error < 0.3 and abs(outcome.val_error - outcome.float_val_error) < 0.1
+    model = (tmp_path / outcome.model).read_bytes()
+    assert outcome.model == f"models/{GENOTYPE.archid}.tflite"
+    assert hashlib.sha256(model).hexdigest() == outcome.measured.model_sha256
+    validation = make_dataset().validation
+    assert int8_error(model, validation.images, validation.labels) == outcome.val_error
+
+
+def test_the_same_candidate_gives_the_same_models_wherever_it_is_evaluated(
+    tmp_path: Path,
+) -> None:
+    boards = FakeBoard(100_000, 100_000), FakeBoard(100_000, 100_000)
+    for board in boards:
+        evaluate_on(board, tmp_path)
+    assert boards[0].models == boards[1].models and len(boards[0].models) == 2
+
+
+def test_randomness_follows_the_runs_seed_and_the_archid() -> None:
+    assert seed_of(0, "a") == seed_of(0, "a")
+    assert len({seed_of(0, "a"), seed_of(1, "a"), seed_of(0, "b")}) == 3
+
+
+def test_a_broken_bound_ends_the_walk_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate_module, "train", None)  # calling it would raise
+    outcome = evaluate_on(FakeBoard(1_000_100), tmp_path)
+    assert isinstance(outcome, Rejected) and outcome.tier == "measured"
+    assert outcome.reason == "measured latency 10,001 exceeds the bound of 10,000 us"
+    assert outcome.untrained is not None and outcome.untrained.cycles.median == 1_000_100
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_model_that_does_not_fit_the_board_counts_as_measured(tmp_path: Path) -> None:
+    error = DoesNotFitError("flash overflows by 12 bytes", region="flash", missing_bytes=12)
+    outcome = evaluate_on(FakeBoard(error), tmp_path)
+    assert isinstance(outcome, Rejected) and outcome.untrained is None
+    assert (outcome.tier, outcome.reason) == ("measured", "flash overflows by 12 bytes")
+
+
+def test_a_step_that_fails_rejects_the_candidate_with_its_sentence(tmp_path: Path) -> None:
+    outcome = evaluate_on(FakeBoard(100_000, CompileError("gcc said no")), tmp_path)
+    assert isinstance(outcome, Rejected) and outcome.untrained is not None
+    assert (outcome.tier, outcome.reason) == ("failed", "gcc said no")
+
+
+def test_diverged_training_is_a_failed_candidate(tmp_path: Path) -> None:
+    config = replace(CONFIG, training=Training(epochs=2, learning_rate=1e30, weight_decay=1.0))
+    outcome = evaluate_on(FakeBoard(100_000), tmp_path, config)
+    assert isinstance(outcome, Rejected) and outcome.tier == "failed"
+    assert outcome.reason.startswith("training diverged: loss nan")
+
+
+@pytest.mark.parametrize("error", [ToolchainError("no gcc"), UsageError("no such thing")])
+def test_what_would_fail_every_candidate_ends_the_run(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        evaluate_on(FakeBoard(error), tmp_path)
+
+
+@pytest.mark.parametrize("error", [NoReplyError("silence"), BoardError("it died")])
+def test_a_failing_board_is_replaced_and_the_candidate_measured_again(
+    tmp_path: Path, error: Exception
+) -> None:
+    board = FakeBoard(error, 100_000, 100_000)
+    assert isinstance(evaluate_on(board, tmp_path), Evaluation)
+    assert (board.opened, board.closed) == (2, 1)
+
+
+def test_a_board_that_fails_twice_costs_the_candidate(tmp_path: Path) -> None:
+    board = FakeBoard(BoardError("it died"), BoardError("it died again"))
+    outcome = evaluate_on(board, tmp_path)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.tier, outcome.reason) == ("failed", "it died again")
+
+
+def test_a_workplace_opens_its_board_late_and_closes_it_once() -> None:
+    board = FakeBoard(1, 2)
+    workplace = Workplace(make_dataset(), board.open, board.measure)
+    assert board.opened == 0
+    workplace.measure(b"a", name="a")
+    workplace.measure(b"b", name="b")
+    assert (board.opened, board.closed) == (1, 0)
+    workplace.close()
+    workplace.close()
+    assert board.closed == 1
+
+
+def test_an_engine_that_is_not_there_is_refused_before_the_first_candidate() -> None:
+    config = replace(CONFIG, device=Device("nucleo_f412zg", engine="tflm"))
+    with pytest.raises(UsageError, match="engine.*: engine 'tflm' is not in this release"):
+        prepare(config)
+
+
+def test_an_unknown_board_is_refused_before_the_first_candidate() -> None:
+    with pytest.raises(UnknownBoardError, match="unknown board 'nucleo'"):
+        prepare(replace(CONFIG, device=Device("nucleo")))
+
+
+def test_a_candidate_is_evaluated_on_the_virtual_board(tmp_path: Path) -> None:
+    write_set(tmp_path, "train", count=120)
+    write_set(tmp_path, "t10k", count=12)
+    config = replace(CONFIG, data=Data("mnist_like", path=str(tmp_path)))
+    prepare(config)
+    outcome = evaluate(GENOTYPE.to_json(), 0, tmp_path, config)
+    assert isinstance(outcome, Evaluation), outcome
+    measured, untrained = outcome.measured, outcome.untrained
+    assert measured.output.bit_exact and measured.timing == "modelled"
+    assert measured.macs == outcome.cost.macs
+    assert measured.sram == untrained.sram
+    assert measured.cycles.median == pytest.approx(untrained.cycles.median, rel=0.01)
+
+
+def test_untrained_exports_cost_what_trained_ones_cost() -> None:
+    dataset = make_dataset(120, classes=4, size=12)
+    recipe = Training(epochs=2, batch_size=32, learning_rate=0.05)
+    with open_session(load_board("nucleo_f412zg"), "virtual") as session:
+        for seed, ops in enumerate(sample_networks(5, seed=21)):
+            network = Network(ops, seed=seed)
+            train(network, dataset.train, dataset.validation, recipe, seed=0)
+            model = export_int8(ops, network.folded_weights(), dataset.train.images[:50])
+            trained = measure(model, session, name=f"trained {seed}")
+            untrained = measure(export_untrained(ops, seed=seed), session, name=f"new {seed}")
+            assert untrained.cycles.median == pytest.approx(trained.cycles.median, rel=0.01)
+            assert untrained.sram == trained.sram
+            assert untrained.flash == trained.flash
