@@ -1,5 +1,5 @@
-"""What should a model answer? TensorFlow Lite Micro's reference kernels on the host, through the PyPI
-package tflite-micro; imports neither tensorflow nor torch.
+"""What should a model answer? TensorFlow Lite Micro's reference kernels on the host, through the
+PyPI package tflite-micro; imports neither tensorflow nor torch.
 
 The interpreter aborts its whole process on some well-formed models (TFLITE_CHECK on scale ratios,
 unchecked dimensions), so it runs in a child process (`python -m harness.oracle`) that is started
@@ -229,7 +229,7 @@ def _infer(interpreter: Any, inputs: list[Array]) -> list[Array]:
     for index, array in enumerate(inputs):
         interpreter.set_input(array, index)
     interpreter.invoke()
-    outputs = []
+    outputs: list[Array] = []
     while _exists(interpreter.get_output_details, len(outputs)):
         outputs.append(np.array(interpreter.get_output(len(outputs))))
     return outputs

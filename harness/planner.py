@@ -52,28 +52,7 @@ Group = tuple[Region, ...]  # regions that start at one address
 def plan(graph: Graph) -> ArenaPlan:
     """Place all tensors and scratch of `graph`, operators in the file's order."""
     groups = group_regions(graph)
-    bound = _lower_bound(groups)
-    orders = [
-        sorted(range(len(groups)), key=key)
-        for key in (
-            lambda i: (-_size(groups[i]), _first(groups[i])),
-            lambda i: (-_size(groups[i]) * _span(groups[i]), _first(groups[i])),
-            lambda i: (_first(groups[i]), -_size(groups[i])),
-        )
-    ]
-    best = min((_place(groups, order) for order in orders), key=lambda found: found[1])
-    best_order = min(orders, key=lambda order: _place(groups, order)[1])
-    rng = random.Random(0)
-    for _ in range(_IMPROVEMENTS):
-        if best[1] <= bound or len(groups) < 2:
-            break
-        order = list(best_order)
-        i, j = rng.sample(range(len(order)), 2)
-        order[i], order[j] = order[j], order[i]
-        found = _place(groups, order)
-        if found[1] <= best[1]:
-            best, best_order = found, order
-    starts, arena_bytes = best
+    starts, arena_bytes = place_groups(groups)
     offsets: dict[int, int] = {}
     scratch: dict[int, int] = {}
     for group, start in zip(groups, starts, strict=True):
@@ -85,7 +64,7 @@ def plan(graph: Graph) -> ArenaPlan:
         offsets=dict(sorted(offsets.items())),
         scratch=dict(sorted(scratch.items())),
         arena_bytes=arena_bytes,
-        lower_bound_bytes=bound,
+        lower_bound_bytes=lower_bound(groups),
     )
 
 
@@ -200,35 +179,59 @@ def _shared_input(
     return None
 
 
+def place_groups(groups: list[Group]) -> tuple[list[int], int]:
+    """An address for each group -> (addresses, end of the highest region). Greedy by size and by
+    two other orders, then random exchanges (seeded) in the best order while they can gain."""
+    bound = lower_bound(groups)
+    found = [
+        (*_place(groups, order), order)
+        for order in (
+            sorted(range(len(groups)), key=key)
+            for key in (
+                lambda i: (-_size(groups[i]), _first(groups[i])),
+                lambda i: (-_size(groups[i]) * _span(groups[i]), _first(groups[i])),
+                lambda i: (_first(groups[i]), -_size(groups[i])),
+            )
+        )
+    ]
+    starts, end, order = min(found, key=lambda one: one[1])
+    rng = random.Random(0)
+    for _ in range(_IMPROVEMENTS):
+        if end <= bound or len(groups) < 2:
+            break
+        tried = list(order)
+        i, j = rng.sample(range(len(tried)), 2)
+        tried[i], tried[j] = tried[j], tried[i]
+        tried_starts, tried_end = _place(groups, tried)
+        if tried_end <= end:
+            starts, end, order = tried_starts, tried_end, tried
+    return starts, end
+
+
 def _place(groups: list[Group], order: list[int]) -> tuple[list[int], int]:
-    """Lowest free address for each group in turn -> (starts, arena bytes)."""
+    """The lowest free address for each group in turn -> (addresses, end of the highest region)."""
     starts = [0] * len(groups)
     placed: list[tuple[Region, int]] = []
     for chosen in order:
-        group = groups[chosen]
-        # A start in (low, high) would make a member overlap a region already placed.
+        # Starting strictly between `low` and `high` would overlap a region already placed. In
+        # order of `low`, an interval passed once cannot matter again.
         forbidden = sorted(
             (at - region.size, at + other.size)
             for other, at in placed
-            for region in group
+            for region in groups[chosen]
             if region.meets(other)
         )
         start = 0
         for low, high in forbidden:
-            if low < start < high or (start == 0 and low < 0 < high):
+            if low < start < high:
                 start = _round_up(high)
-            elif low >= start:
-                break
-        # Later intervals may begin below `start` and still cover it: repeat until none does.
-        while any(low < start < high for low, high in forbidden):
-            start = _round_up(min(high for low, high in forbidden if low < start < high))
         starts[chosen] = start
-        placed.extend((region, start) for region in group)
-    end = max((at + region.size for region, at in placed), default=0)
-    return starts, end
+        placed.extend((region, start) for region in groups[chosen])
+    return starts, max((at + region.size for region, at in placed), default=0)
 
 
-def _lower_bound(groups: list[Group]) -> int:
+def lower_bound(groups: list[Group]) -> int:
+    """The most bytes alive at once; no placement needs fewer."""
     last = max((region.last for group in groups for region in group), default=0)
     return max(
         sum(

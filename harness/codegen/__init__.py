@@ -8,6 +8,7 @@ arithmetic; at run time nothing is left but the kernels.
     deployment.py   a graph -> a folder that compiles on its own
 """
 
+from harness.codegen.deployment import write_deployment
 from harness.codegen.model import generate
 
-__all__ = ["generate"]
+__all__ = ["generate", "write_deployment"]

@@ -3,7 +3,8 @@ driven by tables of fields, so that nothing is looked at before it was checked. 
 
 Format (flatbuffers "internals" page): a table starts with a signed offset back to its vtable; the
 vtable is u16 vtable size, u16 table size, then one u16 offset a field (0: absent). Vectors,
-strings and tables are reached by unsigned forward offsets; a vector is a u32 count and its elements.
+strings and tables are reached by unsigned forward offsets; a vector is a u32 count and its
+elements.
 """
 
 from __future__ import annotations
