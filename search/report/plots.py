@@ -263,7 +263,8 @@ def _draw_bound(axes: Axes, position: float, name: str, *, across: bool = False)
         va="bottom" if across else "center",
         color="#5c636a",
         size=8,
-    )
+        annotation_clip=True,
+    ).set_in_layout(False)  # a bound far outside the picture must not squeeze it
 
 
 def _scale_by_ratio(axes: Axes, which: str) -> None:
