@@ -107,7 +107,7 @@ def _report(run_dir: Path, json_file: Path | None) -> None:
     if str(json_file) != "-":
         console.print(front_table(found))
         if found.proxy is not None:
-            console.print(escape(found.proxy.sentence), highlight=False)
+            console.print(escape(found.proxy.sentences), highlight=False)
         console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
         if found.tested:
             console.print(
@@ -135,7 +135,7 @@ def _summary(run_dir: Path, found: Run) -> dict[str, Any]:
             }
             for evaluation in found.front
         ],
-        "macs_as_proxy": found.proxy.sentence if found.proxy is not None else None,
+        "macs_as_proxy": found.proxy.sentences if found.proxy is not None else None,
     }
 
 
