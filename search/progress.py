@@ -51,9 +51,9 @@ class Progress:
     def after(self, outcome: Outcome) -> Progress:
         """The counts with one more outcome."""
         if isinstance(outcome, Evaluation):
-            best = min(outcome.val_error, self.best_val_error or outcome.val_error)
-            if self.best_val_error == 0.0:
-                best = 0.0
+            best = outcome.val_error
+            if self.best_val_error is not None:
+                best = min(best, self.best_val_error)
             return replace(self, trained=self.trained + 1, best_val_error=best)
         return replace(self, **{outcome.tier: getattr(self, outcome.tier) + 1})
 
