@@ -17,6 +17,9 @@ from harness.errors import NotComparableError, UsageError
 
 SCHEMA = 1
 
+# Cycles of silicon, of the virtual board's model, and mere instruction counts never mix.
+TIMINGS = ("measured", "modelled", "instructions")
+
 # Two measurements may meet only where all of these agree.
 _MUST_AGREE = (
     "board",
@@ -112,6 +115,10 @@ class Measurement:
     started_at: str
     duration_s: float
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.timing not in TIMINGS:
+            raise ValueError(f"timing {self.timing!r} is not one of {', '.join(TIMINGS)}")
 
     @property
     def label(self) -> str:

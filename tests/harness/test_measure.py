@@ -1,0 +1,184 @@
+"""The measuring procedure: what it reports, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from harness import oracle
+from harness.board import ROOT, load_board
+from harness.errors import MalformedModelError, MeasurementRefusedError
+from harness.measure import compile_model, measure, random_inputs
+from harness.measurement import Measurement
+from harness.planner import plan
+from harness.session import RunResult, open_session
+from harness.tflite import read_graph
+from tests.tflite_factory import small_network
+
+BOARD = load_board("nucleo_f412zg")
+MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
+NO_MODELS = "no models: set HILNAS_MODELS to a folder of int8 .tflite files"
+
+
+class FakeSession:
+    """A unit that computes like the reference, except where told otherwise."""
+
+    board, via, timing, timing_model = BOARD, "virtual", "modelled", "fake"
+
+    def __init__(self, model: bytes, *, arena_off: int = 0, guard: bool = True, flip: int = -1):
+        self.model, self.graph = model, read_graph(model, where="model")
+        self.arena_bytes = plan(self.graph).arena_bytes + arena_off
+        self.guard, self.flip = guard, flip
+        self.patterns: list[int] = []
+        self.inputs: dict[int, bytes] = {}
+        self.runs = 0
+        self.hello = SimpleNamespace(
+            engine="aot", engine_version="1", sysclk_hz=100_000_000, flash_wait_states=3
+        )
+
+    def flash(self, image) -> None:
+        self.image = image
+
+    def prepare(self, pattern: int) -> None:
+        self.patterns.append(pattern)
+        self.inputs = {}  # as on the unit: painting wipes them
+
+    def write_input(self, index: int, data: bytes) -> None:
+        self.inputs[index] = data
+
+    def run(self, *, profile: bool = False) -> RunResult:
+        arrays = [
+            np.frombuffer(self.inputs[i], np.int8).reshape(self.graph.tensors[t].shape)
+            for i, t in enumerate(self.graph.inputs)
+        ]
+        self.outputs = [array.tobytes() for array in oracle.reference_outputs(self.model, arrays)]
+        self.runs += 1
+        # A pattern hides the bytes that happen to equal it: only two of them show all.
+        used = self.arena_bytes - (1 if self.patterns[-1] == 0xA5 else 0)
+        layers = tuple((op.index, 10) for op in self.graph.operators) if profile else ()
+        return RunResult(1000 + self.runs, used, 400, self.guard, layers)
+
+    def read_output(self, index: int) -> bytes:
+        output = bytearray(self.outputs[index])
+        if self.runs - 1 == self.flip:
+            output[1] ^= 1
+        return bytes(output)
+
+
+@pytest.fixture(scope="module")
+def model() -> bytes:
+    return small_network()
+
+
+def test_numbers_come_from_the_unit_and_carry_their_label(model):
+    session = FakeSession(model)
+    got = measure(model, session, repeats=3)
+    assert got.cycles.raw == (1002, 1003, 1004)  # the first run warms up
+    assert got.latency_us.median == pytest.approx(10.03)
+    assert got.sram.total_bytes == session.arena_bytes + 400 + session.image.static_bytes
+    assert got.flash.total_bytes == session.image.flash_bytes
+    assert (got.timing, got.timing_model, got.via) == ("modelled", "fake", "virtual")
+    assert got.output.bit_exact and got.output.reference == oracle.REFERENCE
+    assert got.layers == ()
+
+
+def test_memory_is_painted_anew_with_another_pattern_before_each_run(model):
+    session = FakeSession(model)
+    measure(model, session, repeats=2)
+    assert session.patterns == [0xA5, 0x5A, 0xA5]
+
+
+def test_layers_come_from_a_pass_of_their_own(model):
+    session = FakeSession(model)
+    got = measure(model, session, repeats=1, layers=True)
+    assert session.runs == 3 and len(got.cycles.raw) == 1
+    assert [layer.op for layer in got.layers] == [op.op for op in session.graph.operators]
+    assert sum(layer.macs for layer in got.layers) == got.macs
+
+
+@pytest.mark.parametrize("run", [0, 2])
+def test_a_wrong_output_bit_in_any_run_refuses_the_measurement(model, run):
+    with pytest.raises(
+        MeasurementRefusedError, match=r"m\.tflite: output 0: .* in 1 of \d+ bytes .*byte 1 ="
+    ):
+        measure(model, FakeSession(model, flip=run), name="m.tflite", repeats=2)
+
+
+def test_an_output_that_is_too_short_is_refused(model, monkeypatch):
+    session = FakeSession(model)
+    monkeypatch.setattr(session, "read_output", lambda index: session.outputs[index][:-1])
+    with pytest.raises(MeasurementRefusedError, match=r"got end"):
+        measure(model, session)
+
+
+@pytest.mark.parametrize("off", [-4, 4])
+def test_an_arena_other_than_the_planned_one_is_refused(model, off):
+    with pytest.raises(MeasurementRefusedError, match=r"the arena is not as planned"):
+        measure(model, FakeSession(model, arena_off=off))
+
+
+def test_a_broken_guard_is_refused(model):
+    with pytest.raises(MeasurementRefusedError, match=r"guard \[False"):
+        measure(model, FakeSession(model, guard=False))
+
+
+def test_a_refused_model_is_named_and_nothing_is_flashed():
+    with pytest.raises(MalformedModelError, match=r"broken\.tflite"):
+        measure(b"nonsense", FakeSession(small_network()), name="broken.tflite")
+
+
+def test_a_timing_that_is_none_of_the_three_never_becomes_a_measurement(model):
+    session = FakeSession(model)
+    session.timing = "host"
+    with pytest.raises(ValueError, match=r"timing 'host' is not one of measured, modelled"):
+        measure(model, session)
+
+
+def test_inputs_are_seeded_and_span_the_type(model):
+    graph = read_graph(model, where="model")
+    first, again, other = (random_inputs(graph, seed)[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert first.dtype == np.int8 and first.min() < -120 and first.max() > 120
+
+
+class TestOnTheVirtualBoard:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def session(cls):
+        with open_session(BOARD, "virtual") as session:
+            yield session
+
+    def test_a_network_is_measured_bit_exactly_and_repeats_to_the_cycle(self, model, session):
+        first = measure(model, session, layers=True)
+        again = measure(model, session)
+        assert len(set(first.cycles.raw)) == 1
+        assert first.cycles == again.cycles and first.sram == again.sram
+        assert first.image_sha256 == again.image_sha256
+        assert Measurement.from_json(json.loads(json.dumps(first.to_json()))) == first
+
+    def test_the_layers_add_up_to_the_whole(self, model, session):
+        got = measure(model, session, layers=True)
+        # What lies between the layers: the call itself and the callbacks of the profiled pass.
+        between = abs(got.cycles.median - sum(layer.cycles for layer in got.layers))
+        assert between <= 0.01 * got.cycles.median + 60 * len(got.layers)
+
+    def test_flash_is_split_without_remainder(self, model, session):
+        flash = measure(model, session).flash
+        assert flash.code_bytes + flash.weights_bytes == flash.total_bytes
+        assert 0 < flash.runtime_overhead_bytes < flash.code_bytes
+        assert flash.weights_bytes > 0
+
+    @pytest.mark.parametrize("name", ["ad", "ic", "kws", "vww"])
+    def test_reference_models_are_measured(self, name, session):
+        path = MODELS / f"mlperf_tiny_{name}.tflite"
+        if not path.exists():
+            pytest.skip(NO_MODELS)
+        got = measure(path.read_bytes(), session, name=path.name, repeats=1)
+        compiled = compile_model(path.read_bytes(), BOARD, name=path.name)
+        assert got.sram.arena_bytes == compiled.plan.arena_bytes
+        assert got.output.bit_exact
