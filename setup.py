@@ -1,4 +1,4 @@
-"""The one thing pyproject.toml cannot say: the virtual board's C core is compiled with the package.
+"""What pyproject.toml cannot say: the virtual board's C core is compiled with the package.
 
 Unicorn's headers come with its wheel, a build requirement; its library is loaded before the core
 at run time (harness/virtual/core.py), so nothing is linked here.

@@ -51,6 +51,7 @@ class Unit:
         self._failure: str | None = None
         self._seconds = 0.0
         self._since = 0.0
+        self.over = False
 
     @property
     def port(self) -> str:
@@ -83,6 +84,7 @@ class Unit:
         }
 
     def halt(self) -> None:
+        """Stop the core where it is; nothing when it is not running."""
         if self._thread is None:
             return
         self._core.stop()
@@ -96,6 +98,14 @@ class Unit:
         self._seconds += time.monotonic() - self._since
         os.eventfd_read(self._wake)
         self._core.allow()
+
+    def close(self) -> None:
+        """Give everything back; the unit is over."""
+        self.halt()
+        self._core.close()
+        for descriptor in (self._master, self._slave, self._wake):
+            os.close(descriptor)
+        self.over = True
 
     def _start(self) -> None:
         self._core.reset()
@@ -120,7 +130,7 @@ def answer(unit: Unit, line: str) -> dict[str, Any]:
         elif command == "counters":
             return unit.counters()
         elif command == "quit":
-            unit.halt()
+            unit.close()
         else:
             return {"error": f"unknown command {command!r}"}
         return {}
@@ -144,9 +154,8 @@ def main() -> int:
         return error.exit_code
     print(json.dumps({"port": unit.port, "timing_model": TIMING_MODEL}), flush=True)
     for line in sys.stdin:
-        reply = answer(unit, line)
-        print(json.dumps(reply), flush=True)
-        if '"quit"' in line and "error" not in reply:
+        print(json.dumps(answer(unit, line)), flush=True)
+        if unit.over:
             break
     return 0
 

@@ -51,7 +51,7 @@ class VirtualBoard:
 
     def __init__(self, board: Board, *, boards_dir: Path = BOARDS_DIR) -> None:
         self._board = board
-        self._words = tempfile.TemporaryFile()
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
         self._pending = b""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "harness.virtual"]

@@ -12,7 +12,6 @@ from harness.board import Board
 from harness.errors import BoardError
 
 STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped")
-LOCKED_UP = 3
 
 
 class _Parts(ctypes.Structure):
@@ -24,7 +23,6 @@ class _Parts(ctypes.Structure):
         ("uart_base", ctypes.c_uint32),
         ("serial_fd", ctypes.c_int32),
         ("wake_fd", ctypes.c_int32),
-        ("timed", ctypes.c_uint32),
     ]
 
 
@@ -75,7 +73,7 @@ class Core:
     to another: memories may be touched only while the core does not run.
     """
 
-    def __init__(self, board: Board, serial_fd: int, wake_fd: int, *, timed: bool = True) -> None:
+    def __init__(self, board: Board, serial_fd: int, wake_fd: int) -> None:
         flash, sram = board.memory.flash, board.memory.sram
         self._flash = flash
         self._library = _open_library()
@@ -87,7 +85,6 @@ class Core:
             board.console.base,
             serial_fd,
             wake_fd,
-            timed,
         )
         reason = ctypes.create_string_buffer(256)
         self._machine = self._library.machine_new(ctypes.byref(parts), reason, len(reason))
@@ -103,6 +100,10 @@ class Core:
         """Execute until `stop()`. None, or what broke in the emulation itself."""
         failure: bytes | None = self._library.machine_run(self._machine)
         return failure.decode() if failure else None
+
+    def close(self) -> None:
+        """Free the core; nothing else may be called afterwards."""
+        self._library.machine_free(self._machine)
 
     def stop(self) -> None:
         self._library.machine_stop(self._machine)

@@ -29,11 +29,13 @@ def flash_segments(path: Path, flash: Region) -> list[tuple[int, bytes]]:
                     got=f"{elf.elfclass}-bit {elf['e_machine']}",
                     hint="link it with arm-none-eabi-gcc",
                 )
-            segments = [
-                (int(segment["p_paddr"]), segment.data())
+            headers = [
+                segment
                 for segment in elf.iter_segments()
                 if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
             ]
+            segments = [(int(header["p_paddr"]), header.data()) for header in headers]
+            expected = sum(int(header["p_filesz"]) for header in headers)
     except OSError as error:
         raise BoardError(
             f"cannot be read: {error.strerror}", where=path, hint="check the path"
@@ -42,6 +44,15 @@ def flash_segments(path: Path, flash: Region) -> list[tuple[int, bytes]]:
         raise BoardError(
             f"is no ELF file: {error}", where=path, hint="load what the linker wrote"
         ) from None
+    got = sum(len(data) for _, data in segments)
+    if got != expected:
+        raise BoardError(
+            "is a truncated ELF file",
+            where=path,
+            expected=f"{expected} bytes to load",
+            got=got,
+            hint="link it again",
+        )
     if not segments:
         raise BoardError("has nothing to load", where=path, hint="check the linker script")
     for address, data in segments:

@@ -31,17 +31,40 @@ static int priority_of(const Machine *m, int number) {
     return group_priority(m, m->priority[number]);
 }
 
+/* Fields of Unicorn's core state, relative to the two that find_mode_fields() finds. Read there and
+ * not as registers, because unprivileged code reads the registers as zero. */
+enum { OTHER_SP = -28, BASEPRI = -8 }; /* from CONTROL */
+enum { PRIMASK = 4, FAULTMASK = 12 };  /* from IPSR */
+
+static uint32_t context_word(const Machine *m, size_t offset) {
+    uint32_t word;
+    memcpy(&word, (const uint8_t *)m->scratch + offset, sizeof word);
+    return word;
+}
+
+typedef struct {
+    uint32_t main, process;
+} Stacks;
+
+static Stacks read_stacks(const Machine *m, bool uses_process) {
+    uc_context_save(m->uc, m->scratch);
+    uint32_t other = context_word(m, m->control_offset + OTHER_SP);
+    uint32_t current = read_register(m, UC_ARM_REG_R13);
+    return uses_process ? (Stacks){other, current} : (Stacks){current, other};
+}
+
 static int execution_priority(const Machine *m) {
     int priority = 256;
+    uc_context_save(m->uc, m->scratch);
     for (int i = 1; i < EXCEPTIONS; i++)
         if (m->active[i] && priority_of(m, i) < priority)
             priority = priority_of(m, i);
-    uint32_t basepri = read_register(m, UC_ARM_REG_BASEPRI);
+    uint32_t basepri = context_word(m, m->control_offset + BASEPRI);
     if (basepri && group_priority(m, basepri) < priority)
         priority = group_priority(m, basepri);
-    if (read_register(m, UC_ARM_REG_PRIMASK) && priority > 0)
+    if (context_word(m, m->exception_offset + PRIMASK) && priority > 0)
         priority = 0;
-    if (read_register(m, UC_ARM_REG_FAULTMASK) && priority > -1)
+    if (context_word(m, m->exception_offset + FAULTMASK) && priority > -1)
         priority = -1;
     return priority;
 }
@@ -59,18 +82,18 @@ static void lock_up(Machine *m) {
 
 /* Put the core into the mode that IPSR = `exception` and CONTROL = `control` stand for. Unicorn has
  * no call for it, so the change goes through a saved context. */
-static void set_mode(Machine *m, uint32_t exception, uint32_t control, uint32_t msp, uint32_t psp) {
+static void set_mode(Machine *m, uint32_t exception, uint32_t control, Stacks stacks) {
     uint8_t *context = (uint8_t *)m->scratch;
     uint32_t base = control & 3, fpca = control & CONTROL_FPCA;
     bool process = !exception && (control & CONTROL_SPSEL);
-    uint32_t other = process ? msp : psp;
+    uint32_t other = process ? stacks.main : stacks.process;
     uc_context_save(m->uc, m->scratch);
     memcpy(context + m->exception_offset, &exception, 4);
     memcpy(context + m->control_offset, &base, 4);
     memcpy(context + m->control_offset + 4, &fpca, 4); /* FPCA lives in the secure bank */
-    memcpy(context + m->control_offset - 28, &other, 4);
+    memcpy(context + m->control_offset + OTHER_SP, &other, 4);
     uc_context_restore(m->uc, m->scratch);
-    write_register(m, UC_ARM_REG_R13, process ? psp : msp);
+    write_register(m, UC_ARM_REG_R13, process ? stacks.process : stacks.main);
     /* Writing flags makes Unicorn recompute the translation flags that depend on the mode. */
     write_register(m, UC_ARM_REG_APSR_NZCV, read_register(m, UC_ARM_REG_CPSR));
 }
@@ -121,10 +144,10 @@ static void set_program_status(Machine *m, uint32_t psr) {
 
 static void enter(Machine *m, int number) {
     uint32_t control = read_register(m, UC_ARM_REG_CONTROL);
-    uint32_t msp = read_register(m, UC_ARM_REG_MSP), psp = read_register(m, UC_ARM_REG_PSP);
     bool handler = in_handler(m), extended = control & CONTROL_FPCA;
     bool process = !handler && (control & CONTROL_SPSEL);
-    uint32_t *stack = process ? &psp : &msp;
+    Stacks stacks = read_stacks(m, process);
+    uint32_t *stack = process ? &stacks.process : &stacks.main;
     bool aligns = (m->ccr & CCR_STKALIGN) || extended, misaligned = aligns && (*stack & 4);
     uint32_t frame = *stack - (extended ? EXTENDED_FRAME : BASIC_FRAME) - (misaligned ? 4 : 0);
     uint32_t psr = program_status(m) | (misaligned ? PSR_FRAME_ALIGNED : 0);
@@ -160,7 +183,7 @@ static void enter(Machine *m, int number) {
 
     m->pending[number] = false;
     m->active[number] = true;
-    set_mode(m, (uint32_t)number, control & ~(CONTROL_SPSEL | CONTROL_FPCA), msp, psp);
+    set_mode(m, (uint32_t)number, control & ~(CONTROL_SPSEL | CONTROL_FPCA), stacks);
     set_program_status(m, (psr & PSR_FLAGS) | (vector & 1 ? PSR_THUMB : 0));
     write_register(m, UC_ARM_REG_R14,
                    0xFFFFFFE1u | (extended ? 0 : 0x10) |
@@ -232,7 +255,7 @@ static bool pop_frame(Machine *m, uint32_t frame, bool extended, uint32_t *words
 void return_from_exception(Machine *m, uint32_t exc_return) {
     uint32_t number = read_register(m, UC_ARM_REG_IPSR) & 0x1FF;
     uint32_t control = read_register(m, UC_ARM_REG_CONTROL) & ~(CONTROL_SPSEL | CONTROL_FPCA);
-    uint32_t msp = read_register(m, UC_ARM_REG_MSP), psp = read_register(m, UC_ARM_REG_PSP);
+    Stacks stacks = read_stacks(m, false);
     uint32_t kind = exc_return & 0xF, words[8], fp[17], nesting = 0;
     bool extended = !(exc_return & 0x10), to_handler = kind == 1, process = kind == 0xD;
     for (int i = 1; i < EXCEPTIONS; i++)
@@ -246,7 +269,7 @@ void return_from_exception(Machine *m, uint32_t exc_return) {
         raise_fault(m, EXCEPTION_USAGE, CFSR_INVPC, 0);
         return;
     }
-    uint32_t *stack = process ? &psp : &msp, frame = *stack;
+    uint32_t *stack = process ? &stacks.process : &stacks.main, frame = *stack;
     if (!pop_frame(m, frame, extended, words, fp)) {
         raise_fault(m, EXCEPTION_BUS, CFSR_UNSTKERR, 0);
         return;
@@ -261,7 +284,7 @@ void return_from_exception(Machine *m, uint32_t exc_return) {
         control |= CONTROL_SPSEL;
     if (extended)
         control |= CONTROL_FPCA;
-    set_mode(m, psr & 0x1FF, control, msp, psp);
+    set_mode(m, psr & 0x1FF, control, stacks);
     for (uint32_t i = 0; i < 6; i++)
         write_register(m, frame_registers[i], words[i]);
     for (uint32_t i = 0; extended && i < 16; i++)

@@ -8,14 +8,10 @@
 #define NEVER UINT64_MAX
 #define NO_KEY UINT64_MAX
 #define LOOK_AROUND_CYCLES 2000000 /* some 20 ms of host time */
-#define MAX_TRAPS 4096
-#define SRAM_PATTERN 0xA5C3u /* start-up SRAM is not zero; firmware must not rely on it */
+#define SRAM_PATTERN 0xA5C3u       /* start-up SRAM is not zero; firmware must not rely on it */
 
 enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
 enum { UC_SWI = 2, UC_DATA_ABORT = 4, UC_BKPT = 7, UC_EXCEPTION_EXIT = 8 }; /* QEMU's EXCP_* */
-
-static uint32_t traps[MAX_TRAPS];
-static uint32_t trap_count;
 
 uint32_t read_register(const Machine *m, int id) {
     uint32_t value = 0;
@@ -157,13 +153,13 @@ static bool add_traps(Machine *m, const Block *block) {
               (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP))))
             continue;
         bool known = false;
-        for (uint32_t k = 0; k < trap_count; k++)
-            known |= traps[k] == at;
-        if (known || trap_count == MAX_TRAPS)
+        for (uint32_t k = 0; k < m->trap_count; k++)
+            known |= m->traps[k].address == at;
+        if (known || m->trap_count == MAX_TRAPS)
             continue;
-        uc_hook hook;
-        uc_hook_add(m->uc, &hook, UC_HOOK_CODE, (void *)on_trap, m, at, at);
-        traps[trap_count++] = at;
+        Trap *trap = &m->traps[m->trap_count++];
+        trap->address = at;
+        uc_hook_add(m->uc, &trap->hook, UC_HOOK_CODE, (void *)on_trap, m, at, at);
         added = true;
     }
     return added;
@@ -429,6 +425,8 @@ EXPORT void machine_erase(Machine *m) {
     for (uint32_t i = 0; i < m->parts.sram_size; i++)
         m->sram[i] = (uint8_t)(SRAM_PATTERN >> (i & 1 ? 8 : 0));
     m->sent.count = m->received.count = 0;
+    while (m->trap_count)
+        uc_hook_del(m->uc, m->traps[--m->trap_count].hook);
 }
 
 EXPORT void machine_reset(Machine *m) {
@@ -490,11 +488,9 @@ static uc_err build(Machine *m) {
         (error = uc_mmio_map(uc, PPB_BASE, PPB_BYTES, system_read, m, system_write, m)) ||
         (error = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, m, 1, 0)) ||
         (error = uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_interrupt, m, 1, 0)) ||
+        (error = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, (void *)on_block, m, 1, 0)) ||
+        (error = uc_hook_add(uc, &hook, UC_HOOK_EDGE_GENERATED, (void *)on_translation, m, 1, 0)) ||
         (error = uc_context_alloc(uc, &m->pristine)) || (error = uc_context_alloc(uc, &m->scratch)))
-        return error;
-    if (p->timed &&
-        ((error = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, (void *)on_block, m, 1, 0)) ||
-         (error = uc_hook_add(uc, &hook, UC_HOOK_EDGE_GENERATED, (void *)on_translation, m, 1, 0))))
         return error;
     return uc_context_save(uc, m->pristine);
 }
@@ -502,6 +498,10 @@ static uc_err build(Machine *m) {
 EXPORT void machine_free(Machine *m) {
     if (!m)
         return;
+    if (m->pristine)
+        uc_context_free(m->pristine);
+    if (m->scratch)
+        uc_context_free(m->scratch);
     if (m->uc)
         uc_close(m->uc);
     free(m->flash);

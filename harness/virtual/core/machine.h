@@ -25,7 +25,6 @@ typedef struct {
     uint32_t uart_base;
     int32_t serial_fd; /* the pty's master end, non-blocking */
     int32_t wake_fd;   /* readable: the control thread wants the core to stop */
-    uint32_t timed;    /* 0: no block hook, for comparison in benchmarks */
 } Parts;
 
 /* What one translated block costs, resolved when it is first seen. */
@@ -75,6 +74,7 @@ enum {
 #define HFSR_FORCED (1u << 30)
 #define HFSR_DEBUGEVT (1u << 31)
 
+#define MAX_TRAPS 4096
 #define SERIAL_BYTES 4096
 #define PERIPHERAL_BASE 0x40000000u
 #define PERIPHERAL_BYTES 0x80000u
@@ -85,6 +85,12 @@ typedef struct {
     uint8_t bytes[SERIAL_BYTES];
     uint32_t head, count;
 } Queue;
+
+/* An instruction that may have to trap. */
+typedef struct {
+    uint32_t address;
+    uc_hook hook;
+} Trap;
 
 typedef struct Machine {
     /* Touched by every block: kept together. */
@@ -133,6 +139,9 @@ typedef struct Machine {
     Queue received, sent;
     uint32_t empty_polls;
     uint64_t last_poll;
+
+    Trap traps[MAX_TRAPS];
+    uint32_t trap_count;
 
     uint32_t peripherals[PERIPHERAL_BYTES / 4];
 } Machine;

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SR = 0x00, DR = 0x04, BRR = 0x08, CR1 = 0x0C, GTPR = 0x18 };
+enum { SR = 0x00, DR = 0x04, CR1 = 0x0C };
 enum { SR_RXNE = 1u << 5, SR_TC = 1u << 6, SR_TXE = 1u << 7 };
+
+enum { CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_UE = 1u << 13 };
 
 /* A firmware that finds the receiver empty this often, this densely, is waiting for the host. */
 enum { WAITING_POLLS = 8, DENSE_CYCLES = 2000 };
@@ -73,7 +75,17 @@ void wait_for_anything(Machine *m, RunState state, bool also_serial) {
     m->status.state = before;
 }
 
+static uint32_t *stored(Machine *m, uint32_t offset) {
+    return &m->peripherals[(m->parts.uart_base - PERIPHERAL_BASE + offset) / 4];
+}
+
+static bool enabled(Machine *m, uint32_t direction) {
+    return (*stored(m, CR1) & (CR1_UE | direction)) == (CR1_UE | direction);
+}
+
 static uint32_t read_status(Machine *m) {
+    if (!enabled(m, CR1_RE))
+        return SR_TXE | SR_TC;
     if (!m->received.count) {
         uint64_t now = m->status.cycles;
         m->empty_polls = now - m->last_poll < DENSE_CYCLES ? m->empty_polls + 1 : 1;
@@ -89,29 +101,30 @@ static uint32_t read_status(Machine *m) {
 }
 
 uint32_t uart_read(Machine *m, uint32_t offset) {
-    uint32_t *stored = &m->peripherals[(m->parts.uart_base - PERIPHERAL_BASE + offset) / 4];
     if (offset == SR)
         return read_status(m);
     if (offset == DR) {
         Queue *queue = &m->received;
         m->empty_polls = 0;
         if (queue->count) {
-            *stored = queue->bytes[queue->head];
+            *stored(m, DR) = queue->bytes[queue->head];
             queue->head = (queue->head + 1) % SERIAL_BYTES;
             queue->count -= 1;
         }
     }
-    return *stored;
+    return *stored(m, offset);
 }
 
 void uart_write(Machine *m, uint32_t offset, uint32_t value) {
     if (offset == SR)
         return;
     if (offset != DR) {
-        m->peripherals[(m->parts.uart_base - PERIPHERAL_BASE + offset) / 4] = value;
+        *stored(m, offset) = value;
         return;
     }
     m->empty_polls = 0;
+    if (!enabled(m, CR1_TE))
+        return; /* as on silicon, the byte goes nowhere */
     Queue *queue = &m->sent;
     if (queue->count == SERIAL_BYTES)
         send_to_host(m, true); /* the host reads slowly: the line stalls, nothing is lost */

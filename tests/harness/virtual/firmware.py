@@ -22,7 +22,8 @@ MEMORY
 SECTIONS
 {
   .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) *(.ram*) . = ALIGN(4); } > FLASH
-  .bss (NOLOAD) : { *(.bss*) *(.data*) } > RAM
+  .bss (NOLOAD) : { bss_start = .; *(.bss*) *(.data*) . = ALIGN(4); bss_end = .; } > RAM
+  .noinit (NOLOAD) : { *(.noinit) } > RAM
 }
 """
 
@@ -99,7 +100,10 @@ __attribute__((section(".vectors"), used)) void (*const vectors[])(void) = {
     (void (*)(void))0x20040000, reset, fault, hard_fault, memory_fault, bus_fault, usage_fault,
     0, 0, 0, 0, svc, 0, 0, pendsv, systick, irq0};
 
+extern uint32_t bss_start[], bss_end[];
 void reset(void) {
+    for (uint32_t *word = bss_start; word < bss_end; word++)
+        *word = 0;
     CPACR |= 0xF << 20;
     REG(0x4000480C) = 0x200C;
     REG(0xE000EDFC) |= 1u << 24;
@@ -110,11 +114,11 @@ void reset(void) {
 }
 """
 
-FLAGS = (
-    "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -O2 -std=gnu11 -Wall -Werror "
-    "-ffreestanding -fno-lto -fno-tree-loop-distribute-patterns -nostdlib -Wno-unused-function "
-    "-Wl,--no-warn-rwx-segments"
-).split()
+FLAGS = [
+    *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+    *("-O2", "-std=gnu11", "-Wall", "-Werror", "-Wno-unused-function", "-ffreestanding"),
+    *("-nostdlib", "-fno-tree-loop-distribute-patterns", "-Wl,--no-warn-rwx-segments"),
+]
 
 
 def compile_firmware(source: str, folder: Path, *, flash: str = "0x08000000") -> Path:

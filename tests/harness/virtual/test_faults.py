@@ -147,9 +147,7 @@ def test_unaligned_access_traps_where_asked_for(run: Run) -> None:
 
 
 def test_an_fp_instruction_without_coprocessor_access_is_a_usage_fault(run: Run) -> None:
-    fault = provoke(
-        run, "adds r0, #1; .global at; at: vadd.f32 s0, s1, s2", setup="CPACR = 0;"
-    )
+    fault = provoke(run, "adds r0, #1; .global at; at: vadd.f32 s0, s1, s2", setup="CPACR = 0;")
     assert (fault.number, fault.cfsr, fault.pc_offset) == (USAGE, NOCP, 0)
 
 
@@ -170,9 +168,7 @@ def test_a_supervisor_call_with_interrupts_masked_escalates(run: Run) -> None:
 
 
 def test_a_push_below_sram_is_a_bus_fault_at_the_push(run: Run) -> None:
-    fault = provoke(
-        run, "ldr r1, =0x20000028; mov sp, r1; .global at; at: push {r0-r11}; nop"
-    )
+    fault = provoke(run, "ldr r1, =0x20000028; mov sp, r1; .global at; at: push {r0-r11}; nop")
     assert (fault.number, fault.pc_offset) == (BUS, 0)
     assert (fault.cfsr, fault.bfar) == (PRECISERR | BFARVALID, 0x1FFFFFF8)
 
@@ -226,14 +222,13 @@ void main(void) {
 
 LOCKING = {
     "a fault inside HardFault": (
-        "void hard_fault(void) { REG(0x60000000) = 1; }\n"
-        "void main(void) { REG(0x60000000) = 1; }"
+        "void hard_fault(void) { REG(0x60000000) = 1; }\nvoid main(void) { REG(0x60000000) = 1; }"
     ),
     "a vector table outside memory": (
-        "void main(void) { REG(0xE000ED08) = 0x60000000; __asm volatile(\"udf #0\"); }"
+        'void main(void) { REG(0xE000ED08) = 0x60000000; __asm volatile("udf #0"); }'
     ),
     "a stack outside memory at a HardFault": (
-        "void main(void) { __asm volatile(\"ldr r0, =0x70000000\\n mov sp, r0\\n udf #0\\n\"); }"
+        'void main(void) { __asm volatile("ldr r0, =0x70000000\\n mov sp, r0\\n udf #0\\n"); }'
     ),
 }
 

@@ -9,8 +9,8 @@ import pytest
 from harness.virtual import VirtualBoard
 from tests.harness.virtual.firmware import compile_firmware, run_firmware
 
-# name: (assembly, cycles). r4 points at SRAM, r5 at a word in flash, r0 to r3 and r6 to r9 are free;
-# s0 to s7 hold 1.0. The sequence starts word-aligned, behind a 16-bit NOP pair.
+# name: (assembly, cycles). r4 points at SRAM, the other low registers and r12 are free, s0 to s5
+# hold 1.0. A sequence starts at a word boundary, behind two 16-bit NOPs.
 SEQUENCES: dict[str, tuple[str, int]] = {
     "nothing": ("", 0),
     "alu": ("adds r0, r1, r2; eors r0, r1; movw r0, #1000; uxtb r1, r0", 4),

@@ -1,0 +1,358 @@
+"""The process around the core: its control channel, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+import harness.virtual.board as client
+import harness.virtual.core as core_module
+from harness.board import ROOT, load_board
+from harness.errors import BoardError
+from harness.virtual import TIMING_MODEL, Counters, VirtualBoard
+from harness.virtual.__main__ import Unit, answer, main
+from harness.virtual.elf import flash_segments
+from tests.harness.virtual.firmware import compile_firmware, run_firmware
+
+BOARD = load_board("nucleo_f412zg")
+ECHO = "void main(void) { for (;;) put(get() + 1); }"
+COMPUTE = """
+static uint32_t state[256];
+void main(void) {
+    for (;;) {
+        uint32_t seed = get();
+        CYCCNT = 0;
+        for (uint32_t i = 0; i < 200000; i++)
+            seed += 7, state[seed & 0xFF] += seed * 31 ^ state[i & 0xFF] / (seed | 1);
+        uint32_t cycles = CYCCNT, sum = 0;
+        for (uint32_t i = 0; i < 256; i++)
+            sum += state[i];
+        report(cycles);
+        report(sum);
+    }
+}"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def unit() -> Iterator[Unit]:
+    unit = Unit(BOARD)
+    yield unit
+    if not unit.over:
+        unit.close()
+
+
+# ---- the serial line ----
+
+
+def test_every_byte_goes_through_both_ways(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    sent = bytes(range(256)) * 64
+    with serial.Serial(virtual_board.port, timeout=10, write_timeout=10) as line:
+        virtual_board.load(compile_firmware(ECHO, firmware_folder))
+        echoed = bytearray()
+        for i in range(0, len(sent), 1024):
+            line.write(sent[i : i + 1024])
+            echoed += line.read(1024)
+    assert echoed == bytes((byte + 1) & 0xFF for byte in sent)
+
+
+def test_a_host_that_reads_late_loses_nothing(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    source = "void main(void) { for (uint32_t i = 0; i < 20000; i++) report(i); }"
+    with serial.Serial(virtual_board.port, timeout=10) as line:
+        virtual_board.load(compile_firmware(source, firmware_folder))
+        before = virtual_board.counters()
+        time.sleep(0.05)
+        data = line.read(80000)
+    assert before.state == "running"
+    assert data == b"".join(i.to_bytes(4, "little") for i in range(20000))
+
+
+def test_a_firmware_that_waits_for_the_host_burns_no_processor(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    virtual_board.load(compile_firmware(ECHO, firmware_folder))
+    wait_until(lambda: virtual_board.counters().state == "waiting for serial")
+    first = virtual_board.counters()
+    time.sleep(0.05)
+    second = virtual_board.counters()
+    assert (second.instructions, second.cycles) == (first.instructions, first.cycles)
+    assert second.seconds > first.seconds
+
+
+def test_loading_forgets_what_the_old_image_said_and_was_told(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    loud = compile_firmware("void main(void) { report(0xDEAD); }", firmware_folder)
+    echo = compile_firmware(ECHO, firmware_folder)
+    with serial.Serial(virtual_board.port, timeout=10) as line:
+        virtual_board.load(loud)
+        wait_until(lambda: virtual_board.counters().state == "waiting for serial")
+        virtual_board.load(echo)
+        line.write(b"A")
+        assert line.read(1) == b"B"
+
+
+def test_a_transmitter_that_was_not_enabled_sends_nothing(run: Callable[..., list[int]]) -> None:
+    source = """
+void main(void) {
+    REG(0x4000480C) = 0x2004;
+    report(1);
+    REG(0x4000480C) = 0x200C;
+    report(2);
+}"""
+    assert run(source, 1) == [2]
+
+
+# ---- determinism ----
+
+
+def test_the_same_image_and_input_cost_the_same_cycles(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    elf = compile_firmware(COMPUTE, firmware_folder)
+    runs = [run_firmware(virtual_board, elf, 4, send=b"\x05\x05") for _ in range(5)]
+    with VirtualBoard(BOARD) as other:
+        runs.append(run_firmware(other, elf, 4, send=b"\x05\x05"))
+    assert all(run == runs[0] for run in runs)
+    assert runs[0][0] > 200000
+
+
+# ---- the client ----
+
+
+def test_counters_tell_what_the_core_did(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    virtual_board.load(compile_firmware(ECHO, firmware_folder))
+    wait_until(lambda: virtual_board.counters().state == "waiting for serial")
+    counters = virtual_board.counters()
+    assert isinstance(counters, Counters)
+    assert counters.cycles > counters.instructions > 0
+
+
+def test_a_reset_starts_the_image_again(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    elf = compile_firmware("void main(void) { report(CYCCNT < 1000); }", firmware_folder)
+    with serial.Serial(virtual_board.port, timeout=10) as line:
+        virtual_board.load(elf)
+        assert line.read(4) == b"\x01\0\0\0"
+        virtual_board.reset()
+        assert line.read(4) == b"\x01\0\0\0"
+
+
+def test_a_busy_core_can_be_loaded_again(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    virtual_board.load(compile_firmware("void main(void) { for (;;) {} }", firmware_folder))
+    assert virtual_board.counters().state == "running"
+    elf = compile_firmware("void main(void) { report(3); }", firmware_folder)
+    assert run_firmware(virtual_board, elf, 1) == [3]
+
+
+def test_waiting_for_an_interrupt_that_never_comes_is_sleep(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    source = 'void main(void) { __asm volatile("wfe\\n yield\\n wfi"); }'
+    virtual_board.load(compile_firmware(source, firmware_folder))
+    wait_until(lambda: virtual_board.counters().state == "asleep")
+
+
+def test_closing_leaves_no_process_behind() -> None:
+    with VirtualBoard(BOARD) as board:
+        pid = board._process.pid
+        assert alive(pid)
+    assert not alive(pid)
+    board.close()
+    with pytest.raises(BoardError, match="cannot reset: the virtual board was closed"):
+        board.reset()
+
+
+def test_the_process_ends_when_its_parent_dies(firmware_folder: Path) -> None:
+    busy = compile_firmware("void main(void) { for (;;) {} }", firmware_folder)
+    script = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from harness.board import load_board\nfrom harness.virtual import VirtualBoard\n"
+        "board = VirtualBoard(load_board('nucleo_f412zg'))\nboard.load(Path(sys.argv[1]))\n"
+        "print(board._process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(busy)], stdout=subprocess.PIPE, cwd=ROOT
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.kill()
+    wait_until(lambda: not alive(pid))
+
+
+def test_the_death_of_the_process_is_a_board_error() -> None:
+    with VirtualBoard(BOARD) as board:
+        os.kill(board._process.pid, signal.SIGKILL)
+        with pytest.raises(BoardError, match=r"died during 'counters' \(got exit status -9\)"):
+            board.counters()
+
+
+def test_a_board_that_cannot_start_says_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="died during 'start', its last words: unknown board"):
+        VirtualBoard(BOARD, boards_dir=tmp_path)
+
+
+def test_a_process_that_does_not_answer_meets_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "REPLY_SECONDS", 0.05)
+    monkeypatch.setattr(client, "QUIT_SECONDS", 0.05)
+    with VirtualBoard(BOARD) as board:
+        os.kill(board._process.pid, signal.SIGSTOP)
+        with pytest.raises(BoardError, match="does not answer to 'counters'"):
+            board.counters()
+
+
+# ---- what is refused ----
+
+
+def test_a_file_that_is_no_elf_is_refused(virtual_board: VirtualBoard, tmp_path: Path) -> None:
+    path = tmp_path / "noise.elf"
+    path.write_bytes(b"noise" * 100)
+    with pytest.raises(BoardError, match=r"cannot load: .*noise\.elf: is no ELF file"):
+        virtual_board.load(path)
+
+
+def test_a_refused_image_leaves_the_old_one_running(
+    virtual_board: VirtualBoard, firmware_folder: Path, tmp_path: Path
+) -> None:
+    with serial.Serial(virtual_board.port, timeout=10) as line:
+        virtual_board.load(compile_firmware(ECHO, firmware_folder))
+        with pytest.raises(BoardError, match="No such file"):
+            virtual_board.load(tmp_path / "absent.elf")
+        line.write(b"x")
+        assert line.read(1) == b"y"
+
+
+def test_a_segment_outside_flash_is_named(firmware_folder: Path) -> None:
+    elf = compile_firmware("void main(void) {}", firmware_folder, flash="0x08200000")
+    with pytest.raises(
+        BoardError,
+        match=r"outside flash \(expected 0x08000000 to 0x08100000, got 0x08200000 to 0x0820",
+    ):
+        flash_segments(elf, BOARD.memory.flash)
+
+
+def test_an_elf_for_the_host_is_refused() -> None:
+    with pytest.raises(BoardError, match=r"another machine \(expected 32-bit little-endian ARM"):
+        flash_segments(Path(sys.executable).resolve(), BOARD.memory.flash)
+
+
+def test_an_object_file_has_nothing_to_load(tmp_path: Path) -> None:
+    source, compiled = tmp_path / "empty.c", tmp_path / "empty.o"
+    source.write_text("int x;\n")
+    subprocess.run(["arm-none-eabi-gcc", "-c", source, "-o", compiled], check=True, timeout=30)
+    with pytest.raises(BoardError, match="has nothing to load"):
+        flash_segments(compiled, BOARD.memory.flash)
+
+
+def test_a_truncated_elf_is_refused(firmware_folder: Path, tmp_path: Path) -> None:
+    whole = compile_firmware(ECHO, firmware_folder).read_bytes()
+    path = tmp_path / "cut.elf"
+    for size in (20, 60, 200):
+        path.write_bytes(whole[:size])
+        with pytest.raises(BoardError, match=r"cut\.elf: is (no|a truncated) ELF file"):
+            flash_segments(path, BOARD.memory.flash)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"command": "fly"}', "unknown command 'fly'"),
+        ("noise", "not a command: 'noise'"),
+        ('{"path": 1}', "not a command"),
+        ('{"command": "load"}', "not a command"),
+        ("[1]", "not a command"),
+    ],
+)
+def test_a_bad_command_line_is_answered_not_fatal(unit: Unit, line: str, message: str) -> None:
+    assert message in answer(unit, line)["error"]
+
+
+def test_a_core_that_is_not_compiled_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_module, "EXTENSION_SUFFIXES", [".absent"])
+    with pytest.raises(BoardError, match="core is not compiled; run `pip install"):
+        Unit(BOARD)
+
+
+# ---- the same, inside this process ----
+
+
+def test_a_unit_loads_runs_and_counts(unit: Unit, firmware_folder: Path) -> None:
+    assert unit.counters()["state"] == "stopped"
+    echo = json.dumps({"command": "load", "path": str(compile_firmware(ECHO, firmware_folder))})
+    with serial.Serial(unit.port, timeout=10) as line:
+        assert answer(unit, echo) == {}
+        line.write(b"a")
+        assert line.read(1) == b"b"
+        assert answer(unit, '{"command": "reset"}') == {}
+        line.write(b"c")
+        assert line.read(1) == b"d"
+    wait_until(lambda: unit.counters()["state"] == "waiting for serial")
+    assert answer(unit, '{"command": "counters"}')["instructions"] > 0
+    assert answer(unit, '{"command": "quit"}') == {}
+    assert unit.over
+
+
+def run_main(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], commands: str
+) -> tuple[int, list[Any]]:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "argv", ["harness.virtual", *arguments])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(commands))
+    monkeypatch.setattr(sys, "stdout", output)
+    status = main()
+    return status, [json.loads(line) for line in output.getvalue().splitlines()]
+
+
+def test_the_process_speaks_one_json_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, replies = run_main(
+        monkeypatch,
+        ["--board", "nucleo_f412zg"],
+        '{"command": "counters"}\n{"command": "quit"}\n{"command": "counters"}\n',
+    )
+    assert status == 0
+    assert replies[0]["timing_model"] == TIMING_MODEL and replies[0]["port"].startswith("/dev/")
+    assert replies[1]["state"] == "stopped"
+    assert replies[2:] == [{}]
+
+
+def test_an_unknown_board_ends_the_process_with_wrong_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, replies = run_main(monkeypatch, ["--board", "toaster"], "")
+    assert (status, replies) == (2, [])
+    assert "unknown board 'toaster'" in capsys.readouterr().err
