@@ -23,6 +23,7 @@ from harness.errors import (
     CompileError,
     ConfigError,
     DoesNotFitError,
+    HilnasError,
     ToolchainError,
     UsageError,
 )
@@ -284,10 +285,12 @@ def _write_if_changed(path: Path, text: str) -> None:
 
 _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
 _COMPLAINT = re.compile(r"^.*(?:error:|undefined reference to|multiple definition of).*$", re.M)
+# What the ports assert of board.h, by _Static_assert or #error with a quoted sentence.
+_UNFIT_BOARD = re.compile(r'/port/.*error: (?:static assertion failed:|#error) "([^"]*)"')
 _MISSING_HEADER = re.compile(r"fatal error: (?:string|stdint|math|stddef)\.h: No such file")
 
 
-def _explain(output: str, *, where: str) -> BuildError:
+def _explain(output: str, *, where: str) -> HilnasError:
     """The one error behind ninja's output."""
     overflows = [(region, int(count)) for region, count in _OVERFLOW.findall(output)]
     if overflows:
@@ -305,6 +308,13 @@ def _explain(output: str, *, where: str) -> BuildError:
             "the C library's headers are missing",
             where=where,
             hint="apt-get install libnewlib-arm-none-eabi",
+        )
+    unfit = _UNFIT_BOARD.search(output)
+    if unfit is not None:
+        return ConfigError(
+            f"the board cannot be built for: {unfit.group(1)}",
+            where=where,
+            hint="correct its board.toml",
         )
     complaint = _COMPLAINT.search(output)
     text = complaint.group().strip() if complaint else output.strip()[-300:]

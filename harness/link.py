@@ -4,6 +4,7 @@ each silence or noise is called. The only module that imports pyserial; knows no
 
 from __future__ import annotations
 
+import termios
 import time
 from collections import deque
 from collections.abc import Callable
@@ -139,7 +140,7 @@ class Link:
         """Forget what has arrived so far: before a reset."""
         try:
             self._serial.reset_input_buffer()
-        except OSError as error:
+        except (OSError, termios.error) as error:
             raise self._broken(error) from None
         self._decoder = wire.Decoder()
         self._ready.clear()
@@ -258,7 +259,7 @@ class Link:
             self._serial.write(data)
         except serial.SerialTimeoutException:
             raise NoReplyError(
-                f"the line took none of {len(data)} bytes within 10 s",
+                f"the line did not take {len(data)} bytes within 10 s",
                 where=self.port,
                 hint="is the board powered?",
             ) from None
@@ -325,16 +326,20 @@ class Link:
     def _fault(self, fault: wire.Fault, doing: str) -> FirmwareFaultError:
         registers = {name: value for name, value in asdict(fault).items() if name != "kind"}
         kind = wire.FAULT_KINDS.get(fault.kind, f"fault {fault.kind}")
-        if fault.pc == 0:
-            place = "an unknown place (the core could not stack its registers)"
-        else:
-            found = self.find_function(fault.pc) if self.find_function is not None else None
-            place = found or f"0x{fault.pc:08x}"
         shown = ", ".join(f"{name} {value:08x}" for name, value in registers.items())
         return FirmwareFaultError(
-            f"the firmware met a {kind} while {doing}, in {place}: {shown}",
+            f"{kind} in {self._place_of(fault)} while {doing}: {shown}",
             kind=kind,
             registers=registers,
             where=self.port,
             hint="reset the unit; `arm-none-eabi-addr2line` or the map file tell more",
         )
+
+    def _place_of(self, fault: wire.Fault) -> str:
+        if fault.pc == 0:
+            return "an unknown place (the core could not stack its registers)"
+        find = self.find_function if self.find_function is not None else lambda _: None
+        if place := find(fault.pc):
+            return place
+        caller = find(fault.lr & ~1)  # bit 0 of a return address says Thumb
+        return f"0x{fault.pc:08x}" + (f", called from {caller}" if caller else "")

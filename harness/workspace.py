@@ -45,12 +45,15 @@ class Recipe:
         digest = hashlib.sha256()
         facts = (self.board_values, self.port, self.kernels, self.selftest, self.compiler_version)
         digest.update(repr((facts, self.model_files)).encode())
-        folders = [FIRMWARE_DIR / name for name in ("app", "cmake", "kernels", "port")]
-        for folder in [*folders, self.engine_dir]:
+        folders = [FIRMWARE_DIR / "app", FIRMWARE_DIR / "cmake", self.engine_dir]
+        folders.append(FIRMWARE_DIR / "port" / self.port)
+        if self.kernels:
+            folders.append(FIRMWARE_DIR / "kernels")
+        for folder in folders:
             for path in sorted(folder.rglob("*.*")):
                 _add_file(digest, path)
-        for path in (FIRMWARE_DIR / "CMakeLists.txt", FIRMWARE_DIR / "engine" / "engine.h"):
-            _add_file(digest, path)
+        for name in ("CMakeLists.txt", "engine/engine.h", "port/port.h"):
+            _add_file(digest, FIRMWARE_DIR / name)
         return digest.digest()
 
     def key(self) -> str:
@@ -101,8 +104,8 @@ def lease(recipe: Recipe, *, deadline_s: float = _LEASE_DEADLINE_S) -> Iterator[
         ToolchainError: CMake is missing or cannot configure.
     """
     root = cache_dir() / "firmware"
-    kind = root / recipe.key()
     try:
+        kind = root / recipe.key()
         kind.mkdir(parents=True, exist_ok=True)
         os.utime(kind)
     except OSError as error:

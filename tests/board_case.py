@@ -212,9 +212,9 @@ class BoardCase:
             with pytest.raises(FirmwareFaultError) as caught:
                 flashed.provoke(kind)
             assert caught.value.kind == wire.FAULT_KINDS[kind]
-            assert f"a {wire.FAULT_KINDS[kind]} while serving Provoke, in {function}+0x" in str(
-                caught.value
-            )
+            where = f"{wire.FAULT_KINDS[kind]} in {function}+0x"
+            assert where in str(caught.value)
+            assert "while serving Provoke: pc " in str(caught.value)
             flashed.restart()
 
     def test_a_bus_fault_names_the_address(self, flashed: Session) -> None:

@@ -24,9 +24,13 @@ def model_sources(
         "model.h": "#include <stdint.h>\n"
         f"#define MODEL_TENSOR_BYTES {TENSOR_BYTES}\n"
         f"#define MODEL_ARENA_BYTES {arena_bytes}\n"
-        f"extern const uint32_t model_weights_bias[{weights_words}];\n",
+        "uint8_t model_step(uint32_t index, uint8_t value);\n",
         "model.c": '#include "model.h"\n'
-        f"const uint32_t model_weights_bias[{weights_words}] = {{{words}}};\n",
+        f"static const uint32_t bias[{weights_words}] = {{{words}}};\n"
+        "uint8_t model_step(uint32_t index, uint8_t value) {\n"
+        # Always bias[0], which the compiler cannot know: the table stays.
+        "    return (uint8_t)(value + bias[index / MODEL_TENSOR_BYTES]);\n"
+        "}\n",
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.board import load_board
+from harness.errors import FirmwareFaultError
 from harness.image import build_image
 from harness.session import Session, open_session
 from tests.board_case import BoardCase, Build, make_input, run
@@ -17,6 +18,8 @@ BOARD = load_board("nucleo_f412zg")
 
 
 class TestVirtualBoard(BoardCase):
+    FAULTS = {**BoardCase.FAULTS, 1: "port_provoke", 6: "port_provoke"}
+
     @pytest.fixture(scope="class")
     @classmethod
     def session(cls) -> Iterator[Session]:
@@ -41,3 +44,13 @@ class TestVirtualBoard(BoardCase):
         data = make_input()
         plain, profiled = run(flashed, data), run(flashed, data, profile=True)
         assert abs(profiled.cycles - plain.cycles) < 500
+
+    def test_a_jump_to_where_no_code_can_be_names_the_caller(self, flashed: Session) -> None:
+        with pytest.raises(FirmwareFaultError) as caught:
+            flashed.provoke(2)
+        assert "MemManage in 0x40000000, called from port_provoke+0x" in str(caught.value)
+
+    def test_a_stack_overflow_leaves_sram_downwards(self, flashed: Session) -> None:
+        with pytest.raises(FirmwareFaultError) as caught:
+            flashed.provoke(5)
+        assert caught.value.registers["sp"] < BOARD.memory.sram.base

@@ -13,7 +13,7 @@
 #define PLL_R 2u
 
 _Static_assert(BOARD_SYSCLK_HZ % 1000000u == 0, "this PLL set-up makes whole megahertz only");
-_Static_assert(PLL_N >= 50 && PLL_N <= 432, "sysclk_hz is out of the PLL's range");
+_Static_assert(PLL_N >= 50 && PLL_N <= 432, "sysclk_hz is out of the range of the PLL");
 _Static_assert(BOARD_FLASH_WAIT_STATES <= 15, "flash_wait_states has four bits");
 
 /* The bus that feeds the console is divided down to clock_hz. The other one needs a legal divider
@@ -21,7 +21,7 @@ _Static_assert(BOARD_FLASH_WAIT_STATES <= 15, "flash_wait_states has four bits")
 #define DIVIDER (BOARD_SYSCLK_HZ / BOARD_CONSOLE_CLOCK_HZ)
 _Static_assert(BOARD_CONSOLE_CLOCK_HZ *DIVIDER == BOARD_SYSCLK_HZ && DIVIDER >= 1 &&
                    DIVIDER <= 16 && (DIVIDER & (DIVIDER - 1)) == 0,
-               "the console's clock_hz is not sysclk_hz divided by 1, 2, 4, 8 or 16");
+               "clock_hz is not sysclk_hz divided by 1, 2, 4, 8 or 16");
 #define PRESCALER_BITS(divider)                                                                    \
     ((divider) == 16 ? 7u : (divider) == 8 ? 6u : (divider) == 4 ? 5u : (divider) == 2 ? 4u : 0u)
 #define APB1_BITS (UART_APB == 1 ? PRESCALER_BITS(DIVIDER) : PRESCALER_BITS(2))

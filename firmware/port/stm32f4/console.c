@@ -8,10 +8,10 @@
 
 /* A receiver tolerates some 3 % (RM0402, USART receiver tolerance); 2 % leaves the other side its
  * share. */
-_Static_assert(BAUD_DIVISOR >= 16, "the baud rate is above a sixteenth of the UART's clock");
+_Static_assert(BAUD_DIVISOR >= 16, "the baud rate is above a sixteenth of clock_hz");
 _Static_assert(BAUD_DIVISOR *BOARD_CONSOLE_BAUD <= BOARD_CONSOLE_CLOCK_HZ / 100 * 102 &&
                    BAUD_DIVISOR * BOARD_CONSOLE_BAUD >= BOARD_CONSOLE_CLOCK_HZ / 100 * 98,
-               "the baud rate is not within 2 % of what the UART's clock can be divided to");
+               "the baud rate is not within 2 % of what clock_hz divides to");
 
 static void connect_pin(char letter, uint32_t pin) {
     RCC_AHB1ENR |= 1u << (letter - 'A');

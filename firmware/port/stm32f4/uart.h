@@ -22,7 +22,7 @@
 #define UART_ENABLE (1u << 18)
 #define UART_ALTERNATE 7u
 #else
-#error "the console's base address is no USART of an STM32F412"
+#error "console.base is no USART of an STM32F412"
 #endif
 
 #endif

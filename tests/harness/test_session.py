@@ -1,0 +1,124 @@
+"""Sessions: who may be flashed, what is checked before bytes go out, how a unit is found again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import wire
+from harness.board import load_board
+from harness.errors import FrameError, UnknownBoardError, UsageError, WrongImageError
+from harness.hostboard import HostBoard
+from harness.image import HostProgram, build_host_program
+from harness.link import Link
+from harness.session import Session, open_host_session, open_session
+from tests.board_case import make_input, output_for
+from tests.firmware import ENGINE_DIR, model_sources
+
+BOARD = load_board("nucleo_f412zg")
+
+
+@pytest.fixture(scope="module")
+def program() -> HostProgram:
+    return build_host_program(model_sources(), BOARD, engine_dir=ENGINE_DIR)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with open_host_session(BOARD) as session:
+        yield session
+
+
+@pytest.mark.parametrize("via", ["hardware", "renode", "telepathy"])
+def test_a_way_that_is_not_there_is_refused_at_once(via: str) -> None:
+    with pytest.raises(UnknownBoardError) as caught:
+        open_session(BOARD, via)
+    assert str(caught.value) == (
+        f"nucleo_f412zg cannot be reached via '{via}': this release reaches boards only via "
+        "virtual; use --via virtual"
+    )
+
+
+def test_before_an_image_is_flashed_there_is_no_hello(session: Session) -> None:
+    with pytest.raises(UsageError, match="the session has no image yet; call flash"):
+        _ = session.hello
+
+
+def test_an_image_for_another_board_is_not_flashed(session: Session, program: HostProgram) -> None:
+    foreign = dataclasses.replace(program, board="other_board")
+    with pytest.raises(WrongImageError, match="expected nucleo_f412zg, got other_board"):
+        session.flash(foreign)
+
+
+def test_firmware_that_names_another_board_is_noticed(program: HostProgram) -> None:
+    other = dataclasses.replace(BOARD, name="other_board")
+    mislabelled = dataclasses.replace(program, board="other_board")
+    with (
+        open_host_session(other) as session,
+        pytest.raises(WrongImageError, match="its board differs.*got nucleo_f412zg"),
+    ):
+        session.flash(mislabelled)
+
+
+def test_inputs_and_outputs_are_checked_before_anything_is_sent(
+    session: Session, program: HostProgram
+) -> None:
+    session.flash(program)
+    with pytest.raises(UsageError, match=r"input 0 has another size \(expected 1000, got 3\)"):
+        session.write_input(0, b"abc")
+    with pytest.raises(UsageError, match=r"no such input \(expected 0 to 0, got 1\)"):
+        session.write_input(1, b"")
+    with pytest.raises(UsageError, match=r"no such output \(expected 0 to 0, got -1\)"):
+        session.read_output(-1)
+
+
+def test_a_greeting_that_was_lost_is_asked_for(
+    program: HostProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line may eat BOOT: the unit answers HELLO all the same."""
+
+    class DeafBoard(HostBoard):
+        def load(self, elf: Path) -> None:
+            super().load(elf)
+            link.receive(10)  # BOOT goes to somebody else
+
+    monkeypatch.setattr("harness.session._BOOT_DEADLINE_S", 2.0)
+    with DeafBoard() as unit, Link(unit.port, BOARD.console.baud) as link:
+        session = Session(BOARD, "host", unit, link, timing="host", timing_model="")
+        session.flash(program)
+        assert session.hello.nonce == program.nonce
+
+
+def test_another_piece_of_output_than_asked_for_is_refused(
+    session: Session, program: HostProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.flash(program)
+    monkeypatch.setattr(
+        session.link, "request", lambda *_, **__: wire.OutputChunk(0, 1, bytes(507))
+    )
+    with pytest.raises(FrameError) as caught:
+        session.read_output(0)
+    assert "expected output 0, 507 bytes from 0, got output 0, 507 bytes from 1" in str(
+        caught.value
+    )
+
+
+def test_a_fault_is_looked_up_in_the_flashed_image(session: Session, program: HostProgram) -> None:
+    session.flash(program)
+    assert session.link.find_function is not None
+    assert session.link.find_function(0) is None
+
+
+def test_one_session_flashes_one_image_after_the_other(session: Session) -> None:
+    data = make_input()
+    for bias in (1, 2):
+        sources = model_sources(bias=bias)
+        session.flash(build_host_program(sources, BOARD, engine_dir=ENGINE_DIR))
+        session.prepare(0xA5)
+        session.write_input(0, data)
+        session.run()
+        expected = bytes((byte + bias - 1) % 256 for byte in output_for(data))
+        assert session.read_output(0) == expected
