@@ -93,7 +93,7 @@ def _facts(run: Run) -> str:
 def _proxy_text(run: Run) -> str:
     if run.proxy is None:
         return "Too few networks were measured to say."
-    return run.proxy.sentence
+    return run.proxy.sentences
 
 
 def _rejections(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:

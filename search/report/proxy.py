@@ -28,7 +28,7 @@ class MacsProxy:
     band_spread: float
 
     @property
-    def sentence(self) -> str:
+    def sentences(self) -> str:
         text = self.error.describe()
         if self.band_rank_correlation is not None:
             text += (

@@ -95,7 +95,7 @@ def test_macs_are_judged_over_all_and_within_a_narrow_band() -> None:
     assert (proxy.band_count, proxy.band_rank_correlation) == (5, pytest.approx(-1.0))
     assert proxy.band_spread == pytest.approx(3.0)
     assert (
-        "Among the 5 networks whose MACs lie within a factor of 2, it is -1.00" in proxy.sentence
+        "Among the 5 networks whose MACs lie within a factor of 2, it is -1.00" in proxy.sentences
     )
 
 
@@ -107,7 +107,7 @@ def test_too_few_measurements_say_nothing() -> None:
 def test_a_band_of_equals_is_left_out_of_the_sentence() -> None:
     proxy = judge_macs([make_measurement(macs=500, cycles=c) for c in (1, 2, 3, 4, 5)])
     assert proxy is not None and proxy.band_rank_correlation is None
-    assert "Among" not in proxy.sentence
+    assert "Among" not in proxy.sentences
 
 
 def test_measurements_of_two_boards_never_meet() -> None:
@@ -233,7 +233,7 @@ def test_the_page_tells_front_proxy_rejections_and_settings(run_dir: Path) -> No
     page, run = write_report(run_dir).read_text(), read_run(run_dir)
     assert all(e.archid in page for e in run.front)
     assert run.front[0].measured.label in page
-    assert run.proxy.sentence in page
+    assert run.proxy.sentences in page
     assert "by arithmetic, before anything was built" in page
     assert "accuracy on 10,000 test images, used once" in page
     assert "<td>search.rounds</td><td>60</td>" in page
