@@ -50,7 +50,30 @@ static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
     return result;
 }
 
+/* The rounded upper word of a * b: floor((a * b + 2^31) / 2^32) */
+static inline int32_t smmulr(int32_t a, int32_t b) {
+    int32_t result;
+    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+/* x / 2, rounded down, then saturated to int8 */
+static inline int32_t ssat8_half(int32_t x) {
+    int32_t result;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(result) : "r"(x) : "cc");
+    return result;
+}
+
 #else
+
+static inline int32_t smmulr(int32_t a, int32_t b) {
+    return (int32_t)(((int64_t)a * b + (1ll << 31)) >> 32);
+}
+
+static inline int32_t ssat8_half(int32_t x) {
+    x >>= 1;
+    return x < INT8_MIN ? INT8_MIN : x > INT8_MAX ? INT8_MAX : x;
+}
 
 static inline uint32_t pack_halves(int32_t low, int32_t high) {
     return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);

@@ -12,16 +12,22 @@
 #include "variant.h"
 
 /* Accumulator of channel c -> int8: clamp(rescale(acc, multiplier[c * step], shift[c * step]) +
- * zero_point, min, max). step is 1 for per-channel tables and 0 for a single entry. */
+ * zero_point, min, max). step is 1 for per-channel tables and 0 for a single entry. simple is 1
+ * where every shift is negative, no accumulator can reach 2^30 and the clamp is int8's range. */
 typedef struct {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
     int32_t step;
+    int32_t simple;
     int32_t zero_point;
     int32_t min;
     int32_t max;
 } requantization_t;
+
+/* Filters of the matrix product, [channels][depth], depth % 4 == 0, lie in pairs: four bytes of
+ * channel 2i, the same four of channel 2i + 1, the next four of channel 2i, ...; an odd last
+ * channel lies plainly. */
 
 typedef struct {
     int32_t input_height, input_width, input_channels;
@@ -35,7 +41,7 @@ typedef struct {
     requantization_t out;
 } conv_2d_t;
 
-/* weights: [output_channels][depth rounded up to 4], rest zero, depth = kernel_height *
+/* weights: [output_channels][depth rounded up to 4] in pairs, rest zero, depth = kernel_height *
  * kernel_width * input_channels. A 1x1 kernel with stride 1, no padding and input_channels % 4 == 0
  * needs no scratch; else scratch holds min(2, output pixels) columns of the rounded depth. input
  * and scratch are 4-byte aligned. */
@@ -66,13 +72,14 @@ typedef struct {
     requantization_t out;
 } fully_connected_t;
 
-/* weights: [channels][depth rounded up to 4], rest zero. scratch: depth rounded up to 4 bytes where
- * depth % 4 != 0, else unused. input and scratch are 4-byte aligned. */
+/* weights: [channels][depth rounded up to 4] in pairs, rest zero. scratch: depth rounded up to 4
+ * bytes where depth % 4 != 0, else unused. input and scratch are 4-byte aligned. */
 void fully_connected_s8(const fully_connected_t *layer, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
-/* output[p][c] = requantized dot product of columns[p] and weights[c]; depth % 4 == 0, everything
- * 4-byte aligned. */
+/* output[p][c] = requantized dot product of columns[p] and weights[c], which lie in pairs; depth %
+ * 4
+ * == 0, everything 4-byte aligned. */
 void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
                int32_t channels, const requantization_t *out, int8_t *output);
 

@@ -8,13 +8,15 @@ void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_
                int32_t channels, const requantization_t *out, int8_t *output) {
     for (int32_t p = 0; p < pixels; p++) {
         const int8_t *const x = columns + p * depth;
-        const int8_t *w = weights;
         for (int32_t c = 0; c < channels; c++) {
+            const int32_t first = c & ~1;
+            const int32_t together = first + 1 < channels ? 2 : 1;
+            const int8_t *w = weights + first * depth + (c - first) * 4;
             int32_t sum = 0;
-            for (int32_t i = 0; i < depth; i++) {
-                sum += x[i] * w[i];
+            for (int32_t i = 0; i < depth; i += 4) {
+                sum += x[i] * w[0] + x[i + 1] * w[1] + x[i + 2] * w[2] + x[i + 3] * w[3];
+                w += 4 * together;
             }
-            w += depth;
             *output++ = requantize(add_wrapping(sum, out->bias[c]), out, c);
         }
     }

@@ -2,89 +2,216 @@
  * each word loaded and widened is used twice; four filters where there is only one column. */
 #include "dsp.h"
 #include "kernels.h"
-#include "requantize.h"
+#include "requantize_dsp.h"
 
 #if KERNELS_DSP
+
+/* STEP(i): bytes 4i to 4i + 3 of two filters (in pairs at w) times those of two columns (x0, x1).
+ * SINGLE_STEP(i): of four filters (two pairs, w and v) times those of one column (x0).
+ *
+ * On Arm they are written as instructions: their registers fill the core exactly, and a compiler
+ * that moves the loads to the front has to spill half of them. */
+#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+
+#define STEP(i)                                                                                    \
+    do {                                                                                           \
+        uint32_t a, b, x, a_even, b_even, x_even;                                                  \
+        __asm__ volatile("ldr %[a], [%[w], %[w0]]\n\t"                                             \
+                         "ldr %[b], [%[w], %[w1]]\n\t"                                             \
+                         "ldr %[x], [%[x0], %[offset]]\n\t"                                        \
+                         "sxtb16 %[a_even], %[a]\n\t"                                              \
+                         "sxtb16 %[b_even], %[b]\n\t"                                              \
+                         "sxtb16 %[x_even], %[x]\n\t"                                              \
+                         "sxtb16 %[a], %[a], ror #8\n\t"                                           \
+                         "sxtb16 %[b], %[b], ror #8\n\t"                                           \
+                         "sxtb16 %[x], %[x], ror #8\n\t"                                           \
+                         "smlad %[ax], %[a_even], %[x_even], %[ax]\n\t"                            \
+                         "smlad %[bx], %[b_even], %[x_even], %[bx]\n\t"                            \
+                         "smlad %[ax], %[a], %[x], %[ax]\n\t"                                      \
+                         "smlad %[bx], %[b], %[x], %[bx]\n\t"                                      \
+                         "ldr %[x], [%[x1], %[offset]]\n\t"                                        \
+                         "sxtb16 %[x_even], %[x]\n\t"                                              \
+                         "sxtb16 %[x], %[x], ror #8\n\t"                                           \
+                         "smlad %[ay], %[a_even], %[x_even], %[ay]\n\t"                            \
+                         "smlad %[by], %[b_even], %[x_even], %[by]\n\t"                            \
+                         "smlad %[ay], %[a], %[x], %[ay]\n\t"                                      \
+                         "smlad %[by], %[b], %[x], %[by]"                                          \
+                         : [a] "=&r"(a), [b] "=&r"(b), [x] "=&r"(x), [a_even] "=&r"(a_even),       \
+                           [b_even] "=&r"(b_even), [x_even] "=&r"(x_even), [ax] "+r"(sum_ax),      \
+                           [bx] "+r"(sum_bx), [ay] "+r"(sum_ay), [by] "+r"(sum_by)                 \
+                         : [w] "r"(w), [x0] "r"(x0), [x1] "r"(x1), [w0] "i"(8 * (i)),              \
+                           [w1] "i"(8 * (i) + 4), [offset] "i"(4 * (i))                            \
+                         : "memory");                                                              \
+    } while (0)
+
+#define SINGLE_STEP(i)                                                                             \
+    do {                                                                                           \
+        uint32_t a, b, x, x_even, even;                                                            \
+        __asm__ volatile("ldr %[x], [%[x0], %[offset]]\n\t"                                        \
+                         "ldr %[a], [%[w], %[w0]]\n\t"                                             \
+                         "ldr %[b], [%[w], %[w1]]\n\t"                                             \
+                         "sxtb16 %[x_even], %[x]\n\t"                                              \
+                         "sxtb16 %[x], %[x], ror #8\n\t"                                           \
+                         "sxtb16 %[even], %[a]\n\t"                                                \
+                         "sxtb16 %[a], %[a], ror #8\n\t"                                           \
+                         "smlad %[s0], %[even], %[x_even], %[s0]\n\t"                              \
+                         "smlad %[s0], %[a], %[x], %[s0]\n\t"                                      \
+                         "sxtb16 %[even], %[b]\n\t"                                                \
+                         "sxtb16 %[b], %[b], ror #8\n\t"                                           \
+                         "smlad %[s1], %[even], %[x_even], %[s1]\n\t"                              \
+                         "smlad %[s1], %[b], %[x], %[s1]\n\t"                                      \
+                         "ldr %[a], [%[v], %[w0]]\n\t"                                             \
+                         "ldr %[b], [%[v], %[w1]]\n\t"                                             \
+                         "sxtb16 %[even], %[a]\n\t"                                                \
+                         "sxtb16 %[a], %[a], ror #8\n\t"                                           \
+                         "smlad %[s2], %[even], %[x_even], %[s2]\n\t"                              \
+                         "smlad %[s2], %[a], %[x], %[s2]\n\t"                                      \
+                         "sxtb16 %[even], %[b]\n\t"                                                \
+                         "sxtb16 %[b], %[b], ror #8\n\t"                                           \
+                         "smlad %[s3], %[even], %[x_even], %[s3]\n\t"                              \
+                         "smlad %[s3], %[b], %[x], %[s3]"                                          \
+                         : [a] "=&r"(a), [b] "=&r"(b), [x] "=&r"(x), [x_even] "=&r"(x_even),       \
+                           [even] "=&r"(even), [s0] "+r"(sum0), [s1] "+r"(sum1), [s2] "+r"(sum2),  \
+                           [s3] "+r"(sum3)                                                         \
+                         : [w] "r"(w), [v] "r"(v), [x0] "r"(x0), [w0] "i"(8 * (i)),                \
+                           [w1] "i"(8 * (i) + 4), [offset] "i"(4 * (i))                            \
+                         : "memory");                                                              \
+    } while (0)
+
+#else
+
+static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
+    return smlad(sxtb16_odd(a), sxtb16_odd(b), smlad(sxtb16(a), sxtb16(b), sum));
+}
+
+#define STEP(i)                                                                                    \
+    do {                                                                                           \
+        const uint32_t a = load_word(w + 8 * (i)), b = load_word(w + 8 * (i) + 4);                 \
+        const uint32_t x = load_word(x0 + 4 * (i)), y = load_word(x1 + 4 * (i));                   \
+        sum_ax = dot(a, x, sum_ax);                                                                \
+        sum_bx = dot(b, x, sum_bx);                                                                \
+        sum_ay = dot(a, y, sum_ay);                                                                \
+        sum_by = dot(b, y, sum_by);                                                                \
+    } while (0)
+
+#define SINGLE_STEP(i)                                                                             \
+    do {                                                                                           \
+        const uint32_t x = load_word(x0 + 4 * (i));                                                \
+        sum0 = dot(load_word(w + 8 * (i)), x, sum0);                                               \
+        sum1 = dot(load_word(w + 8 * (i) + 4), x, sum1);                                           \
+        sum2 = dot(load_word(v + 8 * (i)), x, sum2);                                               \
+        sum3 = dot(load_word(v + 8 * (i) + 4), x, sum3);                                           \
+    } while (0)
+
+#endif
+
+/* Not inlined: the rare case must not take registers from the common one. */
+__attribute__((noinline)) static void finish(const int32_t *sums, const requantization_t *out,
+                                             int32_t channel, int32_t count, int8_t *output) {
+    for (int32_t i = 0; i < count; i++) {
+        output[i] = requantize(sums[i], out, channel + i);
+    }
+}
 
 /* Two columns, all channels. */
 static void multiply_pair(const int8_t *columns, int32_t depth, const int8_t *weights,
                           int32_t channels, const requantization_t *out, int8_t *output) {
+    const int8_t *w = weights;
+    const int8_t *const end = columns + (depth & ~15);
     int32_t c = 0;
     for (; c + 1 < channels; c += 2) {
-        const int8_t *x = columns;
-        const int8_t *const end = columns + depth;
-        int32_t sum00 = out->bias[c], sum01 = out->bias[c + 1];
-        int32_t sum10 = sum00, sum11 = sum01;
-        do {
-            const uint32_t w0 = load_word(weights), w1 = load_word(weights + depth);
-            const uint32_t w0_even = sxtb16(w0), w0_odd = sxtb16_odd(w0);
-            const uint32_t w1_even = sxtb16(w1), w1_odd = sxtb16_odd(w1);
-            const uint32_t x0 = load_word(x), x1 = load_word(x + depth);
-            const uint32_t x0_even = sxtb16(x0), x0_odd = sxtb16_odd(x0);
-            sum00 = smlad(w0_even, x0_even, sum00);
-            sum01 = smlad(w1_even, x0_even, sum01);
-            sum00 = smlad(w0_odd, x0_odd, sum00);
-            sum01 = smlad(w1_odd, x0_odd, sum01);
-            const uint32_t x1_even = sxtb16(x1), x1_odd = sxtb16_odd(x1);
-            sum10 = smlad(w0_even, x1_even, sum10);
-            sum11 = smlad(w1_even, x1_even, sum11);
-            sum10 = smlad(w0_odd, x1_odd, sum10);
-            sum11 = smlad(w1_odd, x1_odd, sum11);
-            weights += 4;
-            x += 4;
-        } while (x != end);
-        weights += depth;
-        output[c] = requantize(sum00, out, c);
-        output[c + 1] = requantize(sum01, out, c + 1);
-        output[channels + c] = requantize(sum10, out, c);
-        output[channels + c + 1] = requantize(sum11, out, c + 1);
+        const int8_t *x0 = columns, *x1 = columns + depth;
+        int32_t sum_ax = out->bias[c], sum_bx = out->bias[c + 1];
+        int32_t sum_ay = sum_ax, sum_by = sum_bx;
+        while (x0 != end) {
+            STEP(0);
+            STEP(1);
+            STEP(2);
+            STEP(3);
+            w += 32;
+            x0 += 16;
+            x1 += 16;
+        }
+        if (depth & 8) {
+            STEP(0);
+            STEP(1);
+            w += 16;
+            x0 += 8;
+            x1 += 8;
+        }
+        if (depth & 4) {
+            STEP(0);
+            w += 8;
+        }
+        if (out->simple) {
+            const simple_t a = simple_of(out, c), b = simple_of(out, c + 1);
+            output[c] = requantize_simple(sum_ax, a);
+            output[c + 1] = requantize_simple(sum_bx, b);
+            output[channels + c] = requantize_simple(sum_ay, a);
+            output[channels + c + 1] = requantize_simple(sum_by, b);
+        } else {
+            const int32_t x[] = {sum_ax, sum_bx}, y[] = {sum_ay, sum_by};
+            finish(x, out, c, 2, output + c);
+            finish(y, out, c, 2, output + channels + c);
+        }
     }
     if (c < channels) {
-        int32_t sum0 = out->bias[c], sum1 = out->bias[c];
+        int32_t x = out->bias[c], y = x;
         for (int32_t i = 0; i < depth; i += 4) {
-            const uint32_t w = load_word(weights + i);
-            const uint32_t even = sxtb16(w), odd = sxtb16_odd(w);
-            const uint32_t x0 = load_word(columns + i), x1 = load_word(columns + depth + i);
-            sum0 = smlad(odd, sxtb16_odd(x0), smlad(even, sxtb16(x0), sum0));
-            sum1 = smlad(odd, sxtb16_odd(x1), smlad(even, sxtb16(x1), sum1));
+            const uint32_t a = load_word(w + i);
+            const uint32_t even = sxtb16(a), odd = sxtb16_odd(a);
+            const uint32_t b = load_word(columns + i), d = load_word(columns + depth + i);
+            x = smlad(odd, sxtb16_odd(b), smlad(even, sxtb16(b), x));
+            y = smlad(odd, sxtb16_odd(d), smlad(even, sxtb16(d), y));
         }
-        output[c] = requantize(sum0, out, c);
-        output[channels + c] = requantize(sum1, out, c);
+        finish(&x, out, c, 1, output + c);
+        finish(&y, out, c, 1, output + channels + c);
     }
 }
 
 /* One column, all channels. */
 static void multiply_single(const int8_t *column, int32_t depth, const int8_t *weights,
                             int32_t channels, const requantization_t *out, int8_t *output) {
+    const int8_t *w = weights;
     int32_t c = 0;
     for (; c + 3 < channels; c += 4) {
-        const int8_t *const w2 = weights + 2 * depth;
+        const int8_t *x0 = column, *v = w + 2 * depth;
+        const int8_t *const end = column + (depth & ~7);
         int32_t sum0 = out->bias[c], sum1 = out->bias[c + 1];
         int32_t sum2 = out->bias[c + 2], sum3 = out->bias[c + 3];
-        for (int32_t i = 0; i < depth; i += 4) {
-            const uint32_t x = load_word(column + i);
-            const uint32_t even = sxtb16(x), odd = sxtb16_odd(x);
-            const uint32_t a = load_word(weights + i), b = load_word(weights + depth + i);
-            sum0 = smlad(odd, sxtb16_odd(a), smlad(even, sxtb16(a), sum0));
-            sum1 = smlad(odd, sxtb16_odd(b), smlad(even, sxtb16(b), sum1));
-            const uint32_t d = load_word(w2 + i), e = load_word(w2 + depth + i);
-            sum2 = smlad(odd, sxtb16_odd(d), smlad(even, sxtb16(d), sum2));
-            sum3 = smlad(odd, sxtb16_odd(e), smlad(even, sxtb16(e), sum3));
+        while (x0 != end) {
+            SINGLE_STEP(0);
+            SINGLE_STEP(1);
+            w += 16;
+            v += 16;
+            x0 += 8;
         }
-        weights += 4 * depth;
-        output[c] = requantize(sum0, out, c);
-        output[c + 1] = requantize(sum1, out, c + 1);
-        output[c + 2] = requantize(sum2, out, c + 2);
-        output[c + 3] = requantize(sum3, out, c + 3);
+        if (depth & 4) {
+            SINGLE_STEP(0);
+            v += 8;
+        }
+        w = v;
+        if (out->simple) {
+            output[c] = requantize_simple(sum0, simple_of(out, c));
+            output[c + 1] = requantize_simple(sum1, simple_of(out, c + 1));
+            output[c + 2] = requantize_simple(sum2, simple_of(out, c + 2));
+            output[c + 3] = requantize_simple(sum3, simple_of(out, c + 3));
+        } else {
+            const int32_t sums[] = {sum0, sum1, sum2, sum3};
+            finish(sums, out, c, 4, output + c);
+        }
     }
     for (; c < channels; c++) {
+        const int32_t first = c & ~1;
+        const int32_t step = first + 1 < channels ? 8 : 4;
+        const int8_t *a = weights + first * depth + (c - first) * 4;
         int32_t sum = out->bias[c];
         for (int32_t i = 0; i < depth; i += 4) {
-            const uint32_t w = load_word(weights + i), x = load_word(column + i);
-            sum = smlad(sxtb16_odd(w), sxtb16_odd(x), smlad(sxtb16(w), sxtb16(x), sum));
+            const uint32_t y = load_word(a), x = load_word(column + i);
+            sum = smlad(sxtb16_odd(y), sxtb16_odd(x), smlad(sxtb16(y), sxtb16(x), sum));
+            a += step;
         }
-        weights += depth;
-        output[c] = requantize(sum, out, c);
+        finish(&sum, out, c, 1, output + c);
     }
 }
 

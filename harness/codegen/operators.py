@@ -17,7 +17,7 @@ from harness.codegen.arithmetic import (
     quantise_multiplier,
     softmax_parameters,
 )
-from harness.codegen.tables import Array, fold_bias, pad_rows, write_words
+from harness.codegen.tables import Array, fold_bias, largest_sum, pad_rows, pair_rows, write_words
 from harness.planner import ArenaPlan, is_alias, padding_before
 from harness.tflite import (
     Activation,
@@ -115,6 +115,11 @@ def _requantization(code: Code, rows: Array, activation: Activation) -> str:
         ),
         "shift": code.table("shift", np.array([s for _, s in pairs], np.int8), "int8_t"),
         "step": int(len(pairs) > 1),
+        "simple": int(
+            (low, high) == (INT8_MIN, INT8_MAX)
+            and all(shift < 0 for _, shift in pairs)
+            and largest_sum(folded, rows) < 1 << 30
+        ),
         "zero_point": output.q.zero_point,
         "min": low,
         "max": high,
@@ -154,7 +159,7 @@ def _conv_2d(code: Code) -> None:
     weights = code.input(1).data
     assert weights is not None
     rows = weights.reshape(weights.shape[0], -1)
-    table = code.table("weights", pad_rows(rows), "int8_t")
+    table = code.table("weights", pair_rows(pad_rows(rows)), "int8_t")
     _convolution(code, "conv_2d_s8", rows, table, weights)
 
 
@@ -175,7 +180,7 @@ def _fully_connected(code: Code) -> None:
         rows=code.input(0).elements // depth,
         depth=depth,
         channels=channels,
-        weights=code.table("weights", pad_rows(rows), "int8_t"),
+        weights=code.table("weights", pair_rows(pad_rows(rows)), "int8_t"),
         out=_requantization(code, rows, options.activation),
     )
     code.call(

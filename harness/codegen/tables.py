@@ -28,9 +28,24 @@ def pad_rows(rows: Array) -> Array:
     return padded
 
 
+def pair_rows(rows: Array) -> Array:
+    """[n][depth], depth % 4 == 0 -> bytes with rows 2i and 2i + 1 interleaved word by word, the
+    order in which the matrix product reads them."""
+    count, depth = rows.shape
+    even = count - count % 2
+    pairs = rows[:even].reshape(even // 2, 2, depth // 4, 4).transpose(0, 2, 1, 3)
+    return np.concatenate([pairs.reshape(-1), rows[even:].reshape(-1)])
+
+
 def fold_bias(bias: Array | None, rows: Array, zero_point: int) -> Array:
     """int32 bias[c] - zero_point * sum(rows[c]), wrapping as the accumulator does."""
     folded: Array = -zero_point * rows.astype(np.int64).sum(axis=1)
     if bias is not None:
         folded = folded + bias.astype(np.int64).ravel()
     return folded.astype(np.uint64).astype(np.uint32)
+
+
+def largest_sum(folded: Array, rows: Array) -> int:
+    """No accumulator over int8 inputs can be larger than this in magnitude."""
+    products = 128 * np.abs(rows.astype(np.int64)).sum(axis=1)
+    return int((np.abs(folded.view(np.int32).astype(np.int64)) + products).max())
