@@ -195,9 +195,11 @@ static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user)
     bool branched = last->end != pc;
     uint64_t cycles = m->status.cycles + (branched ? last->taken : 0);
     if (__builtin_expect(block->key != (pc | (uint64_t)size << 32), 0)) {
-        m->status.cycles = cycles; /* `last` may be overwritten from here on */
-        if (!meet_block(m, block, pc, size))
+        /* `last` may be overwritten from here on. */
+        if (!meet_block(m, block, pc, size)) {
+            m->status.cycles = cycles + (branched ? block->entry : 0);
             return;
+        }
     }
     cycles += branched ? block->entry : 0;
     if (__builtin_expect(cycles >= m->next_event, 0)) {
@@ -320,7 +322,8 @@ static void sleep_until_interrupt(Machine *m) {
         advance_systick(m, m->status.cycles);
         if (would_interrupt(m))
             return;
-        if (m->systick_on && m->systick_interrupts && m->systick_zero_at != NEVER) {
+        bool ticks = m->systick_on && m->systick_interrupts && m->systick_zero_at != NEVER;
+        if (ticks && !m->pending[EXCEPTION_SYSTICK]) { /* a masked tick wakes nothing, ever */
             flush_serial(m);
             m->status.cycles = m->systick_zero_at; /* nothing happens before */
         } else {

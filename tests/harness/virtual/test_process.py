@@ -187,6 +187,21 @@ def test_waiting_for_an_interrupt_that_never_comes_is_sleep(
     wait_until(lambda: virtual_board.counters().state == "asleep")
 
 
+def test_a_sleeper_whose_tick_is_not_urgent_enough_sleeps_on(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    source = """
+void svc(void) { for (;;) __asm volatile("wfi"); }
+void main(void) {
+    REG(0xE000E014) = 1000;
+    REG(0xE000E018) = 0;
+    REG(0xE000E010) = 7;
+    __asm volatile("svc #0");
+}"""
+    virtual_board.load(compile_firmware(source, firmware_folder))
+    wait_until(lambda: virtual_board.counters().state == "asleep")
+
+
 def test_closing_leaves_no_process_behind() -> None:
     with VirtualBoard(BOARD) as board:
         pid = board._process.pid
