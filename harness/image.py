@@ -6,6 +6,7 @@ Same sources, board, firmware and compiler give the same image, nonce included, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -329,10 +330,11 @@ def _image_dir(nonce: bytes) -> Path:
     """images/<nonce> in the cache; old ones go, so that a long search does not fill the disk."""
     root = cache_dir() / "images"
     root.mkdir(parents=True, exist_ok=True)
-    kept = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in kept[_KEPT_IMAGES:]:
-        if time.time() - path.stat().st_mtime > _KEPT_FOR_S:
-            shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):  # another process is tidying up, too
+        kept = sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in kept[_KEPT_IMAGES:]:
+            if time.time() - path.stat().st_mtime > _KEPT_FOR_S:
+                shutil.rmtree(path, ignore_errors=True)
     return root / nonce.hex()
 
 

@@ -3,6 +3,7 @@ it. Knows nothing of models; a Session moves bytes and numbers."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from harness import wire
 from harness.board import Board
 from harness.elf import locate
 from harness.errors import (
+    BuildError,
     FrameError,
     NoReplyError,
     UnknownBoardError,
@@ -106,7 +108,7 @@ class Session:
                 hint="build it for the board of this session",
             )
         self._hello = None
-        self.link.find_function = lambda pc: locate(image.elf, pc)
+        self.link.find_function = functools.partial(_find_function, image.elf)
         self.link.discard()
         self.unit.load(image.elf)
         self._hello = self._expect(image.nonce)
@@ -214,6 +216,13 @@ class Session:
         answer = self.link.request(message, deadline_s=deadline_s, on_layer=on_layer)
         assert isinstance(answer, reply)  # the link has compared the types
         return answer
+
+
+def _find_function(elf: Path, address: int) -> str | None:
+    try:
+        return locate(elf, address)
+    except BuildError:  # the file is gone: the fault is the news, not this
+        return None
 
 
 def _size_of(sizes: tuple[int, ...], index: int, what: str) -> int:

@@ -4,6 +4,7 @@ nothing of models."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -100,29 +101,31 @@ def lease(recipe: Recipe, *, deadline_s: float = _LEASE_DEADLINE_S) -> Iterator[
     """A configured workspace that no other process touches meanwhile.
 
     Raises:
-        BuildError: all are taken and stay so until the deadline.
+        BuildError: all are taken and stay so until the deadline, or the cache cannot be used,
+            in the caller's block included.
         ToolchainError: CMake is missing or cannot configure.
     """
     root = cache_dir() / "firmware"
+    lock: FileLock | None = None
     try:
         kind = root / recipe.key()
         kind.mkdir(parents=True, exist_ok=True)
         os.utime(kind)
-    except OSError as error:
-        raise BuildError(
-            f"the build cache cannot be written: {error.strerror}",
-            where=kind,
-            hint="set HILNAS_CACHE to a folder you may write",
-        ) from None
-    lock, number = _lock_one(kind, deadline_s)
-    try:
+        lock, number = _lock_one(kind, deadline_s)
         workspace = Workspace(kind / str(number))
         if not (workspace.folder / "configured").exists():
             _configure(workspace, recipe)
             _delete_stale(root)
         yield workspace
+    except OSError as error:  # full, read-only, deleted under our feet
+        raise BuildError(
+            f"the build cache cannot be used: {error.strerror}",
+            where=error.filename or root,
+            hint="set HILNAS_CACHE to a folder you may write",
+        ) from None
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 def _lock_one(kind: Path, deadline_s: float) -> tuple[FileLock, int]:
@@ -179,9 +182,10 @@ def _configure(workspace: Workspace, recipe: Recipe) -> None:
 
 
 def _delete_stale(root: Path) -> None:
-    for kind in root.iterdir():
-        if time.time() - kind.stat().st_mtime > _STALE_S:
-            shutil.rmtree(kind, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):  # another process is tidying up, too
+        for kind in root.iterdir():
+            if time.time() - kind.stat().st_mtime > _STALE_S:
+                shutil.rmtree(kind, ignore_errors=True)
 
 
 def tool(name: str) -> Path:

@@ -406,8 +406,24 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("HILNAS_CACHE", str(tmp_path / "file"))
     with pytest.raises(BuildError) as caught:
         build(model_sources())
-    assert "the build cache cannot be written: Not a directory" in str(caught.value)
+    assert "the build cache cannot be used: Not a directory" in str(caught.value)
     assert "set HILNAS_CACHE to a folder you may write" in str(caught.value)
+
+
+def test_a_disk_that_fails_under_a_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(BuildError, match=r"model\.c: the build cache cannot be used: No space"):
+        build({**model_sources(), "model.c": "int changed;"})
+
+
+def test_a_cache_may_have_spaces_in_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Image
+) -> None:
+    monkeypatch.setenv("HILNAS_CACHE", str(tmp_path / "my cache"))
+    assert build(model_sources(weights_words=100)).sha256 == image.sha256
 
 
 def a_recipe() -> workspace_module.Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,10 +107,18 @@ def test_another_piece_of_output_than_asked_for_is_refused(
     )
 
 
-def test_a_fault_is_looked_up_in_the_flashed_image(session: Session, program: HostProgram) -> None:
+def test_a_fault_is_looked_up_in_the_flashed_image(
+    session: Session, program: HostProgram, tmp_path: Path
+) -> None:
     session.flash(program)
+    find = session.link.find_function
+    assert find is not None
+    assert find(0) is None
+    copied = Path(shutil.copy(program.elf, tmp_path))
+    session.flash(dataclasses.replace(program, elf=copied))
+    copied.unlink()
     assert session.link.find_function is not None
-    assert session.link.find_function(0) is None
+    assert session.link.find_function(0) is None  # the fault is the news, not the missing file
 
 
 def test_one_session_flashes_one_image_after_the_other(session: Session) -> None:
