@@ -295,3 +295,17 @@ void main(void) {
     first, one, second, two, third, three = run(source, 6)
     assert (one, two, three) == (1, 2, 3)
     assert (second - first, third) == (2, first)
+
+
+def test_the_first_touch_of_a_page_in_an_it_block_leaves_no_condition_behind(run: Run) -> None:
+    source = """
+void main(void) {
+    uint32_t executed = 0;
+    __asm volatile("ldr r2, =0x20020000\\n movs r0, #0\\n cmp r0, r0\\n ittt eq\\n"
+                   "ldreq r1, [r2]\\n moveq r1, #1\\n moveq r1, #2\\n"
+                   "cmp r0, #9\\n b 1f\\n nop\\n"
+                   "1: adds %0, #1\\n adds %0, #2\\n adds %0, #4"
+                   : "+r"(executed) :: "r0", "r1", "r2", "cc");
+    report(executed);
+}"""
+    assert run(source, 1) == [7]
