@@ -98,7 +98,7 @@ class Link:
     `function+0x12`.
 
     Raises:
-        LinkError: the port cannot be opened.
+        LinkError: the port, or the file `log`, cannot be opened.
     """
 
     def __init__(self, port: str, baud: int, *, log: Path | None = None) -> None:
@@ -110,14 +110,20 @@ class Link:
         self._last_error: FrameError | None = None
         self._ready: deque[wire.Frame] = deque()
         try:
-            self._serial = serial.Serial(port, baud, timeout=_POLL_S, write_timeout=10)
+            self._log_file = log.open("ab") if log is not None else None
+        except OSError as error:
+            raise LinkError(f"the log cannot be written: {error.strerror}", where=log) from None
+        try:
+            self._serial = serial.Serial(
+                port, baud, timeout=_POLL_S, write_timeout=10, exclusive=True
+            )
         except (OSError, ValueError) as error:  # SerialException is an OSError
             raise LinkError(
                 f"serial port cannot be opened: {error}",
                 where=port,
-                hint="is the board plugged in, and may you use the port (group dialout)?",
+                hint="is the board plugged in, may you use the port (group dialout), "
+                "does nobody else?",
             ) from None
-        self._log_file = log.open("ab") if log is not None else None
         self.transcript = Transcript(self._log_file)
 
     def __enter__(self) -> Link:
@@ -150,6 +156,7 @@ class Link:
         """The greeting a unit sends after its reset.
 
         Raises:
+            RequestRefusedError: the greeting fits no frame.
             NoReplyError, FrameError, FirmwareFaultError, LinkError: as request().
         """
         awaited, deadline = "Boot after a reset", Deadline(deadline_s)
@@ -161,6 +168,8 @@ class Link:
                 raise self._fault(frame.message, "starting")
             if isinstance(frame.message, wire.Boot):
                 return frame.message.greeting
+            if frame.sequence == 0 and isinstance(frame.message, wire.Refused):
+                raise self._refusal(frame.message, "to introduce itself")
 
     def request(
         self,
@@ -220,12 +229,7 @@ class Link:
                 on_layer(message)
             return None
         if isinstance(message, wire.Refused):
-            reason = wire.REFUSALS.get(message.code, f"code {message.code}")
-            raise RequestRefusedError(
-                f"the unit refused {name}: {reason}, detail {message.detail}",
-                where=self.port,
-                hint="was the image built by this version of hilnas?",
-            )
+            raise self._refusal(message, name)
         if message.type != request.type | 0x80:
             raise FrameError(
                 f"{name} was answered with another type",
@@ -321,6 +325,14 @@ class Link:
             f"the serial line broke: {error}",
             where=self.port,
             hint="was the board unplugged, or did the process that plays it end?",
+        )
+
+    def _refusal(self, refused: wire.Refused, what: str) -> RequestRefusedError:
+        reason = wire.REFUSALS.get(refused.code, f"code {refused.code}")
+        return RequestRefusedError(
+            f"the unit refused {what}: {reason}, detail {refused.detail}",
+            where=self.port,
+            hint="was the image built by this version of hilnas?",
         )
 
     def _fault(self, fault: wire.Fault, doing: str) -> FirmwareFaultError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -291,23 +291,30 @@ class Decoder:
     def pending(self) -> bytes:
         return bytes(self._buffer)
 
-    def feed(self, chunk: bytes) -> Iterator[Frame | FrameError]:
+    def feed(self, chunk: bytes) -> list[Frame | FrameError]:
         """Frames in order of arrival; a FrameError (not raised) for each piece that is none."""
-        for part in chunk.split(b"\0")[:-1]:
+        events: list[Frame | FrameError] = []
+        *ended, rest = chunk.split(b"\0")
+        for part in ended:
             self._keep(part)
-            stuffed, overlong = bytes(self._buffer), self._overlong
-            self._buffer.clear()
-            self._overlong = False
-            if overlong:
-                yield _bad_frame(
-                    "is too long", stuffed, expected=f"at most {STUFFED_MAX} bytes before a zero"
-                )
-            elif stuffed:  # two zeros in a row are a break, not a frame
-                try:
-                    yield decode(stuffed)
-                except FrameError as error:
-                    yield error
-        self._keep(chunk.rpartition(b"\0")[2])
+            if (event := self._take()) is not None:
+                events.append(event)
+        self._keep(rest)
+        return events
+
+    def _take(self) -> Frame | FrameError | None:
+        stuffed, overlong = bytes(self._buffer), self._overlong
+        self._buffer.clear()
+        self._overlong = False
+        if overlong:
+            limit = f"at most {STUFFED_MAX} bytes before a zero"
+            return _bad_frame("is too long", stuffed, expected=limit)
+        if not stuffed:  # two zeros in a row are a break, not a frame
+            return None
+        try:
+            return decode(stuffed)
+        except FrameError as error:
+            return error
 
     def _keep(self, part: bytes) -> None:
         room = STUFFED_MAX - len(self._buffer)

@@ -31,10 +31,12 @@ DEADLINE_S = 10.0
 Build = Callable[..., Any]
 
 
-def make_input(*, stack_words: int = 0, code: int = 0, behind_arena: int = 0) -> bytes:
+def make_input(
+    *, stack_words: int = 0, code: int = 0, behind_arena: int = 0, spin: int = 0
+) -> bytes:
     """An input that tells the test engine what to do; the rest is noise."""
-    noise = random.Random(3).randbytes(TENSOR_BYTES - 3)
-    return bytes([stack_words, code, behind_arena]) + noise
+    noise = random.Random(3).randbytes(TENSOR_BYTES - 4)
+    return bytes([stack_words, code, behind_arena, spin]) + noise
 
 
 def output_for(data: bytes) -> bytes:
@@ -120,6 +122,10 @@ class BoardCase:
         assert sum(cycles for _, cycles in result.layers) <= result.cycles
         assert flashed.read_output(0) == output_for(data)
 
+    def test_a_longer_run_takes_more_cycles(self, flashed: Session) -> None:
+        short, long = (run(flashed, make_input(spin=spin)).cycles for spin in (1, 8))
+        assert long > 3 * short
+
     # how memory is measured
 
     @pytest.mark.parametrize("pattern", [0x00, 0x5A, 0xFF])
@@ -193,6 +199,12 @@ class BoardCase:
         flashed.link.write(b"\0" + frame + b"\0")
         answer = flashed.link.receive(DEADLINE_S)
         assert answer == Frame(777, wire.Refused(code, kind, detail))
+
+    def test_a_hello_that_fits_no_frame_is_refused(self, session: Session, build: Build) -> None:
+        with pytest.raises(
+            RequestRefusedError, match="refused to introduce itself: .* detail 201"
+        ):
+            session.flash(build(model_sources(input_count=200)))
 
     def test_an_engine_that_fails_says_with_which_code(self, flashed: Session) -> None:
         with pytest.raises(RequestRefusedError, match="refused Run: the engine failed, detail 7"):

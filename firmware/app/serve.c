@@ -176,8 +176,9 @@ static void answer(const wire_header_t *request) {
 }
 
 _Noreturn void serve(void) {
-    wire_break(); /* whatever the line held before the reset */
-    wire_send(WIRE_BOOT, 0, hello_write(wire_payload(), WIRE_PAYLOAD_MAX));
+    wire_break();                                   /* whatever the line held before the reset */
+    const wire_header_t boot = {.type = WIRE_BOOT}; /* as if asked for: the reply bit is in it */
+    greet(&boot);
     for (;;) {
         wire_header_t request = wire_receive();
         sequence = request.sequence;

@@ -16,7 +16,11 @@ BIAS = 1
 
 
 def model_sources(
-    *, arena_bytes: int = ARENA_BYTES, weights_words: int = 4, bias: int = BIAS
+    *,
+    arena_bytes: int = ARENA_BYTES,
+    weights_words: int = 4,
+    bias: int = BIAS,
+    input_count: int = 1,
 ) -> dict[str, str]:
     """A "generated model" for the test engine: output = reversed(input + bias)."""
     words = ", ".join(str(word) for word in [bias] + [0x01020304] * (weights_words - 1))
@@ -24,6 +28,7 @@ def model_sources(
         "model.h": "#include <stdint.h>\n"
         f"#define MODEL_TENSOR_BYTES {TENSOR_BYTES}\n"
         f"#define MODEL_ARENA_BYTES {arena_bytes}\n"
+        f"#define MODEL_INPUT_COUNT {input_count}\n"
         "uint8_t model_step(uint32_t index, uint8_t value);\n",
         "model.c": '#include "model.h"\n'
         f"static const uint32_t bias[{weights_words}] = {{{words}}};\n"

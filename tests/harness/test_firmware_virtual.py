@@ -39,6 +39,13 @@ class TestVirtualBoard(BoardCase):
         data = make_input(stack_words=50)
         assert len({run(flashed, data).cycles for _ in range(4)}) == 1
 
+    def test_cycles_are_right_across_ticks_and_the_counter_s_wrap(self, flashed: Session) -> None:
+        """In an image built for tests the counter starts 2^23 cycles before it wraps."""
+        data = make_input(spin=64)
+        across_the_wrap, behind_it = run(flashed, data).cycles, run(flashed, data).cycles
+        assert across_the_wrap > 2**24 + 2**23  # and SysTick has interrupted
+        assert across_the_wrap == behind_it
+
     def test_reporting_a_layer_is_not_counted(self, flashed: Session) -> None:
         """Each report is 19 bytes on the line, some 20 000 cycles at 921 600 baud."""
         data = make_input()

@@ -334,7 +334,13 @@ def test_a_port_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LinkError) as caught:
         Link(str(tmp_path / "ttyNone"), 921_600)
     assert str(caught.value).startswith(f"{tmp_path}/ttyNone: serial port cannot be opened: ")
-    assert "is the board plugged in, and may you use the port" in str(caught.value)
+    assert "is the board plugged in, may you use the port (group dialout)" in str(caught.value)
+
+
+def test_a_port_that_another_link_uses_is_refused(connect: Connect) -> None:
+    peer, _ = connect(scripted())
+    with pytest.raises(LinkError, match="cannot be opened: .*exclusively lock.*nobody else"):
+        Link(peer.port, 921_600)
 
 
 def test_a_line_that_takes_no_bytes_is_named() -> None:
@@ -361,6 +367,11 @@ def test_the_transcript_holds_both_directions_and_goes_to_a_file(tmp_path: Path)
     assert "-> 00" in lines[0]
     assert "<- " in lines[1]
     assert log.read_text().splitlines() == lines
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LinkError, match="none/serial.log: the log cannot be written: No such"):
+        Link("/dev/null", 921_600, log=tmp_path / "none" / "serial.log")
 
 
 def test_the_transcript_is_bounded_in_memory(connect: Connect) -> None:

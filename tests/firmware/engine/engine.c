@@ -1,6 +1,7 @@
 /* An engine whose every effect is known, to test the app with: two layers; the output is each input
- * byte after model_step(), reversed; input[0] tells how many bytes of stack to use, in words of 8,
- * input[1] the engine's return code, input[2] whether to write behind the arena. */
+ * byte after model_step(), reversed. The first input bytes are commands: [0] how many words of 8
+ * bytes of stack to use, [1] the code to return, [2] what to write behind the arena unless 0, [3]
+ * for how many times 65536 turns to spin. */
 #include "engine.h"
 
 #include <stddef.h>
@@ -20,7 +21,7 @@ uint8_t *engine_arena(void) { return engine_arena_storage; }
 
 uint32_t engine_arena_bytes(void) { return MODEL_ARENA_BYTES; }
 
-uint32_t engine_input_count(void) { return 1; }
+uint32_t engine_input_count(void) { return MODEL_INPUT_COUNT; }
 
 engine_tensor_t engine_input(uint32_t index) {
     (void)index;
@@ -48,8 +49,10 @@ __attribute__((noinline)) static void use_stack(uint32_t words) {
 int32_t engine_invoke(engine_on_layer_t on_layer, void *context) {
     uint8_t *input = engine_arena_storage + INPUT_AT;
     uint8_t *output = engine_arena_storage + OUTPUT_AT;
-    uint8_t stack_words = input[0], code = input[1], behind = input[2];
+    uint8_t stack_words = input[0], code = input[1], behind = input[2], spin = input[3];
     use_stack(stack_words);
+    for (volatile uint32_t turn = 0; turn < (uint32_t)spin << 16; turn++) {
+    }
     for (uint32_t i = 0; i < MODEL_TENSOR_BYTES; i++) {
         output[i] = model_step(i, input[i]);
     }
