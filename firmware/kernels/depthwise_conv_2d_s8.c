@@ -22,7 +22,16 @@ static void gather_plane(const conv_2d_t *conv, const int8_t *input, int8_t *pla
     for (int32_t y = 0; y < rows; y++) {
         const int8_t *from = input + y * conv->input_width * channels;
         int8_t *to = plane + (y + conv->pad_top) * stride + conv->pad_left;
-        for (int32_t x = 0; x < columns; x++) {
+        int32_t x = columns;
+        for (; x >= 4; x -= 4) {
+            to[0] = from[0];
+            to[1] = from[channels];
+            to[2] = from[2 * channels];
+            to[3] = from[3 * channels];
+            to += 4;
+            from += 4 * channels;
+        }
+        for (; x > 0; x--) {
             *to++ = *from;
             from += channels;
         }

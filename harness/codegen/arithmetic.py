@@ -46,6 +46,15 @@ def quantise_multiplier(real: float, *, where: str) -> tuple[int, int]:
     return multiplier, shift
 
 
+def rescale(x: int, multiplier: int, shift: int) -> int:
+    """round(round(x * 2^shift * multiplier / 2^31)) as the kernels round: the multiplication half
+    up, the shift to the right half away from zero. x * 2^shift must be an int32 for shift > 0."""
+    high = (x * (1 << max(shift, 0)) * multiplier + (1 << 30)) >> 31
+    right = max(-shift, 0)
+    magnitude = (abs(high) + (1 << right >> 1)) >> right
+    return magnitude if high >= 0 else -magnitude
+
+
 def activation_range(
     activation: Activation, output: Quantisation, *, where: str
 ) -> tuple[int, int]:

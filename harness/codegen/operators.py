@@ -15,9 +15,10 @@ from harness.codegen.arithmetic import (
     activation_range,
     mean_parameters,
     quantise_multiplier,
+    rescale,
     softmax_parameters,
 )
-from harness.codegen.tables import Array, fold_bias, largest_sum, pad_rows, pair_rows, write_words
+from harness.codegen.tables import Array, fold_bias, pad_rows, pair_rows, sum_ranges, write_words
 from harness.planner import ArenaPlan, is_alias, padding_before
 from harness.tflite import (
     Activation,
@@ -95,8 +96,8 @@ def write_operator(graph: Graph, plan: ArenaPlan, operator: Operator) -> Code:
     return code
 
 
-def _requantization(code: Code, rows: Array, activation: Activation) -> str:
-    """Initialiser of requantization_t for filters `rows` [channels][depth]."""
+def _filters(code: Code, rows: Array, activation: Activation) -> tuple[Array, str]:
+    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
     source, weights, output = code.input(0), code.input(1), code.output
     bias = code.graph.optional(code.operator, 2)
     if code.operator.op == "FULLY_CONNECTED" and len(weights.q.scales) == 1:
@@ -108,6 +109,14 @@ def _requantization(code: Code, rows: Array, activation: Activation) -> str:
     pairs = [quantise_multiplier(real, where=code.where) for real in reals]
     folded = fold_bias(None if bias is None else bias.data, rows, source.q.zero_point)
     low, high = activation_range(activation, output.q, where=code.where)
+    if len(pairs) > 1:
+        rows, folded = _settle_constants(rows, folded, pairs, output.q.zero_point, (low, high))
+    least, greatest = sum_ranges(folded, rows)
+    simple = (
+        (low, high) == (INT8_MIN, INT8_MAX)
+        and all(shift < 0 for _, shift in pairs)
+        and max(int(greatest.max()), -int(least.min())) < 1 << 30
+    )
     members = {
         "bias": code.table("bias", folded, "int32_t"),
         "multiplier": code.table(
@@ -115,19 +124,41 @@ def _requantization(code: Code, rows: Array, activation: Activation) -> str:
         ),
         "shift": code.table("shift", np.array([s for _, s in pairs], np.int8), "int8_t"),
         "step": int(len(pairs) > 1),
-        "simple": int(
-            (low, high) == (INT8_MIN, INT8_MAX)
-            and all(shift < 0 for _, shift in pairs)
-            and largest_sum(folded, rows) < 1 << 30
-        ),
+        "simple": int(simple),
         "zero_point": output.q.zero_point,
         "min": low,
         "max": high,
     }
-    return "{" + ", ".join(f".{key} = {value}" for key, value in members.items()) + "}"
+    return rows, "{" + ", ".join(f".{key} = {value}" for key, value in members.items()) + "}"
 
 
-def _convolution(code: Code, function: str, rows: Array, weights: str, window: Array) -> None:
+def _settle_constants(
+    rows: Array,
+    folded: Array,
+    pairs: list[tuple[int, int]],
+    zero_point: int,
+    limits: tuple[int, int],
+) -> tuple[Array, Array]:
+    """Channels whose output no input can change (pruned ones, with scales next to zero and biases
+    next to overflow) get zero weights and plain numbers with the same result. Changes `pairs`."""
+    rows, folded = rows.copy(), folded.copy()
+    ends = zip(*sum_ranges(folded, rows), strict=True)
+    for channel, ((multiplier, shift), sums) in enumerate(zip(list(pairs), ends, strict=True)):
+        if shift > 0 or not all(-(1 << 31) <= total < 1 << 31 for total in sums):
+            continue
+        # Rescaling is monotonous: equal at both ends means equal throughout.
+        first, last = (
+            min(max(rescale(int(total), multiplier, shift) + zero_point, limits[0]), limits[1])
+            for total in sums
+        )
+        if first == last:
+            rows[channel] = 0
+            folded[channel] = (4 * (first - zero_point)) & 0xFFFFFFFF
+            pairs[channel] = (1 << 30, -1)  # a quarter, exactly
+    return rows, folded
+
+
+def _convolution(code: Code, function: str, weights: str, requantization: str) -> None:
     options = code.operator.options
     assert isinstance(options, Conv2D | DepthwiseConv2D)
     source, output = code.input(0), code.output
@@ -150,30 +181,36 @@ def _convolution(code: Code, function: str, rows: Array, weights: str, window: A
         pad_left=left,
         input_zero_point=source.q.zero_point,
         weights=weights,
-        out=_requantization(code, rows, options.activation),
+        out=requantization,
     )
     code.call(function, table, code.address(source), code.address(output), code.scratch())
 
 
 def _conv_2d(code: Code) -> None:
-    weights = code.input(1).data
-    assert weights is not None
-    rows = weights.reshape(weights.shape[0], -1)
+    options, weights = code.operator.options, code.input(1).data
+    assert isinstance(options, Conv2D) and weights is not None
+    rows, requantization = _filters(
+        code, weights.reshape(weights.shape[0], -1), options.activation
+    )
     table = code.table("weights", pair_rows(pad_rows(rows)), "int8_t")
-    _convolution(code, "conv_2d_s8", rows, table, weights)
+    _convolution(code, "conv_2d_s8", table, requantization)
 
 
 def _depthwise_conv_2d(code: Code) -> None:
-    weights = code.input(1).data
-    assert weights is not None
-    rows = weights.reshape(-1, weights.shape[3]).T  # [channels][height * width]
+    options, weights = code.operator.options, code.input(1).data
+    assert isinstance(options, DepthwiseConv2D) and weights is not None
+    # [channels][height * width]
+    rows, requantization = _filters(
+        code, weights.reshape(-1, weights.shape[3]).T, options.activation
+    )
     table = code.table("weights", rows, "int8_t")
-    _convolution(code, "depthwise_conv_2d_s8", rows, table, weights)
+    _convolution(code, "depthwise_conv_2d_s8", table, requantization)
 
 
 def _fully_connected(code: Code) -> None:
-    options, rows = code.operator.options, code.input(1).data
-    assert isinstance(options, FullyConnected) and rows is not None
+    options, weights = code.operator.options, code.input(1).data
+    assert isinstance(options, FullyConnected) and weights is not None
+    rows, requantization = _filters(code, weights, options.activation)
     channels, depth = rows.shape
     table = code.struct(
         "fully_connected_t",
@@ -181,7 +218,7 @@ def _fully_connected(code: Code) -> None:
         depth=depth,
         channels=channels,
         weights=code.table("weights", pair_rows(pad_rows(rows)), "int8_t"),
-        out=_requantization(code, rows, options.activation),
+        out=requantization,
     )
     code.call(
         "fully_connected_s8",

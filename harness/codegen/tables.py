@@ -45,7 +45,10 @@ def fold_bias(bias: Array | None, rows: Array, zero_point: int) -> Array:
     return folded.astype(np.uint64).astype(np.uint32)
 
 
-def largest_sum(folded: Array, rows: Array) -> int:
-    """No accumulator over int8 inputs can be larger than this in magnitude."""
-    products = 128 * np.abs(rows.astype(np.int64)).sum(axis=1)
-    return int((np.abs(folded.view(np.int32).astype(np.int64)) + products).max())
+def sum_ranges(folded: Array, rows: Array) -> tuple[Array, Array]:
+    """The least and the greatest accumulator of each row over all int8 inputs."""
+    bias = folded.view(np.int32).astype(np.int64)
+    wide = rows.astype(np.int64)
+    up = np.maximum(wide, 0).sum(axis=1)
+    down = np.minimum(wide, 0).sum(axis=1)
+    return bias - 128 * up + 127 * down, bias + 127 * up - 128 * down
