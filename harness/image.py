@@ -285,7 +285,10 @@ def _write_if_changed(path: Path, text: str) -> None:
 
 
 _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
-_COMPLAINT = re.compile(r"^.*(?:error:|undefined reference to|multiple definition of).*$", re.M)
+_COMPLAINT = re.compile(
+    r"^.*(?:error:|undefined reference to|multiple definition of|/ld: (?!.*in function)).*$",
+    re.MULTILINE,
+)
 # What the ports assert of board.h, by _Static_assert or #error with a quoted sentence.
 _UNFIT_BOARD = re.compile(r'/port/.*error: (?:static assertion failed:|#error) "([^"]*)"')
 _MISSING_HEADER = re.compile(r"fatal error: (?:string|stdint|math|stddef)\.h: No such file")

@@ -118,6 +118,8 @@ class Link:
                 port, baud, timeout=_POLL_S, write_timeout=10, exclusive=True
             )
         except (OSError, ValueError) as error:  # SerialException is an OSError
+            if self._log_file is not None:
+                self._log_file.close()
             raise LinkError(
                 f"serial port cannot be opened: {error}",
                 where=port,

@@ -120,6 +120,26 @@ def test_the_stack_lies_at_the_bottom_of_sram(image: Image) -> None:
     assert f"{BOARD.memory.sram.base + 4096:08x} B __stack_high" in symbols
 
 
+def test_the_aot_engine_links_only_the_kernels_its_model_calls(image: Image) -> None:
+    header = (
+        "#include <stdint.h>\n"
+        "#define MODEL_ARENA_BYTES 64u\n#define MODEL_LAYER_COUNT 0u\n"
+        "#define MODEL_INPUT_COUNT 1u\n#define MODEL_OUTPUT_COUNT 1u\n"
+        "#define MODEL_INPUT_OFFSETS {0}\n#define MODEL_INPUT_BYTES {32}\n"
+        "#define MODEL_OUTPUT_OFFSETS {32}\n#define MODEL_OUTPUT_BYTES {32}\n"
+        "int32_t model_invoke(uint8_t *arena, void (*on_layer)(uint32_t, void *), void *);\n"
+    )
+    source = (
+        '#include "model.h"\nint32_t model_invoke(uint8_t *arena, '
+        "void (*on_layer)(uint32_t, void *), void *context) {\n"
+        "    (void)on_layer, (void)context;\n    arena[32] = arena[0];\n    return 0;\n}\n"
+    )
+    idle = build_image({"model.h": header, "model.c": source}, BOARD)
+    assert idle.arena_bytes == 64
+    assert 0 < idle.model_code_bytes < 32
+    assert idle.runtime_overhead_bytes < image.runtime_overhead_bytes + 500
+
+
 def test_results_go_where_they_are_asked_for(tmp_path: Path) -> None:
     built = build(model_sources(), out_dir=tmp_path / "out")
     assert built.elf == tmp_path / "out" / "firmware.elf"
@@ -312,6 +332,13 @@ def test_symbols_that_nobody_defines_are_quoted() -> None:
     sources["model.c"] = '#include "model.h"\n'
     with pytest.raises(CompileError, match="undefined reference to `model_step'"):
         build(sources)
+
+
+def test_an_engine_without_an_arena_is_refused_by_the_linker(tmp_path: Path) -> None:
+    text = (ENGINE_DIR / "engine.c").read_text()
+    (tmp_path / "engine.c").write_text(text.replace("engine_arena_storage", "elsewhere"))
+    with pytest.raises(CompileError, match="no arena: the engine must call it engine_arena_st"):
+        build_image(model_sources(), BOARD, engine_dir=tmp_path)
 
 
 def test_after_a_failure_the_next_build_works(image: Image) -> None:

@@ -332,7 +332,7 @@ def test_a_line_that_breaks_is_told_from_silence(connect: Connect) -> None:
 
 def test_a_port_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LinkError) as caught:
-        Link(str(tmp_path / "ttyNone"), 921_600)
+        Link(str(tmp_path / "ttyNone"), 921_600, log=tmp_path / "serial.log")
     assert str(caught.value).startswith(f"{tmp_path}/ttyNone: serial port cannot be opened: ")
     assert "is the board plugged in, may you use the port (group dialout)" in str(caught.value)
 
