@@ -375,7 +375,9 @@ static void decode_fp_arithmetic(Instruction *i, uint32_t w1, uint32_t w2) { /* 
             i->fp_reads = 1u << sm;
             if (op == 1 && bits(w2, 7, 7))
                 i->class_ = CLASS_FP_DIV; /* VSQRT */
-            if (op == 4 || op == 5) {     /* VCMP: the result is FPSCR */
+            if ((op & 0xA) == 0xA)        /* VCVT from and to fixed point: in place */
+                i->fp_reads = 1u << sd;
+            if (op == 4 || op == 5) { /* VCMP: the result is FPSCR */
                 i->fp_reads |= 1u << sd;
                 i->fp_writes = 0;
             }
@@ -472,7 +474,7 @@ static void decode_32(Instruction *i, uint32_t w1, uint32_t w2) { /* table A5-9 
     }
 }
 
-Instruction decode(uint16_t first, uint16_t second) {
+EXPORT Instruction decode(uint16_t first, uint16_t second) {
     Instruction i = {.class_ = CLASS_ALU, .base = NO_REGISTER, .index = NO_REGISTER};
     if (is_wide(first)) {
         i.bytes = 4;

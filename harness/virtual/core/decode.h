@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define EXPORT __attribute__((visibility("default")))
+
 typedef enum {
     CLASS_ALU,
     CLASS_MUL,
@@ -65,7 +67,7 @@ typedef struct {
 /* Decode the instruction whose halfwords are `first` and `second` (the latter is ignored for 16-bit
  * encodings). Unallocated encodings come out as CLASS_UNDEFINED or CLASS_ALU: the emulator, not
  * this decoder, decides what is undefined. */
-Instruction decode(uint16_t first, uint16_t second);
+EXPORT Instruction decode(uint16_t first, uint16_t second);
 
 static inline bool is_wide(uint16_t first) { return (first & 0xF800) >= 0xE800; }
 

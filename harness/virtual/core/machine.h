@@ -6,8 +6,6 @@
 #include "decode.h"
 #include <unicorn/unicorn.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
 typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED } RunState;
 
 /* Read by the control thread while the core runs. */
