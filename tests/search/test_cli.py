@@ -1,0 +1,158 @@
+"""The search on the command line: a small real run, its interruption, and wrong use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.board import ROOT
+from tests.commands import call as call_command
+from tests.search.runs import CONFIG, make_outcomes, write_run
+
+HILNAS = Path(sys.executable).with_name("hilnas")
+TINY = """
+name = "tiny"
+[search]
+rounds = {rounds}
+population = 2
+sample_size = 1
+window = 2
+[device]
+board = "nucleo_f412zg"
+[data]
+name = "digits"
+train_limit = 300
+validation_limit = 100
+test_limit = 100
+[training]
+epochs = 1
+batch_size = 64
+[space]
+max_blocks = 2
+max_layers = 1
+max_filters = 8
+max_dense_blocks = 1
+max_units = 16
+[bounds]
+val_error = 0.5
+latency_us = 50000
+sram_bytes = 65536
+flash_bytes = 131072
+macs = 500000
+"""
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    return lambda *words: call_command(monkeypatch, capsys, *words)
+
+
+def write_config(folder: Path, rounds: int) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(TINY.format(rounds=rounds))
+    return path
+
+
+def start_search(*words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(HILNAS), "search", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+
+
+def candidates(run_dir: Path) -> list[dict]:
+    """The journal's candidates, without what a clock decides."""
+    lines = (run_dir / "journal.jsonl").read_text().splitlines()[1:]
+    found = [json.loads(line) for line in lines]
+    for entry in found:
+        entry["outcome"].pop("train_seconds", None)
+        for key in ("untrained", "measured"):
+            for clock in ("started_at", "duration_s"):
+                (entry["outcome"].get(key) or {}).pop(clock, None)
+    return found
+
+
+def test_an_interrupted_search_resumes_to_the_very_journal_of_an_uninterrupted_one(tmp_path):
+    config = write_config(tmp_path, rounds=3)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    process = start_search(config, "--out", whole)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "int8 test accuracy" in out and "report:" in out
+    (member, *_) = (whole / "front").iterdir()
+    for name in ("model.tflite", "firmware.elf", "deploy/model.c"):
+        assert (member / name).stat().st_size > 0
+    assert (whole / "front.png").exists() and (whole / "report.html").exists()
+
+    process = start_search(config, "--out", parts)
+    until = time.monotonic() + 200
+    journal = parts / "journal.jsonl"
+    while time.monotonic() < until and not (journal.exists() and len(candidates(parts)) >= 1):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the whole foreground group
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err and f"--resume {parts}" in err.replace("\n", "")
+    interrupted = candidates(parts)
+    assert 1 <= len(interrupted) < len(candidates(whole))
+
+    process = start_search(config, "--resume", parts)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert candidates(parts) == candidates(whole)
+
+
+def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):
+    run_dir = write_run(tmp_path / "run", make_outcomes(12))
+    answer = call("report", run_dir, "--json", tmp_path / "r.json")
+    assert answer.code == 0 and CONFIG.name in answer.out
+    summary = json.loads((tmp_path / "r.json").read_text())
+    assert summary["candidates"] == 24 and summary["front"]
+    assert summary["front"][0]["test_error"] is None  # the test split was not touched
+    assert summary["macs_as_proxy"] in " ".join(answer.out.split())
+    assert (run_dir / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        (("[search]", "[serch]"), 2, "unknown key 'serch'"),
+        (("rounds = 3", "rounds = 0"), 2, "rounds must be at least 1"),
+        (("nucleo_f412zg", "nucleo"), 2, "unknown board 'nucleo'"),
+        (('"digits"', '"mnist_like"\npath = "/nowhere"'), 2, "/nowhere: no such folder"),
+        (('"digits"', '"cats"'), 2, "unknown data set 'cats'"),
+        (("macs = 500000", "macs = 1"), 2, "none of 5000 candidates kept the bounds"),
+    ],
+)
+def test_a_wrong_configuration_gets_one_sentence(call, tmp_path, change, code, message):
+    config = write_config(tmp_path, rounds=3)
+    config.write_text(config.read_text().replace(*change))
+    answer = call("search", config, "--out", tmp_path / "run")
+    assert (answer.code, message in answer.err) == (code, True), answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_resuming_nothing_is_refused(call, tmp_path):
+    config = write_config(tmp_path, rounds=3)
+    answer = call("search", config, "--resume", tmp_path / "absent")
+    assert answer.code == 1 and "no such run folder" in answer.err
+
+
+def test_a_run_folder_is_never_overwritten(call, tmp_path):
+    config = write_config(tmp_path, rounds=3)
+    run_dir = write_run(tmp_path / "run", make_outcomes(2))
+    before = (run_dir / "journal.jsonl").read_bytes()
+    answer = call("search", config, "--out", run_dir)
+    assert answer.code == 1 and "there is a journal already; resume it" in answer.err
+    assert (run_dir / "journal.jsonl").read_bytes() == before

@@ -1,0 +1,72 @@
+"""The live display: a line for what reached the board, and the counts."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from search.display import Display, describe
+from search.progress import Arrived, Asked, Finished, Progress, Started, Told
+from tests.search.evaluations import make_evaluation, make_rejected
+
+
+def show(*events, terminal: bool = False) -> str:
+    file = io.StringIO()
+    with Display(Console(file=file, force_terminal=terminal, width=160)) as display:
+        for event in events:
+            display.on_event(event)
+    return file.getvalue()
+
+
+PROGRESS = Progress(rounds=48)
+
+
+def test_a_trained_candidate_shows_error_latency_sram_and_flash():
+    text = show(Arrived(7, make_evaluation(val_error=0.125, cycles=431_000), PROGRESS))
+    for part in ("7", "trained", "12.5%", "4.31 ms", "SRAM", "flash"):
+        assert part in text
+
+
+def test_rejected_and_failed_candidates_show_their_reason():
+    rejected = make_rejected(tier="measured", reason="too slow [really]")
+    assert "rejected" in (text := show(Arrived(1, rejected, PROGRESS)))
+    assert "too slow [really]" in text  # not taken for markup
+    assert "failed" in show(Arrived(1, make_rejected(tier="failed"), PROGRESS))
+
+
+def test_rejections_by_arithmetic_do_not_scroll_by():
+    assert show(Arrived(1, make_rejected(tier="analytic"), PROGRESS)) == ""
+
+
+def test_replayed_candidates_are_counted_but_not_told_again():
+    evaluation = make_evaluation()
+    text = show(
+        Started(Path("run"), 1, ("a line was torn",), PROGRESS),
+        Asked(0, evaluation.archid, evaluation.cost, True, PROGRESS),
+        Arrived(0, evaluation, PROGRESS),
+        Told(0, evaluation, True, PROGRESS),
+    )
+    assert "trained" not in text
+    assert "a line was torn" in text and "going on after 1 recorded candidates" in text
+
+
+def test_in_a_terminal_a_bar_counts_candidates_rejections_best_and_time_left():
+    progress = Progress(
+        rounds=48, candidates=30, analytic=10, measured=5, failed=1, trained=9,
+        best_val_error=0.117, left_s=125,
+    )  # fmt: skip
+    text = show(Finished("interrupted", progress), terminal=True)
+    for part in ("30 candidates", "14 measured", "16 rejected", "9 trained", "11.7%", "15/48"):
+        assert part in text
+    assert "left 2:05" in text and "stopped: interrupted" in text
+
+
+def test_without_an_estimate_no_time_is_invented():
+    assert "left -:--" in show(Finished("rounds", PROGRESS), terminal=True)
+
+
+def test_a_line_starts_with_number_and_archid():
+    evaluation = make_evaluation()
+    assert describe(3, evaluation).startswith(f"    3  {evaluation.archid[:10]}")
