@@ -8,10 +8,13 @@ import math
 from collections.abc import Sequence
 
 from search.evaluation import Cost
-from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Op
+from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Op, Pool2D
 
 WEIGHT_BYTES = 1  # int8
 BIAS_BYTES = 4  # int32
+
+# Operators that can be computed in place, element by element or front to back.
+IN_PLACE = (Add, DepthwiseConv2D, Pool2D)
 
 
 def cost_of(ops: Sequence[Op]) -> Cost:
@@ -21,6 +24,7 @@ def cost_of(ops: Sequence[Op]) -> Cost:
         macs=sum(macs_of(op) for op in ops),
         model_size_bytes=sum(model_size_of(op) for op in ops),
         peak_memory_bytes=peak_memory(ops),
+        memory_floor_bytes=max(working_set_of(op) for op in ops),
     )
 
 
@@ -56,30 +60,47 @@ def model_size_of(op: Op) -> int:
             return 0
 
 
+def working_set_of(op: Op) -> int:
+    """Bytes of int8 tensors that must exist while the operator runs, whatever ran before it."""
+    output = math.prod(op.output_shape)
+    match op:
+        case Conv2D() | Dense():
+            return math.prod(op.input_shape) + output
+        case Add():
+            return 2 * output
+        case DepthwiseConv2D() | Pool2D():
+            return max(math.prod(op.input_shape), output)
+        case _:
+            return output
+
+
 def peak_memory(ops: Sequence[Op]) -> int:
     """The largest sum of int8 tensors alive at once, bytes, with the operators executed in the
     order given: the exact maximum for that order, not yet the minimum over orders (arXiv
-    1910.05110). The image counts. Flatten is a view; Add writes onto an input that nobody needs
-    afterwards; every other operator needs its inputs and its output side by side. Alignment,
-    scratch buffers and fragmentation are left out.
+    1910.05110). The image counts. Flatten is a view. Add, DepthwiseConv2D and Pool2D may write
+    over an input that nobody needs afterwards, as an engine could; every other operator needs its
+    inputs and its output side by side. Alignment, scratch buffers and fragmentation are left out,
+    so that an engine that keeps the order needs no less; another order (TensorFlow's converter
+    moves branches) may need less, though.
     """
     buffer_of: dict[str, str] = {}  # tensor -> tensor whose bytes it uses
     last_use: dict[str, int] = {}
     for step, op in enumerate(ops):
-        shares = isinstance(op, Flatten)
-        buffer_of[op.name] = buffer_of[op.inputs[0]] if shares else op.name
+        buffer_of[op.name] = buffer_of[op.inputs[0]] if isinstance(op, Flatten) else op.name
         for name in (*op.inputs, op.name):
             last_use[buffer_of[name]] = step
     last_use[buffer_of[ops[-1].name]] = len(ops)  # the network's output outlives it
     alive: dict[str, int] = {}
     peak = 0
     for step, op in enumerate(ops):
-        if not isinstance(op, Flatten):
-            if isinstance(op, Add):
-                dying = [name for name in op.inputs if last_use[buffer_of[name]] == step]
-                if dying:
-                    del alive[buffer_of[dying[0]]]
-            alive[op.name] = math.prod(op.output_shape)
-        peak = max(peak, sum(alive.values()))
+        if isinstance(op, Flatten):
+            continue
+        size = math.prod(op.output_shape)
+        overwritten = 0
+        if isinstance(op, IN_PLACE):
+            dying = [alive[name] for name in op.inputs if last_use[name] == step]
+            overwritten = min(size, max(dying, default=0))
+        peak = max(peak, sum(alive.values()) + size - overwritten)
+        alive[op.name] = size
         alive = {name: size for name, size in alive.items() if last_use[name] > step}
     return peak

@@ -14,12 +14,14 @@ class Cost:
 
     macs: multiply-accumulates of one inference. model_size_bytes: int8 weights and int32 biases.
     peak_memory_bytes: largest working set of int8 tensors, operators in the order of
-    the lowering walk.
+    the lowering walk. memory_floor_bytes: largest working set of one operator, which no order of
+    operators can go below.
     """
 
     macs: int
     model_size_bytes: int
     peak_memory_bytes: int
+    memory_floor_bytes: int = 0
 
 
 @dataclass(frozen=True)

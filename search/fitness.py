@@ -81,12 +81,13 @@ def broken_by(bounds: Bounds, measurement: Measurement) -> str | None:
 
 def broken_by_cost(bounds: Bounds, cost: Cost) -> str | None:
     """The first bound that the analytic cost already breaks, as a sentence, or None. Weights alone
-    are less than the flash an image needs, and tensors alone less than its SRAM: what is rejected
-    here would be rejected on the board, too."""
+    are less than the flash an image needs, and one operator's tensors less than its SRAM: what is
+    rejected here would be rejected on the board, too. Peak memory does not reject, because an
+    engine may run the operators in an order that needs less."""
     return _first_broken(
         ("MACs", cost.macs, bounds.macs, "MACs"),
         ("model size", cost.model_size_bytes, bounds.flash_bytes, "bytes of flash"),
-        ("peak memory", cost.peak_memory_bytes, bounds.sram_bytes, "bytes of SRAM"),
+        ("memory of one operator", cost.memory_floor_bytes, bounds.sram_bytes, "bytes of SRAM"),
     )
 
 

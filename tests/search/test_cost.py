@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from search.cost import cost_of, macs_of, model_size_of, peak_memory
 from search.evaluation import Cost
 from search.genotype import Genotype, Pooling
-from search.lowering import Add, Flatten, Op, lower
+from search.lowering import Add, DepthwiseConv2D, Flatten, Op, Pool2D, lower
 from tests.search.genotypes import (
     branch,
     conv,
@@ -74,6 +74,7 @@ def test_cost_of_sums_up() -> None:
         macs=16 * 2 + 32 * 10 + 10 * 10,
         model_size_bytes=(2 + 8) + (320 + 40) + (100 + 40),
         peak_memory_bytes=16 + 32,
+        memory_floor_bytes=16 + 32,
     )
 
 
@@ -88,6 +89,21 @@ def test_flatten_takes_no_memory() -> None:
     ops = lowered(network(series(pointwise(20)), dense=(256,)), side=4)
 
     assert peak_memory(ops) == 320 + 256
+
+
+def test_poolings_and_depthwise_convolutions_may_write_over_their_input() -> None:
+    ops = lowered(network(series(depthwise(3), conv(1, pre_pool=True)), dense=(10,)), side=20)
+
+    assert peak_memory(ops) == 400
+
+
+def test_what_is_needed_later_is_not_written_over() -> None:
+    # image 100 | a = 400 | depthwise of a = 64 * 4 beside a, which the branch still needs
+    ops = lowered(
+        network(series(pointwise(4)), series(depthwise(3)), branch(pointwise(None))), side=10
+    )
+
+    assert peak_memory(ops) == 400 + 256 + 400
 
 
 def test_a_branch_keeps_its_start_and_the_waiting_output_alive() -> None:
@@ -113,9 +129,9 @@ def brute_force_peak(ops: tuple[Op, ...]) -> int:
         made = {source[before.name] for before in ops[:step]}
         needed = {source[name] for name in op.inputs} | (made & later)
         total = sum(size[name] for name in needed)
-        if isinstance(op, Add):
-            in_place = any(source[name] not in later for name in op.inputs)
-            total += 0 if in_place else size[op.name]
+        if isinstance(op, Add | DepthwiseConv2D | Pool2D):
+            dying = [size[name] for name in op.inputs if source[name] not in later]
+            total += max(0, size[op.name] - max(dying, default=0))
         elif not isinstance(op, Flatten):
             total += size[op.name]
         peak = max(peak, total)
@@ -128,3 +144,19 @@ def test_peak_memory_is_what_the_definition_says(genotype: Genotype) -> None:
     ops = lowered(genotype)
 
     assert peak_memory(ops) == brute_force_peak(ops)
+
+
+@settings(max_examples=100)
+@given(genotypes())
+def test_no_order_goes_below_the_memory_floor(genotype: Genotype) -> None:
+    cost = cost_of(lowered(genotype))
+
+    assert 0 < cost.memory_floor_bytes <= cost.peak_memory_bytes
+
+
+def test_the_memory_floor_is_the_largest_operator_alone() -> None:
+    ops = lowered(
+        network(series(pointwise(4)), series(pointwise(4)), branch(pointwise(None))), side=10
+    )
+
+    assert cost_of(ops).memory_floor_bytes == 400 + 400

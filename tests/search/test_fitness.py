@@ -115,8 +115,11 @@ def test_a_measurement_breaks_bounds_by_name(bounds: Bounds, sentence: str | Non
         (Bounds(0.01, 0.1, 3_000, 2_000, 1_234_567), None),
         (Bounds(macs=1_000_000), "MACs 1,234,567 exceeds the bound of 1,000,000 MACs"),
         (Bounds(flash_bytes=1_999), "model size 2,000 exceeds the bound of 1,999 bytes of flash"),
-        (Bounds(sram_bytes=2_999), "peak memory 3,000 exceeds the bound of 2,999 bytes of SRAM"),
+        (
+            Bounds(sram_bytes=2_999),
+            "memory of one operator 3,000 exceeds the bound of 2,999 bytes of SRAM",
+        ),
     ],
 )
 def test_a_cost_breaks_bounds_by_name(bounds: Bounds, sentence: str | None) -> None:
-    assert broken_by_cost(bounds, Cost(1_234_567, 2_000, 3_000)) == sentence
+    assert broken_by_cost(bounds, Cost(1_234_567, 2_000, 4_000, 3_000)) == sentence
