@@ -295,5 +295,5 @@ def _builtin_name(code: int) -> str:
 
     try:
         return str(opcode2name(code))
-    except KeyError:
+    except (KeyError, ValueError):
         return f"operator code {code}"
