@@ -32,6 +32,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _ROOT = Path(__file__).resolve().parents[1]
 _ARENAS = (1 << 20, 1 << 23, 1 << 26)  # bytes, tried in turn
 _DEADLINE_S = 60.0
+_COMMAND = [sys.executable, "-m", "harness.oracle"]
 
 
 def _reference() -> str:
@@ -68,7 +69,7 @@ class _Worker:
         self._owner = os.getpid()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.oracle"],
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -1,0 +1,352 @@
+"""Generated C is what the model says, no more and no less, and compiles on its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.board import ROOT
+from harness.codegen import generate, write_deployment
+from harness.codegen.arithmetic import (
+    activation_range,
+    mean_parameters,
+    quantise_multiplier,
+    rescale,
+    round_away,
+)
+from harness.codegen.tables import fold_bias, pair_rows, sum_ranges, write_words
+from harness.errors import BuildError, UnsupportedModelError, UsageError
+from harness.oracle import reference_outputs
+from harness.planner import plan
+from harness.tflite import Activation, Quantisation, read_graph
+from tests.host_model import compile_variants
+from tests.tflite_factory import NONE, VALID, ModelFactory, fully_connected_model, small_network
+
+
+def check(data: bytes, seed: int = 0) -> None:
+    """Both variants answer as the reference does, in exactly the planned arena."""
+    graph = read_graph(data, where="net")
+    rng = np.random.default_rng(seed)
+    inputs = [rng.integers(-128, 128, graph.tensor(i).shape, dtype=np.int8) for i in graph.inputs]
+    expected = reference_outputs(data, inputs)
+    for model in compile_variants(graph).values():
+        run = model.run(inputs)
+        for got, want in zip(run.outputs, expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+        assert run.touched_bytes == model.plan.arena_bytes
+
+
+# Whole models
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_small_network_is_bit_exact(seed: int) -> None:
+    check(small_network(seed=seed, size=7 + seed, channels=3 + 2 * seed), seed)
+
+
+def test_layers_are_reported_by_their_index_aliases_too() -> None:
+    graph = read_graph(small_network(), where="net")
+    run = compile_variants(graph)["dsp"].run([np.zeros((1, 9, 9, 3), np.int8)])
+
+    assert run.layers == list(range(len(graph.operators)))
+    assert graph.operators[4].op == "RESHAPE"
+
+
+def test_channels_that_no_input_can_change_keep_their_constant() -> None:
+    """Pruned networks hold channels with scales next to zero and biases next to overflow."""
+    model = ModelFactory()
+    source = model.input((1, 3, 3, 4), scale=0.5, zero_point=-128)
+    scales = [1e-30, 0.01, 1e-9, 0.01, 3e-8]
+    weights = np.random.default_rng(0).integers(-127, 128, (5, 1, 1, 4), dtype=np.int8)
+    weights[0] = weights[2] = 0
+    bias = np.array([2**31 - 1, 5, -(2**31), 2**30, 2**30 + 7], np.int32)
+    output = model.tensor((1, 3, 3, 5), scale=0.1, zero_point=-3)
+    model.operator(
+        "CONV_2D",
+        [source, model.constant(weights, scale=scales), model.constant(bias)],
+        [output],
+        padding=VALID,
+        stride_h=1,
+        stride_w=1,
+        activation=NONE,
+    )
+    model.outputs = [output]
+
+    check(model.build())
+
+
+def test_a_constant_may_be_added_and_reshaped() -> None:
+    model = ModelFactory()
+    source = model.input((6,), scale=0.5)
+    shown, total = (model.tensor((6,), scale=s, zero_point=z) for s, z in ((0.25, 7), (0.5, 0)))
+    values = np.arange(-3, 3, dtype=np.int8).reshape(2, 3)
+    constant = model.constant(values, scale=0.25, zero_point=7)
+    model.operator("RESHAPE", [constant], [shown])
+    model.operator("ADD", [source, shown], [total], activation=NONE)
+    model.outputs = [total]
+    graph = read_graph(model.build(), where="net")
+
+    run = compile_variants(graph)["reference"].run([np.full(6, 10, np.int8)])
+
+    np.testing.assert_array_equal(run.outputs[0], [5, 6, 6, 7, 7, 8])
+
+
+def test_names_from_the_file_reach_no_source() -> None:
+    model = ModelFactory()
+    evil = '*/ #error "owned" \\'
+    source = model.input((4,), scale=0.5, name=evil)
+    model.outputs = [model.tensor((4,), scale=0.5, name=evil)]
+    model.operator("RELU", [source], model.outputs)
+    graph = read_graph(model.build(), where="net")
+
+    files = generate(graph, plan(graph))
+
+    assert graph.tensor(0).name == evil
+    assert not any("owned" in text for text in files.values())
+
+
+def test_the_header_says_where_everything_lies() -> None:
+    graph = read_graph(fully_connected_model(depth=12, channels=5), where="net")
+    found = plan(graph)
+
+    header = generate(graph, found, name="tiny")["tiny.h"]
+
+    assert f"#define TINY_ARENA_BYTES {found.arena_bytes}u" in header
+    assert "#define TINY_LAYER_COUNT 1u" in header
+    assert f"#define TINY_INPUT_OFFSETS {{{found.offsets[0]}}}" in header
+    assert "#define TINY_INPUT_BYTES {12}" in header
+    assert f"#define TINY_OUTPUT_OFFSETS {{{found.offsets[3]}}}" in header
+    assert "#define TINY_OUTPUT_BYTES {5}" in header
+    assert "int32_t tiny_invoke(uint8_t *arena, tiny_on_layer_t on_layer, void *" in header
+
+
+def test_a_name_that_is_no_identifier_is_wrong_use() -> None:
+    graph = read_graph(fully_connected_model(), where="net")
+    for name in ("", "1st", "a-b", "a b", 'x"'):
+        with pytest.raises(UsageError, match="is no name for a C function"):
+            generate(graph, plan(graph), name=name)
+
+
+def test_scales_too_far_apart_are_unsupported() -> None:
+    model = ModelFactory()
+    source = model.input((4,), scale=1e9)
+    model.outputs = [model.tensor((4,), scale=1e-9)]
+    model.operator("QUANTIZE", [source], model.outputs)
+    graph = read_graph(model.build(), where="net")
+
+    with pytest.raises(
+        UnsupportedModelError, match=r"operator 0 \(QUANTIZE\): input and output scales are too"
+    ):
+        generate(graph, plan(graph))
+
+
+# Deployment
+
+
+def compile_alone(folder: Path, *flags: str) -> str:
+    """Builds the folder's C files with nothing else and returns what the example prints."""
+    sources = sorted(path.name for path in folder.glob("*.c"))
+    command = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", *flags, "-o", "example", *sources]
+    subprocess.run(command, cwd=folder, check=True, timeout=60)
+    run = subprocess.run(
+        ["./example"], cwd=folder, check=True, timeout=60, capture_output=True, text=True
+    )
+    return run.stdout
+
+
+def test_a_deployment_compiles_and_runs_on_its_own(tmp_path: Path) -> None:
+    data = small_network()
+    graph = read_graph(data, where="net")
+
+    write_deployment(graph, plan(graph), tmp_path / "deploy", name="classifier")
+
+    printed = compile_alone(tmp_path / "deploy")
+    (expected,) = reference_outputs(data, [np.zeros((1, 9, 9, 3), np.int8)])
+    assert [int(value) for value in printed.split()] == expected.ravel().tolist()
+
+
+def test_a_deployment_holds_the_kernels_it_needs_and_no_others(tmp_path: Path) -> None:
+    graph = read_graph(fully_connected_model(), where="net")
+
+    write_deployment(graph, plan(graph), tmp_path)
+
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"model.c", "model.h", "main.c", "CMakeLists.txt", "README.md"} < names
+    assert {"fully_connected_s8.c", "matmul_s8.c", "matmul_s8_dsp.c", "kernels.h"} < names
+    assert not any("conv" in name or "softmax" in name for name in names)
+    listed = re.findall(r"\w+\.c", (tmp_path / "CMakeLists.txt").read_text())
+    assert set(listed) == {name for name in names if name.endswith(".c")}
+
+
+def test_a_deployment_builds_with_cmake(tmp_path: Path) -> None:
+    graph = read_graph(fully_connected_model(), where="net")
+    write_deployment(graph, plan(graph), tmp_path)
+
+    for command in (["cmake", "-B", "build"], ["cmake", "--build", "build"]):
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=120, capture_output=True)
+
+    assert subprocess.run([tmp_path / "build" / "model_example"], timeout=60).returncode == 0
+
+
+def test_a_deployment_says_how_to_read_its_tensors(tmp_path: Path) -> None:
+    graph = read_graph(fully_connected_model(), where="net")
+    write_deployment(graph, plan(graph), tmp_path)
+
+    text = (tmp_path / "README.md").read_text()
+
+    assert "- 0: int8 1x12, 12 bytes, real = 0.5 * (value - 3)" in text
+    assert f"**{plan(graph).arena_bytes} bytes**" in text
+
+
+def test_a_deployment_into_a_file_fails_in_one_sentence(tmp_path: Path) -> None:
+    graph = read_graph(fully_connected_model(), where="net")
+    (tmp_path / "taken").write_text("")
+
+    with pytest.raises(BuildError, match="taken: deployment cannot be written: .*choose a folder"):
+        write_deployment(graph, plan(graph), tmp_path / "taken")
+
+
+def test_a_deployment_is_not_named_like_a_kernel(tmp_path: Path) -> None:
+    graph = read_graph(fully_connected_model(), where="net")
+    for name in ("kernels", "main", "matmul_s8"):
+        with pytest.raises(UsageError, match="names another file of the deployment"):
+            write_deployment(graph, plan(graph), tmp_path, name=name)
+
+
+# The engine
+
+
+def test_the_engine_serves_the_generated_model(tmp_path: Path) -> None:
+    graph = read_graph(fully_connected_model(depth=12, channels=5), where="net")
+    found = plan(graph)
+    for name, text in generate(graph, found).items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "test.c").write_text(
+        """
+        #include "engine.h"
+        #include <stdio.h>
+        extern uint8_t engine_arena_storage[];
+        int main(void) {
+            engine_tensor_t in = engine_input(0), out = engine_output(0);
+            for (uint32_t i = 0; i < in.bytes; i++) in.data[i] = (uint8_t)i;
+            int code = engine_invoke(0, 0);
+            printf("%s %s %d %u %u %u %u %u %u %d %d\\n", engine_name, engine_kernels, code,
+                   engine_arena_bytes(), engine_input_count(), engine_output_count(),
+                   engine_layer_count(), in.bytes, out.bytes,
+                   engine_arena() == engine_arena_storage,
+                   engine_input(1).data == 0 && engine_output(9).bytes == 0);
+            for (uint32_t i = 0; i < out.bytes; i++) printf("%d ", (int8_t)out.data[i]);
+        }
+        """
+    )
+    firmware = ROOT / "firmware"
+    kernels = [str(path) for path in (firmware / "kernels").glob("*.c")]
+    engine = firmware / "engine"
+    subprocess.run(
+        ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", "test", "test.c", "model.c"]
+        + [str(engine / "aot" / "engine.c"), *kernels]
+        + [f"-I{engine}", f"-I{firmware / 'kernels'}", "-I."],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+    )
+
+    printed = subprocess.run(
+        ["./test"], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+    ).stdout.splitlines()
+
+    assert printed[0] == f"aot reference 0 {found.arena_bytes} 1 1 1 12 5 1 1"
+    (expected,) = reference_outputs(
+        fully_connected_model(depth=12, channels=5), [np.arange(12, dtype=np.int8)[None]]
+    )
+    assert [int(value) for value in printed[1].split()] == expected.ravel().tolist()
+
+
+# Arithmetic and tables
+
+
+@given(st.floats(2**-31, 2**29))
+def test_a_multiplier_is_the_nearest_of_31_bits(real: float) -> None:
+    multiplier, shift = quantise_multiplier(real, where="")
+
+    assert 1 << 30 <= multiplier < 1 << 31
+    assert abs(multiplier * 2.0 ** (shift - 31) - real) <= real * 2**-31
+
+
+def test_multipliers_at_the_edges() -> None:
+    assert quantise_multiplier(0.0, where="") == (0, 0)
+    assert quantise_multiplier(2.0**-40, where="") == (0, 0)
+    assert quantise_multiplier(1.0 - 2**-40, where="") == (1 << 30, 1)
+    with pytest.raises(UnsupportedModelError, match="here: input and output scales.*2.2e"):
+        quantise_multiplier(2.2e9, where="here")
+
+
+@given(st.integers(-(2**30), 2**30), st.floats(2**-30, 0.9))
+def test_rescaling_is_within_one_of_the_real_product(x: int, real: float) -> None:
+    multiplier, shift = quantise_multiplier(real, where="")
+
+    assert abs(rescale(x, multiplier, shift) - x * real) <= 1.0
+
+
+def test_halves_round_away_from_zero() -> None:
+    assert [round_away(v) for v in (0.5, -0.5, 1.5, -2.5, 0.49)] == [1, -1, 2, -3, 0]
+    assert [rescale(x, 1 << 30, -1) for x in (2, -2, 6, -6)] == [1, -1, 2, -2]
+
+
+def test_activations_become_clamps() -> None:
+    q = Quantisation((0.1,), (-100,))
+
+    def clamp(activation: Activation) -> Any:
+        return activation_range(activation, q, where="")
+
+    assert clamp(Activation.NONE) == (-128, 127)
+    assert clamp(Activation.RELU) == (-100, 127)
+    assert clamp(Activation.RELU6) == (-100, -40)
+    assert clamp(Activation.RELU_N1_TO_1) == (-110, -90)
+
+
+def test_an_activation_beyond_int32_is_unsupported() -> None:
+    with pytest.raises(UnsupportedModelError, match="here: activation RELU6 overflows the output"):
+        activation_range(Activation.RELU6, Quantisation((1e-12,), (0,)), where="here")
+
+
+def test_a_mean_divides_by_the_count() -> None:
+    multiplier, shift = mean_parameters(0.5, 0.5, 12, where="")
+
+    assert multiplier * 2.0 ** (shift - 31) == pytest.approx(1 / 12, rel=1e-6)
+
+
+def test_bias_folding_wraps_as_the_accumulator_does() -> None:
+    rows = np.full((2, 4), 127, np.int8)
+    folded = fold_bias(np.array([2**31 - 1, 5], np.int32), rows, -128)
+
+    assert folded.view(np.int32).tolist() == [-(2**31) - 1 + 508 * 128, 5 + 508 * 128]
+
+
+def test_sum_ranges_are_reached_by_the_worst_inputs() -> None:
+    rows = np.array([[3, -5]], np.int8)
+    least, greatest = sum_ranges(np.array([10], np.uint32), rows)
+
+    assert (least[0], greatest[0]) == (10 - 3 * 128 - 5 * 127, 10 + 3 * 127 + 5 * 128)
+
+
+def test_filters_lie_in_pairs_of_words() -> None:
+    rows = np.arange(24, dtype=np.int8).reshape(3, 8)
+
+    assert pair_rows(rows).tolist() == [
+        *(0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15),
+        *(16, 17, 18, 19, 20, 21, 22, 23),
+    ]
+
+
+def test_tables_are_little_endian_words() -> None:
+    text = write_words("t", np.array([1, -1, 2, 0, 5], np.int8))
+
+    assert text == "static const uint32_t t[2] = {\n    0x2ff01,0x5,\n};\n"

@@ -1,0 +1,43 @@
+"""The four MLPerf Tiny reference models, where they are: bit-exact, in exactly the planned arena."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.board import ROOT
+from harness.oracle import reference_outputs
+from harness.planner import plan
+from harness.tflite import load_graph
+from tests.host_model import compile_variants
+
+MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
+
+
+@pytest.mark.parametrize(
+    ("name", "most_arena_bytes"),
+    [("ad", 768), ("ic", 49440), ("kws", 16000), ("vww", 55296)],
+)
+def test_an_mlperf_tiny_model_is_bit_exact(name: str, most_arena_bytes: int) -> None:
+    path = MODELS / f"mlperf_tiny_{name}.tflite"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; set HILNAS_MODELS to the folder that holds it")
+    graph = load_graph(path)
+    rng = np.random.default_rng(7)
+    models = compile_variants(graph)
+
+    for _ in range(2):
+        inputs = [
+            rng.integers(-128, 128, graph.tensor(i).shape, dtype=np.int8) for i in graph.inputs
+        ]
+        expected = reference_outputs(path.read_bytes(), inputs)
+        for variant, model in models.items():
+            run = model.run(inputs)
+            for got, want in zip(run.outputs, expected, strict=True):
+                np.testing.assert_array_equal(got, want, variant)
+            assert run.touched_bytes == model.plan.arena_bytes
+
+    assert plan(graph).arena_bytes <= most_arena_bytes

@@ -1,0 +1,111 @@
+"""The reference interpreter answers, refuses or dies, and none of it reaches the caller raw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from harness import oracle
+from harness.errors import HilnasError, ToolchainError
+from harness.oracle import REFERENCE, reference_outputs
+from tests.tflite_factory import NONE, ModelFactory, fully_connected_model, small_network
+
+INPUT = np.zeros((1, 12), np.int8)
+
+
+def aborting_model() -> bytes:
+    """An addition whose output scale breaks a TFLITE_CHECK of the interpreter."""
+    model = ModelFactory()
+    inputs = [model.input((4,), scale=1.0) for _ in range(2)]
+    model.outputs = [model.tensor((4,), scale=1e-9)]
+    model.operator("ADD", inputs, model.outputs, activation=NONE)
+    return model.build()
+
+
+def test_outputs_come_with_the_shape_and_type_of_the_model() -> None:
+    (output,) = reference_outputs(fully_connected_model(depth=12, channels=5), [INPUT])
+
+    assert (output.shape, output.dtype) == ((1, 5), np.int8)
+
+
+def test_models_may_take_turns() -> None:
+    first, second = fully_connected_model(seed=1), fully_connected_model(seed=2)
+
+    once = [reference_outputs(model, [INPUT])[0] for model in (first, second)]
+    again = [reference_outputs(model, [INPUT])[0] for model in (first, second)]
+
+    np.testing.assert_array_equal(once, again)
+
+
+def test_the_arena_grows_with_the_model() -> None:
+    model = ModelFactory()
+    source = model.input((1 << 21,), scale=0.5)
+    model.outputs = [model.tensor((1 << 21,), scale=0.5)]
+    model.operator("RELU", [source], model.outputs)
+
+    (output,) = reference_outputs(model.build(), [np.full(1 << 21, -7, np.int8)])
+
+    assert not output.any()
+
+
+def test_the_reference_says_its_version() -> None:
+    assert REFERENCE.startswith("tflite-micro 0.dev")
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "message"),
+    [
+        (fully_connected_model(), [], "refused: the model does not have 0 inputs"),
+        (fully_connected_model(), [INPUT, INPUT], "refused: the model does not have 2 inputs"),
+        (
+            fully_connected_model(),
+            [INPUT[:, :3]],
+            "refused: Cannot set tensor: Dimension mismatch",
+        ),
+        (fully_connected_model(), [INPUT.astype(np.float32)], "refused: Cannot set tensor: Got"),
+        (fully_connected_model()[:100], [INPUT], "refused: "),
+    ],
+    ids=["too few", "too many", "shape", "type", "truncated"],
+)
+def test_what_the_interpreter_refuses_is_one_sentence(
+    model: bytes, inputs: list[np.ndarray], message: str
+) -> None:
+    with pytest.raises(HilnasError, match=message) as caught:
+        reference_outputs(model, inputs)
+    assert str(caught.value).startswith(REFERENCE)
+
+
+def test_a_crash_of_the_interpreter_is_an_error_and_the_next_model_works() -> None:
+    with pytest.raises(HilnasError, match=r"crashed on this model \(got exit code -6"):
+        reference_outputs(aborting_model(), [np.zeros(4, np.int8)] * 2)
+
+    assert len(reference_outputs(fully_connected_model(), [INPUT])) == 1
+
+
+def test_an_interpreter_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle._close()
+    monkeypatch.setattr(oracle, "_COMMAND", ["sleep", "60"])
+    with pytest.raises(HilnasError, match=r"took too long \(expected an answer within 0.2 s\)"):
+        reference_outputs(small_network(), [INPUT], deadline_s=0.2)
+
+
+def test_a_missing_package_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle._close()
+    hidden = "import sys; sys.modules['tflite_micro'] = None\n"
+    serve = "from harness.oracle import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
+    monkeypatch.setattr(oracle, "_COMMAND", [sys.executable, "-c", hidden + serve])
+    with pytest.raises(ToolchainError, match="tflite-micro cannot be imported.*make setup"):
+        reference_outputs(fully_connected_model(), [INPUT])
+
+
+def test_neither_tensorflow_nor_torch_is_imported() -> None:
+    code = (
+        "import sys, numpy as np; from harness.oracle import reference_outputs;"
+        "from tests.tflite_factory import fully_connected_model as model;"
+        "reference_outputs(model(), [np.zeros((1, 12), np.int8)]);"
+        "assert not {'tensorflow', 'torch', 'tflite_micro'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=oracle._ROOT, timeout=60)
