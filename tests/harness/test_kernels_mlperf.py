@@ -1,4 +1,4 @@
-"""The four MLPerf Tiny reference models, where they are: bit-exact, in exactly the planned arena."""
+"""The MLPerf Tiny reference models, where they are: bit-exact, in exactly the planned arena."""
 
 from __future__ import annotations
 
