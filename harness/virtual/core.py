@@ -10,7 +10,9 @@ from pathlib import Path
 
 from harness.board import Board
 from harness.errors import BoardError
+from harness.virtual.board import TIMING_MODEL
 
+_BUILD = "run `pip install --no-build-isolation -e .` in the project's root"
 STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped")
 
 
@@ -47,13 +49,23 @@ def _open_library() -> ctypes.CDLL:
         raise BoardError(
             "the virtual board's core is not compiled",
             where=here,
-            hint="run `pip install --no-build-isolation -e .` in the project's root",
+            hint=_BUILD,
         )
     try:
         ctypes.CDLL(str(unicorn), mode=ctypes.RTLD_GLOBAL)
         library = ctypes.CDLL(str(core))
     except OSError as error:
         raise BoardError(f"the virtual board's core cannot be loaded: {error}") from None
+    library.timing_model.restype = ctypes.c_char_p
+    model = library.timing_model().decode()
+    if model != TIMING_MODEL:
+        raise BoardError(
+            "the virtual board's core was compiled from another version",
+            where=core,
+            expected=TIMING_MODEL,
+            got=model,
+            hint=_BUILD,
+        )
     machine = ctypes.c_void_p
     library.machine_new.restype = machine
     library.machine_new.argtypes = [ctypes.POINTER(_Parts), ctypes.c_char_p, ctypes.c_size_t]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 import serial
 
+import harness.virtual.__main__ as process
 import harness.virtual.board as client
 import harness.virtual.core as core_module
-from harness.board import ROOT, load_board
+from harness.board import ROOT, Region, load_board
 from harness.errors import BoardError
 from harness.virtual import TIMING_MODEL, Counters, VirtualBoard
 from harness.virtual.__main__ import Unit, answer, main
@@ -233,6 +235,7 @@ def test_the_process_ends_when_its_parent_dies(firmware_folder: Path) -> None:
 def test_the_death_of_the_process_is_a_board_error() -> None:
     with VirtualBoard(BOARD) as board:
         os.kill(board._process.pid, signal.SIGKILL)
+        board._process.wait()
         with pytest.raises(BoardError, match=r"died during 'counters' \(got exit status -9\)"):
             board.counters()
 
@@ -321,6 +324,54 @@ def test_a_core_that_is_not_compiled_says_what_to_do(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(core_module, "EXTENSION_SUFFIXES", [".absent"])
     with pytest.raises(BoardError, match="core is not compiled; run `pip install"):
         Unit(BOARD)
+
+
+def test_a_missing_emulator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BoardError, match="the package unicorn is not installed; pip install"):
+        Unit(BOARD)
+
+
+def test_a_core_that_cannot_be_loaded_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "_core.noise").write_text("noise")
+    monkeypatch.setattr(core_module, "EXTENSION_SUFFIXES", [".noise"])
+    monkeypatch.setattr(core_module, "__file__", str(tmp_path / "core.py"))
+    with pytest.raises(BoardError, match="core cannot be loaded: .*_core.noise"):
+        Unit(BOARD)
+
+
+def test_a_core_compiled_from_another_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_module, "TIMING_MODEL", "class-table-0")
+    with pytest.raises(
+        BoardError, match=r"\(expected class-table-0, got class-table-1\); run `pip install"
+    ):
+        Unit(BOARD)
+
+
+def test_memories_that_the_emulator_cannot_play_are_refused() -> None:
+    odd = dataclasses.replace(BOARD.memory, sram=Region(0x20000000, 1000))
+    with pytest.raises(BoardError, match="emulator refuses to build a cortex-m4f: Invalid arg"):
+        Unit(dataclasses.replace(BOARD, memory=odd))
+
+
+def test_a_broken_emulation_is_reported_with_the_counters(unit: Unit) -> None:
+    unit._failure = "emulator stopped at 0x08000000: noise"
+    assert answer(unit, '{"command": "counters"}') == {
+        "error": "nucleo_f412zg: emulator stopped at 0x08000000: noise; load the image again"
+    }
+
+
+def test_a_core_that_does_not_stop_is_not_waited_for(
+    unit: Unit, firmware_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit.load(compile_firmware("void main(void) { for (;;) {} }", firmware_folder))
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "JOIN_SECONDS", 0.01)
+        patch.setattr(core_module.Core, "stop", lambda core: None)
+        with pytest.raises(BoardError, match="the core did not stop"):
+            unit.halt()
 
 
 # ---- the same, inside this process ----
