@@ -124,17 +124,16 @@ def boards(json_file: JsonOption = None) -> None:
 
     described = [load_board(name) for name in board_names()]
     table = Table(title="Boards")
-    for heading in ("board", "part", "core", "clock", "flash", "SRAM", "console", "via"):
-        table.add_column(heading)
+    for heading in ("board", "part", "clock", "flash", "SRAM", "console", "via"):
+        table.add_column(heading, no_wrap=heading == "board", overflow="fold")
     for board in described:
         table.add_row(
             board.name,
             board.part,
-            board.core,
             f"{board.sysclk_hz / 1e6:g} MHz, {board.flash_wait_states} WS",
             f"{board.memory.flash.size // 1024} KiB",
             f"{board.memory.sram.size // 1024} KiB",
-            f"{board.console.uart} at {board.console.baud} baud",
+            board.console.uart,
             ", ".join(VIAS),
         )
     if str(json_file) != "-":
@@ -241,6 +240,8 @@ def build(
     }
     if str(json_file) != "-":
         table = Table(title=f"{model.name} for {described.name}", show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
         for name, value in facts.items():
             table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
         console.print(table)
