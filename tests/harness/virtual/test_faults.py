@@ -190,6 +190,31 @@ void main(void) {
     assert run(source, 2) == [STKERR, FORCED]
 
 
+def test_an_overflow_that_leaves_no_room_for_its_own_frame_is_a_hard_fault(run: Run) -> None:
+    source = """
+__attribute__((naked)) void hard_fault(void) {
+    __asm volatile("mov r0, sp\\n ldr sp, =0x2003F000\\n b hard_fault_report\\n");
+}
+__attribute__((used)) void hard_fault_report(uint32_t sp) {
+    report(CFSR);
+    report(HFSR);
+    report(BFAR);
+    report(sp);
+    rest();
+}
+void main(void) {
+    SHCSR = 7 << 16;
+    __asm volatile("mrs r0, control\\n bic r0, #4\\n msr control, r0\\n"
+                   "ldr r0, =0x20000010\\n mov sp, r0\\n push {r0-r11}\\n" ::: "r0");
+}"""
+    assert run(source, 4) == [
+        PRECISERR | BFARVALID | STKERR,
+        FORCED,
+        0x1FFFFFE0,
+        0x20000010 - 0x20,
+    ]
+
+
 def test_a_return_to_a_stack_outside_memory_is_an_unstacking_error(run: Run) -> None:
     source = """
 __attribute__((naked)) void svc(void) {

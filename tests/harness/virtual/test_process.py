@@ -148,6 +148,31 @@ def test_the_same_image_and_input_cost_the_same_cycles(
     assert runs[0][0] > 200000
 
 
+def test_neither_the_first_run_nor_the_phase_of_the_run_loop_changes_the_cycles(
+    run: Callable[..., list[int]],
+) -> None:
+    source = """
+static volatile uint32_t sink;
+__attribute__((noinline)) static void work(uint32_t rounds) {
+    for (uint32_t i = 1; i < rounds; i++)
+        sink = sink + 1000000007u / i + (sink & 1 ? i : 0) * 3;
+}
+void main(void) {
+    CCR |= 1 << 4; /* divisions may trap: their blocks are translated anew */
+    for (int i = 0; i < 4; i++) {
+        sink = 0;
+        CYCCNT = 0;
+        work(150000); /* longer than the run loop's look around */
+        report(CYCCNT);
+        for (int wait = i * 12345; wait > 0; wait--)
+            sink = 0;
+    }
+}"""
+    cycles = run(source, 4)
+    assert len(set(cycles)) == 1
+    assert cycles[0] > 2_000_000
+
+
 # ---- the client ----
 
 
@@ -324,6 +349,11 @@ def test_a_core_that_is_not_compiled_says_what_to_do(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(core_module, "EXTENSION_SUFFIXES", [".absent"])
     with pytest.raises(BoardError, match="core is not compiled; run `pip install"):
         Unit(BOARD)
+
+
+def test_the_client_does_not_import_the_emulator() -> None:
+    script = "import sys, harness.virtual; sys.exit('unicorn' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30, cwd=ROOT)
 
 
 def test_a_missing_emulator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
