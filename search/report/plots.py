@@ -53,9 +53,11 @@ def plot_run(run: Run) -> Figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
         _draw_front(figure, left, run)
         _draw_macs(right, run)
-        figure.suptitle(
-            f"{run.config.name}: {run.dataset}", x=0.01, ha="left", weight="bold", size=12
-        ).set_parse_math(False)
+        name, data = run.config.name, run.dataset
+        title = figure.suptitle(
+            name if name == data else f"{name}: {data}", x=0.01, ha="left", weight="bold", size=12
+        )
+        title.set_parse_math(False)
         label = figure.supxlabel(_label(run), x=0.01, ha="left", size=7.5, color="#52606d")
         label.set_parse_math(False)
     return figure
@@ -96,7 +98,7 @@ def _draw_front(figure: Figure, axes: Axes, run: Run) -> None:
         bar.set_label("flash, KiB")
         bar.outline.set_visible(False)
         # One hopeless network must not squeeze all others into a line.
-        top = min(float(errors.max()), 3 * float(np.median(errors)))
+        top = min(float(errors.max()), 2 * float(np.median(errors)))
         margin = 0.08 * max(top - float(errors.min()), 0.005)
         axes.set_ylim(max(float(errors.min()) - 2 * margin, 0.0), top + 2 * margin)
         _say_what_is_hidden(axes, errors, top + 2 * margin)
@@ -158,10 +160,10 @@ def _say_what_is_hidden(axes: Axes, errors: np.ndarray, top: float) -> None:
     hidden = int((errors > top).sum())
     if hidden:
         axes.annotate(
-            f"{hidden} above",
-            (0.99, 0.99),
+            f"{hidden} above the picture",
+            (0.01, 0.99),
             xycoords="axes fraction",
-            ha="right",
+            ha="left",
             va="top",
             color="#52606d",
             size=8,
