@@ -15,7 +15,8 @@ from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D
 from harness.tflite.operators import window_output
 
 ALIGNMENT = 4
-_IMPROVEMENTS = 64  # placements tried after the greedy ones; milliseconds each
+_IMPROVEMENTS = 64  # placements tried after the greedy ones, fewer for large graphs:
+_PAIRS = 1 << 18  # pairs of groups compared while trying
 _INPLACE = {"RELU": (0,), "RELU6": (0,), "SOFTMAX": (0,), "QUANTIZE": (0,), "ADD": (0, 1)}
 
 
@@ -196,7 +197,7 @@ def place_groups(groups: list[Group]) -> tuple[list[int], int]:
     ]
     starts, end, order = min(found, key=lambda one: one[1])
     rng = random.Random(0)
-    for _ in range(_IMPROVEMENTS):
+    for _ in range(min(_IMPROVEMENTS, _PAIRS // len(groups) ** 2 if groups else 0)):
         if end <= bound or len(groups) < 2:
             break
         tried = list(order)
@@ -232,14 +233,15 @@ def _place(groups: list[Group], order: list[int]) -> tuple[list[int], int]:
 
 def lower_bound(groups: list[Group]) -> int:
     """The most bytes alive at once; no placement needs fewer."""
-    last = max((region.last for group in groups for region in group), default=0)
-    return max(
-        sum(
-            max((r.size for r in group if r.first <= time <= r.last), default=0)
-            for group in groups
-        )
-        for time in range(-1, last + 1)
-    )
+    alive: dict[int, int] = {}
+    for group in groups:
+        largest: dict[int, int] = {}
+        for region in group:
+            for time in range(region.first, region.last + 1):
+                largest[time] = max(largest.get(time, 0), region.size)
+        for time, size in largest.items():
+            alive[time] = alive.get(time, 0) + size
+    return max(alive.values(), default=0)
 
 
 def _size(group: Group) -> int:

@@ -1,39 +1,36 @@
-/* The sum of two tensors, with multiplications that keep the upper word. Inputs are below 2^28 and
- * their sum below 2^29 in magnitude, so doubling before a multiplication never overflows. */
-#include "dsp.h"
-#include "kernels.h"
-#include "requantize.h"
+/* The sum of two tensors, with multiplications that keep the upper word.
+ *
+ * The input of the larger scale has the multiplier 1/2 exactly (2^30, shift 0): it is shifted left
+ * by 19. Everything else is rounded to the right by at least one, as in requantize_dsp.h. Inputs
+ * stay below 2^28 and their sum below 2^29 in magnitude, so that doubling never overflows. */
+#include "add_s8_reference.h"
+#include "requantize_dsp.h"
 
 #if KERNELS_DSP
 
-#define LEFT_SHIFT 20
-
-typedef struct {
-    int32_t multiplier, shift, half, sign;
-} scale_t;
-
-static scale_t scale_of(int32_t multiplier, int32_t shift) {
-    const scale_t scale = {multiplier, -shift, shift ? 1 << (-shift - 1) : 0, shift ? -1 : 0};
-    return scale;
-}
-
-/* rescale(x / 2, ...): halves away from zero is half up, less one for negative numbers. */
-static inline int32_t scale_double(int32_t x, scale_t scale) {
-    const int32_t y = smmulr(x, scale.multiplier);
-    return (y + scale.half + ((y >> 31) & scale.sign)) >> scale.shift;
-}
-
 void add_s8(const add_t *add, const int8_t *input_1, const int8_t *input_2, int8_t *output) {
-    const scale_t scale_1 = scale_of(add->multiplier_1, add->shift_1);
-    const scale_t scale_2 = scale_of(add->multiplier_2, add->shift_2);
-    const scale_t scale = scale_of(add->multiplier, add->shift);
-    const int32_t zero_point_1 = add->zero_point_1, zero_point_2 = add->zero_point_2;
-    const int32_t zero_point = add->zero_point, min = add->min, max = add->max;
-    for (int32_t i = 0; i < add->count; i++) {
-        const int32_t a = (input_1[i] - zero_point_1) * (1 << (LEFT_SHIFT + 1));
-        const int32_t b = (input_2[i] - zero_point_2) * (1 << (LEFT_SHIFT + 1));
-        const int32_t sum = scale_double(a, scale_1) + scale_double(b, scale_2);
-        output[i] = (int8_t)clamp(scale_double(2 * sum, scale) + zero_point, min, max);
+    const int32_t first_is_exact = add->shift_1 == 0;
+    if ((!first_is_exact && add->shift_2 != 0) || add->shift >= 0 || add->min != INT8_MIN ||
+        add->max != INT8_MAX) {
+        add_s8_reference(add, input_1, input_2, output);
+        return;
+    }
+    const int8_t *exact = first_is_exact ? input_1 : input_2;
+    const int8_t *other = first_is_exact ? input_2 : input_1;
+    const int32_t exact_zero = first_is_exact ? add->zero_point_1 : add->zero_point_2;
+    const int32_t other_zero = first_is_exact ? add->zero_point_2 : add->zero_point_1;
+    const int32_t multiplier = first_is_exact ? add->multiplier_2 : add->multiplier_1;
+    const int32_t right = -(first_is_exact ? add->shift_2 : add->shift_1);
+    /* Both exact: a quarter of twice as much, shifted right by one like all others. */
+    const int32_t lift = right ? 2 << 20 : 4 << 20;
+    const int32_t shift = right ? right - 1 : 0;
+    const simple_t out = {add->multiplier, -1 - add->shift, 1 + 2 * add->zero_point};
+    const int8_t *const end = exact + add->count;
+    while (exact != end) {
+        int32_t y = smmulr((*other++ - other_zero) * lift, multiplier);
+        y += y >> 31;
+        const int32_t sum = (*exact++ - exact_zero) * (1 << 19) + (((y >> shift) + 1) >> 1);
+        *output++ = requantize_simple(sum, out);
     }
 }
 

@@ -18,6 +18,7 @@ from harness.tflite.operators import CHECKS, Node
 
 _LARGEST_TENSOR = 1 << 26  # elements; no Cortex-M4 has memory for one
 _LARGEST_RANK = 6
+_MOST_OPERATORS = 2000
 _NUMPY_TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "int64": "<i8", "uint8": "u1"}
 
 
@@ -77,6 +78,13 @@ class _Reader:
         self._raw_operators: list[dict[str, Any]] = graph["operators"] or []
         if not self._raw_operators:
             raise self._malformed("has no operators", "at least 1", 0)
+        if len(self._raw_operators) > _MOST_OPERATORS:
+            raise self._unsupported(
+                "has too many operators",
+                "split the network",
+                f"<= {_MOST_OPERATORS}",
+                len(self._raw_operators),
+            )
         self.inputs = self._indices(graph["inputs"], "inputs")
         self.outputs = self._indices(graph["outputs"], "outputs")
         if not self.inputs or not self.outputs:
@@ -212,7 +220,7 @@ class _Reader:
                 f"{math.prod(shape) * kind.itemsize} bytes",
                 len(raw),
             )
-        return np.frombuffer(raw.tobytes(), kind).reshape(shape)
+        return raw.view(kind).reshape(shape)  # no copy: tensors may share one buffer
 
     def _quantisation(
         self, name: str, raw: dict[str, Any], shape: tuple[int, ...]

@@ -439,6 +439,15 @@ def unknown(op: str, custom_code: str | None = None) -> ModelFactory:
     return model
 
 
+def many_operators(count: int) -> ModelFactory:
+    model = ModelFactory()
+    source = model.input((1, 4), scale=0.5)
+    for _ in range(count):
+        model.outputs = [model.tensor((1, 4), scale=0.5)]
+        model.operator("RELU", [source], model.outputs)
+    return model
+
+
 def float_model() -> ModelFactory:
     model = ModelFactory()
     source = model.input((1, 4), dtype="float32")
@@ -540,6 +549,7 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: relu(shape=(-1, 4)), "tensor 1 has a dynamic shape; convert with a fixed shape"),
     (lambda: relu(shape_signature=(1, -1)), "tensor 1 has a dynamic axis 1; convert with a fixed"),
     (lambda: relu(shape=(1,) * 7), "tensor 1 has too many axes"),
+    (lambda: many_operators(2001), "has too many operators (expected <= 2000, got 2001)"),
     (lambda: ModelFactory(version=2), "has another schema version (expected 3, got 2)"),
     (
         lambda: ModelFactory(subgraphs=2),
