@@ -77,12 +77,11 @@ def scratch_bytes(graph: Graph, operator: Operator) -> int:
         depth = graph.tensor(operator.inputs[1]).shape[1]
         return _round_up(depth) if depth % 4 else 0
     if isinstance(options, Conv2D):
-        source, weights = graph.tensor(operator.inputs[0]), graph.tensor(operator.inputs[1])
-        _, height, width, channels = weights.shape
-        direct = (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0
-        if direct and source.shape[1:3] == output.shape[1:3]:
-            return 0
-        return min(2, output.shape[1] * output.shape[2]) * _round_up(height * width * channels)
+        filters, height, width, channels = graph.tensor(operator.inputs[1]).shape
+        pixels = output.shape[1] * output.shape[2]
+        if (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0:
+            return min(2, filters) * channels if pixels > 2 else 0
+        return min(2, pixels) * _round_up(height * width * channels)
     if isinstance(options, DepthwiseConv2D):
         _, height, width, _ = graph.tensor(operator.inputs[1]).shape
         last = (output.shape[2] - 1) * options.stride[1]

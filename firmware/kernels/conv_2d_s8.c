@@ -1,5 +1,5 @@
 /* Convolution: columns of two output pixels are gathered, then multiplied with all filters at once.
- * A kernel that needs no gathering multiplies the input as it lies. */
+ * A 1x1 kernel multiplies the input as it lies. */
 #include <string.h>
 
 #include "kernels.h"
@@ -40,13 +40,29 @@ static void gather_column(const conv_2d_t *conv, const int8_t *input, int32_t ro
     }
 }
 
+/* Two filters at a time over all pixels: each weight leaves the flash once. */
+static void convolve_1x1(const conv_2d_t *conv, int32_t pixels, const int8_t *input, int8_t *output,
+                         int8_t *scratch) {
+    const int32_t depth = conv->input_channels, channels = conv->output_channels;
+    if (pixels <= 2) {
+        matmul_s8(input, pixels, depth, conv->weights, channels, &conv->out, output);
+        return;
+    }
+    for (int32_t c = 0; c < channels; c += 2) {
+        const int32_t count = c + 1 < channels ? 2 : 1;
+        memcpy(scratch, conv->weights + c * depth, (size_t)(count * depth));
+        filter_pair_s8(input, pixels, depth, scratch, c, count, &conv->out, output + c, channels);
+    }
+}
+
 void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8_t *scratch) {
     const int32_t pixels = conv->output_height * conv->output_width;
     const int32_t depth = conv->kernel_height * conv->kernel_width * conv->input_channels;
     const int32_t padded = (depth + 3) & ~3;
     const int32_t channels = conv->output_channels;
-    if (scratch == NULL) {
-        matmul_s8(input, pixels, depth, conv->weights, channels, &conv->out, output);
+    if (conv->kernel_height == 1 && conv->kernel_width == 1 && conv->stride_height == 1 &&
+        conv->stride_width == 1 && padded == depth) {
+        convolve_1x1(conv, pixels, input, output, scratch);
         return;
     }
     int32_t row = 0, column = 0;

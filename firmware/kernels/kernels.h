@@ -42,9 +42,10 @@ typedef struct {
 } conv_2d_t;
 
 /* weights: [output_channels][depth rounded up to 4] in pairs, rest zero, depth = kernel_height *
- * kernel_width * input_channels. A 1x1 kernel with stride 1, no padding and input_channels % 4 == 0
- * needs no scratch; else scratch holds min(2, output pixels) columns of the rounded depth. input
- * and scratch are 4-byte aligned. */
+ * kernel_width * input_channels. scratch holds min(2, output pixels) columns of the rounded depth.
+ * A 1x1 kernel with stride 1 and input_channels % 4 == 0 gathers no columns: scratch holds min(2,
+ * output_channels) filters, or nothing with two output pixels or less. input and scratch are 4-byte
+ * aligned. */
 void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8_t *scratch);
 
 /* weights: [output_channels][kernel_height][kernel_width]; output channel c reads input channel
@@ -82,6 +83,12 @@ void fully_connected_s8(const fully_connected_t *layer, const int8_t *input, int
  * == 0, everything 4-byte aligned. */
 void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
                int32_t channels, const requantization_t *out, int8_t *output);
+
+/* The same for `count` filters (1 or 2, in pairs) of which the first is channel `channel`, and any
+ * number of columns; output is that channel of the first pixel, `pitch` bytes before the next. */
+void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
+                    int32_t channel, int32_t count, const requantization_t *out, int8_t *output,
+                    int32_t pitch);
 
 typedef struct {
     int32_t count;

@@ -22,4 +22,22 @@ void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_
     }
 }
 
+void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
+                    int32_t channel, int32_t count, const requantization_t *out, int8_t *output,
+                    int32_t pitch) {
+    for (int32_t p = 0; p < pixels; p++) {
+        for (int32_t f = 0; f < count; f++) {
+            const int8_t *const x = columns + p * depth;
+            const int8_t *w = weights + 4 * f;
+            int32_t sum = 0;
+            for (int32_t i = 0; i < depth; i += 4) {
+                sum += x[i] * w[0] + x[i + 1] * w[1] + x[i + 2] * w[2] + x[i + 3] * w[3];
+                w += 4 * count;
+            }
+            sum = add_wrapping(sum, out->bias[channel + f]);
+            output[p * pitch + f] = requantize(sum, out, channel + f);
+        }
+    }
+}
+
 #endif

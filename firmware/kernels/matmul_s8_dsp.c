@@ -6,6 +6,10 @@
 
 #if KERNELS_DSP
 
+static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
+    return smlad(sxtb16_odd(a), sxtb16_odd(b), smlad(sxtb16(a), sxtb16(b), sum));
+}
+
 /* STEP(i): bytes 4i to 4i + 3 of two filters (in pairs at w) times those of two columns (x0, x1).
  * SINGLE_STEP(i): of four filters (two pairs, w and v) times those of one column (x0).
  *
@@ -79,10 +83,6 @@
     } while (0)
 
 #else
-
-static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
-    return smlad(sxtb16_odd(a), sxtb16_odd(b), smlad(sxtb16(a), sxtb16(b), sum));
-}
 
 #define STEP(i)                                                                                    \
     do {                                                                                           \
@@ -225,6 +225,69 @@ void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_
     if (pixels) {
         multiply_single(columns, depth, weights, channels, out, output);
     }
+}
+
+/* One filter or one column more than fits the pairs: plain dot products. */
+static void multiply_rest(const int8_t *columns, int32_t pixels, int32_t depth,
+                          const int8_t *weights, int32_t channel, int32_t count,
+                          const requantization_t *out, int8_t *output, int32_t pitch) {
+    for (int32_t p = 0; p < pixels; p++) {
+        for (int32_t f = 0; f < count; f++) {
+            const int8_t *w = weights + 4 * f;
+            int32_t sum = out->bias[channel + f];
+            for (int32_t i = 0; i < depth; i += 4) {
+                sum = dot(load_word(w), load_word(columns + i), sum);
+                w += 4 * count;
+            }
+            finish(&sum, out, channel + f, 1, output + f);
+        }
+        columns += depth;
+        output += pitch;
+    }
+}
+
+void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
+                    int32_t channel, int32_t count, const requantization_t *out, int8_t *output,
+                    int32_t pitch) {
+    if (count == 1 || !out->simple) {
+        multiply_rest(columns, pixels, depth, weights, channel, count, out, output, pitch);
+        return;
+    }
+    const simple_t a = simple_of(out, channel), b = simple_of(out, channel + 1);
+    const int32_t bias_a = out->bias[channel], bias_b = out->bias[channel + 1];
+    const int8_t *x0 = columns;
+    for (; pixels > 1; pixels -= 2) {
+        const int8_t *w = weights, *x1 = x0 + depth;
+        const int8_t *const end = x0 + (depth & ~15);
+        int32_t sum_ax = bias_a, sum_bx = bias_b, sum_ay = bias_a, sum_by = bias_b;
+        while (x0 != end) {
+            STEP(0);
+            STEP(1);
+            STEP(2);
+            STEP(3);
+            w += 32;
+            x0 += 16;
+            x1 += 16;
+        }
+        if (depth & 8) {
+            STEP(0);
+            STEP(1);
+            w += 16;
+            x0 += 8;
+            x1 += 8;
+        }
+        if (depth & 4) {
+            STEP(0);
+            x1 += 4;
+        }
+        x0 = x1;
+        output[0] = requantize_simple(sum_ax, a);
+        output[1] = requantize_simple(sum_bx, b);
+        output[pitch] = requantize_simple(sum_ay, a);
+        output[pitch + 1] = requantize_simple(sum_by, b);
+        output += 2 * pitch;
+    }
+    multiply_rest(x0, pixels, depth, weights, channel, count, out, output, pitch);
 }
 
 #endif

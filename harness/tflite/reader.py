@@ -220,7 +220,8 @@ class _Reader:
                 f"{math.prod(shape) * kind.itemsize} bytes",
                 len(raw),
             )
-        return raw.view(kind).reshape(shape)  # no copy: tensors may share one buffer
+        shared: Array = raw.view(kind)  # no copy: many tensors may share one buffer
+        return shared.reshape(shape)
 
     def _quantisation(
         self, name: str, raw: dict[str, Any], shape: tuple[int, ...]

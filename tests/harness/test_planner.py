@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.planner import Group, Region, group_regions, lower_bound, place_groups, plan
+from harness.planner import (
+    Group,
+    Region,
+    group_regions,
+    lower_bound,
+    place_groups,
+    plan,
+    scratch_bytes,
+)
 from harness.tflite import Graph, read_graph
 from tests.tflite_factory import NONE, SAME, VALID, ModelFactory, small_network
 
@@ -197,11 +205,11 @@ def test_scratch_memory_is_alive_with_its_operator_only() -> None:
     assert scratch[0].size == 2 * 28  # two columns of 3 * 3 * 3, rounded up
 
 
-def test_a_pointwise_convolution_needs_no_scratch() -> None:
+def pointwise(size: int, filters: int) -> Graph:
     model = ModelFactory()
-    source = model.input((1, 3, 3, 4), scale=0.5)
-    weights = model.constant(np.ones((5, 1, 1, 4), np.int8), scale=0.5)
-    model.outputs = [model.tensor((1, 3, 3, 5), scale=0.5)]
+    source = model.input((1, size, size, 4), scale=0.5)
+    weights = model.constant(np.ones((filters, 1, 1, 4), np.int8), scale=0.5)
+    model.outputs = [model.tensor((1, size, size, filters), scale=0.5)]
     model.operator(
         "CONV_2D",
         [source, weights],
@@ -211,8 +219,13 @@ def test_a_pointwise_convolution_needs_no_scratch() -> None:
         stride_w=1,
         activation=NONE,
     )
+    return read(model)
 
-    found = plan(read(model))
 
-    assert found.scratch == {}
-    assert found.arena_bytes == 36 + 45
+@pytest.mark.parametrize(("size", "filters", "scratch"), [(3, 5, 2 * 4), (3, 1, 1 * 4), (1, 5, 0)])
+def test_a_pointwise_convolution_keeps_two_filters_at_hand(
+    size: int, filters: int, scratch: int
+) -> None:
+    graph = pointwise(size, filters)
+
+    assert scratch_bytes(graph, graph.operators[0]) == scratch
