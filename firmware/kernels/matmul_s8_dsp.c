@@ -14,15 +14,17 @@ static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
  * SINGLE_STEP(i): of four filters (two pairs, w and v) times those of one column (x0).
  *
  * On Arm they are written as instructions: their registers fill the core exactly, and a compiler
- * that moves the loads to the front has to spill half of them. */
+ * that moves the loads to the front has to spill half of them. All of them are wide and start on a
+ * word: a run of wide instructions across word boundaries starves the fetch buffer. */
 #if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
 
 #define STEP(i)                                                                                    \
     do {                                                                                           \
         uint32_t a, b, x, a_even, b_even, x_even;                                                  \
-        __asm__ volatile("ldr %[a], [%[w], %[w0]]\n\t"                                             \
-                         "ldr %[b], [%[w], %[w1]]\n\t"                                             \
-                         "ldr %[x], [%[x0], %[offset]]\n\t"                                        \
+        __asm__ volatile(".p2align 2\n\t"                                                          \
+                         "ldr.w %[a], [%[w], %[w0]]\n\t"                                           \
+                         "ldr.w %[b], [%[w], %[w1]]\n\t"                                           \
+                         "ldr.w %[x], [%[x0], %[offset]]\n\t"                                      \
                          "sxtb16 %[a_even], %[a]\n\t"                                              \
                          "sxtb16 %[b_even], %[b]\n\t"                                              \
                          "sxtb16 %[x_even], %[x]\n\t"                                              \
@@ -33,7 +35,7 @@ static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
                          "smlad %[bx], %[b_even], %[x_even], %[bx]\n\t"                            \
                          "smlad %[ax], %[a], %[x], %[ax]\n\t"                                      \
                          "smlad %[bx], %[b], %[x], %[bx]\n\t"                                      \
-                         "ldr %[x], [%[x1], %[offset]]\n\t"                                        \
+                         "ldr.w %[x], [%[x1], %[offset]]\n\t"                                      \
                          "sxtb16 %[x_even], %[x]\n\t"                                              \
                          "sxtb16 %[x], %[x], ror #8\n\t"                                           \
                          "smlad %[ay], %[a_even], %[x_even], %[ay]\n\t"                            \
@@ -51,9 +53,10 @@ static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
 #define SINGLE_STEP(i)                                                                             \
     do {                                                                                           \
         uint32_t a, b, x, x_even, even;                                                            \
-        __asm__ volatile("ldr %[x], [%[x0], %[offset]]\n\t"                                        \
-                         "ldr %[a], [%[w], %[w0]]\n\t"                                             \
-                         "ldr %[b], [%[w], %[w1]]\n\t"                                             \
+        __asm__ volatile(".p2align 2\n\t"                                                          \
+                         "ldr.w %[x], [%[x0], %[offset]]\n\t"                                      \
+                         "ldr.w %[a], [%[w], %[w0]]\n\t"                                           \
+                         "ldr.w %[b], [%[w], %[w1]]\n\t"                                           \
                          "sxtb16 %[x_even], %[x]\n\t"                                              \
                          "sxtb16 %[x], %[x], ror #8\n\t"                                           \
                          "sxtb16 %[even], %[a]\n\t"                                                \
@@ -64,8 +67,8 @@ static inline int32_t dot(uint32_t a, uint32_t b, int32_t sum) {
                          "sxtb16 %[b], %[b], ror #8\n\t"                                           \
                          "smlad %[s1], %[even], %[x_even], %[s1]\n\t"                              \
                          "smlad %[s1], %[b], %[x], %[s1]\n\t"                                      \
-                         "ldr %[a], [%[v], %[w0]]\n\t"                                             \
-                         "ldr %[b], [%[v], %[w1]]\n\t"                                             \
+                         "ldr.w %[a], [%[v], %[w0]]\n\t"                                           \
+                         "ldr.w %[b], [%[v], %[w1]]\n\t"                                           \
                          "sxtb16 %[even], %[a]\n\t"                                                \
                          "sxtb16 %[a], %[a], ror #8\n\t"                                           \
                          "smlad %[s2], %[even], %[x_even], %[s2]\n\t"                              \
