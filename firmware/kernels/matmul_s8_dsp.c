@@ -230,7 +230,7 @@ void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_
     }
 }
 
-/* One filter or one column more than fits the pairs: plain dot products. */
+/* What is no pair of simple filters: plain dot products. */
 static void multiply_rest(const int8_t *columns, int32_t pixels, int32_t depth,
                           const int8_t *weights, int32_t channel, int32_t count,
                           const requantization_t *out, int8_t *output, int32_t pitch) {
@@ -252,14 +252,18 @@ static void multiply_rest(const int8_t *columns, int32_t pixels, int32_t depth,
 void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
                     int32_t channel, int32_t count, const requantization_t *out, int8_t *output,
                     int32_t pitch) {
-    if (count == 1 || !out->simple) {
+    if (count == 1 || pixels == 1 || !out->simple) {
         multiply_rest(columns, pixels, depth, weights, channel, count, out, output, pitch);
         return;
     }
     const simple_t a = simple_of(out, channel), b = simple_of(out, channel + 1);
     const int32_t bias_a = out->bias[channel], bias_b = out->bias[channel + 1];
     const int8_t *x0 = columns;
-    for (; pixels > 1; pixels -= 2) {
+    for (; pixels > 0; pixels -= 2) {
+        if (pixels == 1) { /* the last column, once more with the one before it */
+            x0 -= depth;
+            output -= pitch;
+        }
         const int8_t *w = weights, *x1 = x0 + depth;
         const int8_t *const end = x0 + (depth & ~15);
         int32_t sum_ax = bias_a, sum_bx = bias_b, sum_ay = bias_a, sum_by = bias_b;
@@ -290,7 +294,6 @@ void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const 
         output[pitch + 1] = requantize_simple(sum_by, b);
         output += 2 * pitch;
     }
-    multiply_rest(x0, pixels, depth, weights, channel, count, out, output, pitch);
 }
 
 #endif
