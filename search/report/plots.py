@@ -256,12 +256,12 @@ def _draw_bound(axes: Axes, position: float, name: str, *, across: bool = False)
     draw(position, color=_BOUND, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         name,
-        (0.01, position) if across else (position, 0.35),
+        (0.99, position) if across else (position, 0.35),
         xycoords=("axes fraction", "data") if across else ("data", "axes fraction"),
         xytext=(0, 3) if across else (-3, 0),
         textcoords="offset points",
         rotation=0 if across else 90,
-        ha="left" if across else "right",
+        ha="right",
         va="bottom" if across else "center",
         color="#5c636a",
         size=8,
