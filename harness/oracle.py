@@ -57,7 +57,10 @@ def reference_outputs(
     """
     with _lock:
         global _worker
-        if _worker is None or not _worker.alive:
+        if _worker is not None and not _worker.alive:
+            _worker.close()
+            _worker = None
+        if _worker is None:
             _worker = _Worker()
         return _worker.ask(model, inputs, deadline_s)
 
@@ -82,8 +85,9 @@ class _Worker:
         return os.getpid() == self._owner and self._process.poll() is None
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        if os.getpid() == self._owner:
+            self._process.kill()
+            self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             assert stream is not None
             stream.close()
@@ -106,9 +110,7 @@ class _Worker:
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
             said = self._said()
-            global _worker
-            self.close()
-            _worker = None
+            _close()
             if overdue.is_set():
                 raise HilnasError(
                     "the reference interpreter took too long",
@@ -125,6 +127,7 @@ class _Worker:
         finally:
             timer.cancel()
         if answer["missing"]:
+            _close()
             raise ToolchainError(
                 "tflite-micro cannot be imported",
                 got=answer["error"],

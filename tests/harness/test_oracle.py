@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 from harness import oracle
 from harness.errors import HilnasError, ToolchainError
-from harness.oracle import REFERENCE, reference_outputs
+from harness.oracle import REFERENCE, receive, reference_outputs, send, serve
 from tests.tflite_factory import NONE, ModelFactory, fully_connected_model, small_network
 
 INPUT = np.zeros((1, 12), np.int8)
@@ -99,6 +100,55 @@ def test_a_missing_package_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(oracle, "_COMMAND", [sys.executable, "-c", hidden + serve])
     with pytest.raises(ToolchainError, match="tflite-micro cannot be imported.*make setup"):
         reference_outputs(fully_connected_model(), [INPUT])
+
+
+def test_a_forked_process_starts_an_interpreter_of_its_own() -> None:
+    reference_outputs(fully_connected_model(), [INPUT])
+    inherited = oracle._worker
+    assert inherited is not None
+    inherited._owner = -1  # as a fork sees it
+
+    reference_outputs(fully_connected_model(), [INPUT])
+
+    assert oracle._worker is not inherited
+    # The parent's process was left alone: it ends by itself, not by a signal.
+    assert inherited._process.wait(timeout=60) == 0
+
+
+def test_the_childs_side_answers_until_the_requests_end() -> None:
+    requests, answers = io.BytesIO(), io.BytesIO()
+    model = np.frombuffer(fully_connected_model(depth=12, channels=5), np.uint8)
+    for arrays in ([model, INPUT], [model], [model, INPUT]):
+        send(requests, {}, arrays)
+    requests.seek(0)
+
+    serve(requests, answers)
+
+    answers.seek(0)
+    first, second, third = (receive(answers) for _ in range(3))
+    assert first[0] == third[0] == {"missing": False, "error": ""}
+    np.testing.assert_array_equal(first[1], third[1])
+    assert second == ({"missing": False, "error": "the model does not have 0 inputs"}, [])
+    with pytest.raises(EOFError):
+        receive(answers)
+
+
+def test_the_childs_side_gives_up_on_a_model_that_no_arena_holds() -> None:
+    model = ModelFactory()
+    source = model.input((1 << 25,), scale=0.5)
+    model.outputs = [model.tensor((1 << 25,), scale=0.5)]
+    model.operator("RELU", [source], model.outputs)
+    total = model.tensor((1 << 25,), scale=0.5)
+    model.operator("ADD", [source, model.outputs[0]], [total], activation=NONE)
+    model.outputs = [total]
+    requests, answers = io.BytesIO(), io.BytesIO()
+    send(requests, {}, [np.frombuffer(model.build(), np.uint8)])
+    requests.seek(0)
+
+    serve(requests, answers)
+
+    answers.seek(0)
+    assert receive(answers)[0]["error"] == "TFLM failed to allocate tensors"
 
 
 def test_neither_tensorflow_nor_torch_is_imported() -> None:
