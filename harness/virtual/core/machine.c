@@ -11,7 +11,13 @@
 #define SRAM_PATTERN 0xA5C3u       /* start-up SRAM is not zero; firmware must not rely on it */
 
 enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
-enum { UC_SWI = 2, UC_DATA_ABORT = 4, UC_BKPT = 7, UC_EXCEPTION_EXIT = 8 }; /* QEMU's EXCP_* */
+enum { /* QEMU's EXCP_* */
+    UC_SWI = 2,
+    UC_DATA_ABORT = 4,
+    UC_BKPT = 7,
+    UC_EXCEPTION_EXIT = 8,
+    UC_NO_COPROCESSOR = 17,
+};
 
 uint32_t read_register(const Machine *m, int id) {
     uint32_t value = 0;
@@ -303,6 +309,10 @@ static void take_interrupt(Machine *m, uint32_t pc) {
     case UC_DATA_ABORT: /* an exclusive access that is not aligned */
         settle_at(m, pc);
         raise_fault(m, EXCEPTION_USAGE, CFSR_UNALIGNED, 0);
+        break;
+    case UC_NO_COPROCESSOR: /* any but 10 and 11, which are the FPU */
+        settle_at(m, pc);
+        raise_fault(m, EXCEPTION_USAGE, CFSR_NOCP, 0);
         break;
     default:
         snprintf(m->error, sizeof m->error, "unexpected emulator exception %d at 0x%08x",

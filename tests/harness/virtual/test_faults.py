@@ -151,6 +151,11 @@ def test_an_fp_instruction_without_coprocessor_access_is_a_usage_fault(run: Run)
     assert (fault.number, fault.cfsr, fault.pc_offset) == (USAGE, NOCP, 0)
 
 
+def test_a_coprocessor_that_is_not_there_is_a_usage_fault(run: Run) -> None:
+    fault = provoke(run, "adds r0, #1; .global at; at: mcr p7, 0, r0, c1, c2; nop")
+    assert (fault.number, fault.cfsr, fault.pc_offset) == (USAGE, NOCP, 0)
+
+
 def test_a_fault_that_is_not_enabled_escalates(run: Run) -> None:
     fault = provoke(run, "ldr r1, =0x60000000; .global at; at: ldr r0, [r1]", enabled=False)
     assert (fault.number, fault.hfsr) == (HARD, FORCED)
