@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.board import ROOT
@@ -272,6 +272,7 @@ def test_the_engine_serves_the_generated_model(tmp_path: Path) -> None:
 # Arithmetic and tables
 
 
+@settings(deadline=None)
 @given(st.floats(2**-31, 2**29))
 def test_a_multiplier_is_the_nearest_of_31_bits(real: float) -> None:
     multiplier, shift = quantise_multiplier(real, where="")
@@ -288,6 +289,7 @@ def test_multipliers_at_the_edges() -> None:
         quantise_multiplier(2.2e9, where="here")
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**30), 2**30), st.floats(2**-30, 0.9))
 def test_rescaling_is_within_one_of_the_real_product(x: int, real: float) -> None:
     multiplier, shift = quantise_multiplier(real, where="")

@@ -300,7 +300,7 @@ def test_operator_is_bit_exact_with_the_reference(
     add: Callable[[st.DrawFn, ModelFactory], None],
 ) -> None:
     @settings(
-        max_examples=25,
+        max_examples=20,
         deadline=None,
         derandomize=True,
         database=None,
