@@ -33,9 +33,9 @@ class Footprint:
     stack_reserve_bytes: int
 
 
-# " .text.model_invoke\n   0x08001050  0x4a8 libmodel.a(model.c.obj)": address and size
+# " .text.model_invoke\n   0x08001050  0x4a8 CMakeFiles/model.dir/...": address and size
 _MODEL_SECTION = re.compile(
-    r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) libmodel\.a\(", re.MULTILINE | re.ASCII
+    r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) CMakeFiles/model\.dir/", re.MULTILINE | re.ASCII
 )
 
 

@@ -11,13 +11,8 @@
 #define SRAM_PATTERN 0xA5C3u       /* start-up SRAM is not zero; firmware must not rely on it */
 
 enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
-enum { /* QEMU's EXCP_* */
-    UC_SWI = 2,
-    UC_DATA_ABORT = 4,
-    UC_BKPT = 7,
-    UC_EXCEPTION_EXIT = 8,
-    UC_NO_COPROCESSOR = 17,
-};
+/* QEMU's EXCP_* */
+enum { UC_SWI = 2, UC_DATA_ABORT = 4, UC_BKPT = 7, UC_EXCEPTION_EXIT = 8, UC_NO_COPROCESSOR = 17 };
 
 uint32_t read_register(const Machine *m, int id) {
     uint32_t value = 0;
