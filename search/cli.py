@@ -67,18 +67,18 @@ def _run(config: SearchConfig, run_dir: Path, *, resuming: bool) -> RunResult:
     from search.data.load import load_dataset
     from search.display import Display
     from search.run import run_search
+    from search.workers import Deferred
 
-    with errors.status("loading data and frameworks"):
+    with errors.status("loading data"):
         dataset = load_dataset(config.data, seed=config.search.seed)
-        from search.evaluate import evaluate, prepare  # torch and tensorflow: some seconds
     if dataset.notice:
         errors.print(f"[bold yellow]note:[/] {escape(dataset.notice)}", soft_wrap=True)
     with Display(errors) as display:
         return run_search(
             config,
             run_dir,
-            evaluate,
-            prepare=prepare,
+            Deferred("search.evaluate", "evaluate"),
+            prepare=Deferred("search.evaluate", "prepare"),
             input_shape=dataset.input_shape,
             classes=dataset.classes,
             resume=resuming,

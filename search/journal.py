@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from harness.errors import JournalError
 from search.config import SearchConfig
 from search.evaluation import Outcome, outcome_from_json, outcome_to_json
+from search.lowering import Shape
 
 SCHEMA = 1
 
@@ -33,14 +34,24 @@ MAY_CHANGE = ("search.minutes", "search.workers", "search.rounds")
 
 @dataclass(frozen=True)
 class Header:
-    """config: flattened, "table.key" -> value. versions: of the packages that decide results."""
+    """config: flattened, "table.key" -> value, with the data set's input_shape and classes as
+    found, because a configuration may load another set where the one it names is not installed.
+    versions: of the packages that decide results."""
 
     config: dict[str, Any]
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, config: SearchConfig, versions: dict[str, str]) -> Header:
-        return cls(_flatten(asdict(config)), versions)
+    def of(
+        cls,
+        config: SearchConfig,
+        versions: dict[str, str],
+        *,
+        input_shape: Shape = (),
+        classes: int = 0,
+    ) -> Header:
+        found = {"found.input_shape": list(input_shape), "found.classes": classes}
+        return cls({**_flatten(asdict(config)), **found}, versions)
 
     @property
     def config_sha256(self) -> str:

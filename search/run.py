@@ -103,7 +103,7 @@ def run_search(
         raise JournalError(f"cannot be made: {error.strerror}", where=run_dir) from None
     if not run_dir.is_dir():
         raise JournalError("no such run folder", where=run_dir, hint="check the path")
-    header = Header.of(config, versions())
+    header = Header.of(config, versions(), input_shape=input_shape, classes=classes)
     with Journal(run_dir / JOURNAL_NAME) as journal:
         if resume:
             record = journal.resume(header)

@@ -10,6 +10,7 @@ compilers and virtual boards it started end with it.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -33,6 +34,19 @@ from search.evaluation import Evaluation, Outcome, Rejected
 Evaluate = Callable[[dict[str, Any], int, Path, SearchConfig], Outcome]
 # prepare(configuration): what a worker does once, before its first candidate: heavy imports.
 Prepare = Callable[[SearchConfig], None]
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A function by the name of its module and its own, imported where it is called: a parent that
+    only hands it to workers needs none of the frameworks it imports."""
+
+    module: str
+    name: str
+
+    def __call__(self, *args: Any) -> Any:
+        return getattr(importlib.import_module(self.module), self.name)(*args)
+
 
 START_DEADLINE_S = 300.0
 GRACE_S = 5.0

@@ -85,13 +85,16 @@ def read_run(run_dir: Path) -> Run:
 
 
 def find_front(config: SearchConfig, outcomes: Sequence[Outcome]) -> tuple[Evaluation, ...]:
-    """The Pareto front of those whose final model keeps the bounds, fastest first."""
+    """The Pareto front of those whose final model keeps the bounds, fastest first. val_error is a
+    goal: as long as no network reaches it, the front holds those that miss it."""
     inside = [
         outcome
         for outcome in outcomes
         if isinstance(outcome, Evaluation) and broken_by(config.bounds, outcome.measured) is None
     ]
-    front = pareto_front(inside)
+    goal = config.bounds.val_error
+    good = [outcome for outcome in inside if goal is None or outcome.val_error <= goal]
+    front = pareto_front(good or inside)
     return tuple(sorted(front, key=lambda e: (e.measured.latency_us.median, e.val_error)))
 
 
