@@ -118,8 +118,8 @@ class Training:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Upper bounds. A candidate that breaks a resource bound is rejected; val_error only scales
-    the fitness. None = unbounded."""
+    """Upper bounds. A candidate that breaks a resource bound is rejected; val_error is a
+    goal: it scales the fitness, and bounds the front once a network reaches it. None = unbounded."""
 
     val_error: float | None = None
     latency_us: float | None = None

@@ -143,6 +143,19 @@ def test_a_wrong_configuration_gets_one_sentence(call, tmp_path, change, code, m
     assert "Traceback" not in answer.err
 
 
+def test_the_parent_of_workers_loads_no_framework(tmp_path):
+    program = (
+        "import sys\n"
+        "from search.workers import Deferred\n"
+        "import search.cli, search.run, search.display\n"
+        "job = Deferred('search.evaluate', 'seed_of')\n"
+        "assert not {'torch', 'tensorflow'} & set(sys.modules)\n"
+        "assert job(1, 'a') == job(1, 'a')\n"
+        "assert {'torch', 'tensorflow'} <= set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=200, cwd=ROOT)
+
+
 def test_resuming_nothing_is_refused(call, tmp_path):
     config = write_config(tmp_path, rounds=3)
     answer = call("search", config, "--resume", tmp_path / "absent")

@@ -235,3 +235,12 @@ def test_another_configuration_is_refused_by_its_first_key(
 )
 def test_minutes_and_workers_may_change_and_rounds_may_grow(path: Path, budget: Budget) -> None:
     resumed_with(path, replace(CONFIG, search=budget))
+
+
+def test_another_data_set_under_the_same_name_is_refused(path: Path) -> None:
+    other = Header.of(CONFIG, {}, input_shape=(8, 8, 1), classes=10)
+    with (
+        Journal(path) as journal,
+        pytest.raises(JournalError, match=r"found\.classes differs \(expected 0, got 10\)"),
+    ):
+        journal.resume(other)

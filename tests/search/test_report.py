@@ -60,6 +60,14 @@ def test_the_front_is_ordered_by_latency_and_keeps_the_bounds() -> None:
     assert [e.archid for e in front] == ["fast", "exact"]
 
 
+def test_the_front_keeps_the_error_goal_once_a_network_reaches_it() -> None:
+    config = replace(CONFIG, bounds=Bounds(val_error=0.15))
+    good = make_evaluation(val_error=0.14, cycles=200_000)
+    poor = make_evaluation(val_error=0.40, cycles=100_000)
+    assert find_front(config, [good, poor]) == (good,)
+    assert find_front(config, [poor]) == (poor,)
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="nowhere: no such run folder; check the path"):
         read_run(tmp_path / "nowhere")
