@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,11 +93,14 @@ def measure(
     """
     started_at, start = datetime.now(UTC), time.monotonic()
     on_step("compiling")
-    compiled = compile_model(model, session.board, name=name)
-    graph, image = compiled.graph, compiled.image
-    on_step("computing reference outputs")
+    graph = read_graph(model, where=name)
+    arena = plan(graph)
+    sources = generate(graph, arena)
     inputs = random_inputs(graph, seed)
-    expected = [array.tobytes() for array in oracle.reference_outputs(model, inputs)]
+    with _reference_meanwhile(model, inputs) as reference:
+        image = build_image(sources, session.board)
+        on_step("computing reference outputs")
+        expected = [array.tobytes() for array in reference.result()]
     on_step("flashing")
     session.flash(image)
     runs = []
@@ -103,11 +108,11 @@ def measure(
         on_step(f"run {number} of {repeats}" if number else "warm-up")
         runs.append(_run_once(session, inputs, expected, _PATTERNS[number % 2], name=name))
     arena_bytes = max(run.arena_used_bytes for run in runs)
-    if arena_bytes != compiled.plan.arena_bytes or not all(run.guard_intact for run in runs):
+    if arena_bytes != arena.arena_bytes or not all(run.guard_intact for run in runs):
         raise MeasurementRefusedError(
             "the arena is not as planned",
             where=name,
-            expected=f"{compiled.plan.arena_bytes} bytes touched and the guard intact",
+            expected=f"{arena.arena_bytes} bytes touched and the guard intact",
             got=f"{arena_bytes} bytes, guard {[run.guard_intact for run in runs]}",
             hint="this is a bug of the planner or of a kernel; please report the model",
         )
@@ -155,6 +160,19 @@ def measure(
         started_at=started_at.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - start, 3),
     )
+
+
+@contextmanager
+def _reference_meanwhile(
+    model: bytes, inputs: list[np.ndarray]
+) -> Iterator[Future[list[np.ndarray]]]:
+    """The reference outputs, computed beside the compiler: each waits mostly for its own child
+    process. Leaving by an error does not wait for them; the oracle has a deadline of its own."""
+    beside = ThreadPoolExecutor(max_workers=1)
+    try:
+        yield beside.submit(oracle.reference_outputs, model, inputs)
+    finally:
+        beside.shutdown(wait=False)
 
 
 def _run_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,12 @@ import pytest
 
 from harness import oracle
 from harness.board import ROOT, load_board
-from harness.errors import MalformedModelError, MeasurementRefusedError
+from harness.errors import (
+    DoesNotFitError,
+    HilnasError,
+    MalformedModelError,
+    MeasurementRefusedError,
+)
 from harness.measure import compile_model, measure, random_inputs
 from harness.measurement import Measurement
 from harness.planner import plan
@@ -130,6 +136,36 @@ def test_a_broken_guard_is_refused(model):
 def test_a_refused_model_is_named_and_nothing_is_flashed():
     with pytest.raises(MalformedModelError, match=r"broken\.tflite"):
         measure(b"nonsense", FakeSession(small_network()), name="broken.tflite")
+
+
+def test_a_reference_that_fails_is_the_error_and_nothing_is_flashed(model, monkeypatch):
+    def fail(*_: object) -> None:
+        raise HilnasError("the reference interpreter crashed on this model")
+
+    monkeypatch.setattr(oracle, "reference_outputs", fail)
+    session = FakeSession(model)
+    with pytest.raises(HilnasError, match="crashed on this model"):
+        measure(model, session)
+    assert not hasattr(session, "image")
+
+
+def test_a_failed_build_is_told_at_once_whatever_the_reference_does(model, monkeypatch):
+    begun, released = threading.Event(), threading.Event()
+
+    def wait(*_: object) -> None:
+        begun.set()
+        released.wait(60)
+
+    def refuse(*_: object) -> None:
+        assert begun.wait(60)  # the reference is under way by now
+        raise DoesNotFitError("too large", region="FLASH", missing_bytes=1)
+
+    monkeypatch.setattr(oracle, "reference_outputs", wait)
+    monkeypatch.setattr("harness.measure.build_image", refuse)
+    with pytest.raises(DoesNotFitError, match="too large"):
+        measure(model, FakeSession(model))
+    assert not released.is_set()
+    released.set()
 
 
 def test_a_timing_that_is_none_of_the_three_never_becomes_a_measurement(model):
