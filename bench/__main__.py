@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("start", "emulation", "measurement")
+NAMES = ("start", "emulation", "measurement", "demo", "suite")
 
 
 def main(names: list[str]) -> int:
