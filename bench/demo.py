@@ -1,4 +1,4 @@
-"""How long does the main job take, and what does it find? `hilnas search` on the example, whole."""
+"""How long does the main job take, and what does it find? A whole `hilnas search`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long do the tests take, and how much of the code do they run? `make test`, set-up excluded."""
+"""How long do the tests take, and how much of the code do they run? Set-up excluded."""
 
 from __future__ import annotations
 
