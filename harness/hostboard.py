@@ -64,6 +64,11 @@ class HostBoard:
                 f"the host program does not start: {error.strerror}", where=self._elf
             ) from None
 
+    def explain_silence(self) -> str | None:
+        """How the program ended; None while it runs."""
+        status = self._process.poll() if self._process is not None else None
+        return None if status is None else f"the program ended with exit status {status}"
+
     def _stop(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -14,9 +14,12 @@ from harness import wire
 from harness.board import Board
 from harness.elf import locate
 from harness.errors import (
+    BoardError,
     BuildError,
     FrameError,
+    LinkError,
     NoReplyError,
+    RequestRefusedError,
     UnknownBoardError,
     UsageError,
     WrongImageError,
@@ -35,12 +38,15 @@ class Unit(Protocol):
     """One board, real or played, behind a serial port.
 
     load() writes an image, resets the unit and lets it run; reset() starts the loaded one anew.
+    explain_silence() says what became of a unit that does not answer, None when it cannot tell;
+    a BoardError is an explanation as well.
     """
 
     port: str
 
     def load(self, elf: Path) -> None: ...
     def reset(self) -> None: ...
+    def explain_silence(self) -> str | None: ...
 
 
 class Firmware(Protocol):
@@ -142,7 +148,8 @@ class Session:
 
     def _await_greeting(self) -> wire.Greeting:
         try:
-            return self.link.await_boot(_BOOT_DEADLINE_S / 2)
+            with self._explained():
+                return self.link.await_boot(_BOOT_DEADLINE_S / 2)
         except NoReplyError:  # the line may have eaten it; ask
             return self._request(wire.Hello(), wire.Greeting, _BOOT_DEADLINE_S / 2)
 
@@ -213,9 +220,26 @@ class Session:
         deadline_s: float = _REPLY_DEADLINE_S,
         on_layer: Callable[[wire.LayerDone], None] | None = None,
     ) -> M:
-        answer = self.link.request(message, deadline_s=deadline_s, on_layer=on_layer)
+        with self._explained():
+            answer = self.link.request(message, deadline_s=deadline_s, on_layer=on_layer)
         assert isinstance(answer, reply)  # the link has compared the types
         return answer
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Where silence or a broken line has a cause that the unit knows, that is the error."""
+        try:
+            yield
+        except LinkError as silence:
+            answered = isinstance(silence, FrameError | RequestRefusedError)
+            reason = None if answered else self.unit.explain_silence()
+            if reason is None:
+                raise
+            raise BoardError(
+                f"{silence.what}: {reason}",
+                where=self.board.name,
+                hint="reset the unit or flash it again",
+            ) from None
 
 
 def _find_function(elf: Path, address: int) -> str | None:

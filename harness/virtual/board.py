@@ -87,6 +87,13 @@ class VirtualBoard:
         """Reset the core; flash and SRAM keep their contents."""
         self._ask({"command": "reset"})
 
+    def explain_silence(self) -> str | None:
+        """Why no byte comes, where the core cannot send any; None when it could."""
+        counters = self.counters()
+        if counters.state == "locked up":
+            return f"the core locked up at 0x{counters.pc:08x}, by a fault inside a fault handler"
+        return None
+
     def counters(self) -> Counters:
         return Counters(**self._ask({"command": "counters"}))
 

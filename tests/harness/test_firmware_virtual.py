@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.board import load_board
-from harness.errors import FirmwareFaultError
+from harness.errors import FirmwareFaultError, NoReplyError
 from harness.image import build_image
 from harness.session import Session, open_session
 from tests.board_case import BoardCase, Build, make_input, run
@@ -56,6 +56,17 @@ class TestVirtualBoard(BoardCase):
         with pytest.raises(FirmwareFaultError) as caught:
             flashed.provoke(2)
         assert "MemManage in 0x40000000, called from port_provoke+0x" in str(caught.value)
+
+    def test_an_endless_run_ends_at_its_deadline_and_a_restart_helps(
+        self, flashed: Session
+    ) -> None:
+        data = make_input(spin=255)
+        flashed.prepare(0xA5)
+        flashed.write_input(0, data)
+        with pytest.raises(NoReplyError, match="the reply to Run did not come within 0.05 s"):
+            flashed.run(deadline_s=0.05)
+        flashed.restart()
+        assert run(flashed, make_input()).cycles > 0
 
     def test_a_stack_overflow_leaves_sram_downwards(self, flashed: Session) -> None:
         with pytest.raises(FirmwareFaultError) as caught:

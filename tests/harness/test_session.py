@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +13,22 @@ import pytest
 
 from harness import wire
 from harness.board import load_board
-from harness.errors import FrameError, UnknownBoardError, UsageError, WrongImageError
+from harness.errors import (
+    BoardError,
+    FrameError,
+    NoReplyError,
+    UnknownBoardError,
+    UsageError,
+    WrongImageError,
+)
 from harness.hostboard import HostBoard
-from harness.image import HostProgram, build_host_program
+from harness.image import HostProgram, build_host_program, build_image
 from harness.link import Link
 from harness.session import Session, open_host_session, open_session
+from harness.virtual import VirtualBoard
 from tests.board_case import make_input, output_for
 from tests.firmware import ENGINE_DIR, model_sources
+from tests.harness.virtual.firmware import compile_firmware
 
 BOARD = load_board("nucleo_f412zg")
 
@@ -119,6 +130,60 @@ def test_a_fault_is_looked_up_in_the_flashed_image(
     copied.unlink()
     assert session.link.find_function is not None
     assert session.link.find_function(0) is None  # the fault is the news, not the missing file
+
+
+def test_a_program_that_ended_is_told_from_a_silent_one(
+    session: Session, program: HostProgram
+) -> None:
+    session.flash(program)
+    assert isinstance(session.unit, HostBoard) and session.unit._process is not None
+    session.unit._process.kill()
+    session.unit._process.wait(10)
+    with pytest.raises(BoardError) as caught:
+        session.run(deadline_s=0.2)
+    assert str(caught.value) == (
+        "nucleo_f412zg: the reply to Run did not come within 0.2 s: the program ended with exit "
+        "status -9; reset the unit or flash it again"
+    )
+
+
+def test_a_silence_that_nobody_can_explain_stays_one(
+    session: Session, program: HostProgram
+) -> None:
+    session.flash(program)
+    assert isinstance(session.unit, HostBoard) and session.unit._process is not None
+    session.unit._process.send_signal(signal.SIGSTOP)
+    with pytest.raises(NoReplyError, match="the reply to Run did not come within 0.2 s"):
+        session.run(deadline_s=0.2)
+
+
+def test_a_core_that_locks_up_is_told_from_a_silent_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.session._BOOT_DEADLINE_S", 1.0)
+    source = "void hard_fault(void) { REG(0x60000000) = 1; } void main(void) { hard_fault(); }"
+    locking = HostProgram(compile_firmware(source, tmp_path), BOARD.name, bytes(16))
+    with (
+        open_session(BOARD, "virtual") as session,
+        pytest.raises(
+            BoardError,
+            match=r"nucleo_f412zg: Boot after a reset did not come within 0.5 s: the core "
+            r"locked up at 0x080\w{5}, by a fault inside a fault handler; reset the unit",
+        ),
+    ):
+        session.flash(locking)
+
+
+def test_a_board_that_dies_in_a_run_is_named_with_its_end() -> None:
+    image = build_image(model_sources(), BOARD, engine_dir=ENGINE_DIR)
+    with open_session(BOARD, "virtual") as session:
+        session.flash(image)
+        session.prepare(0xA5)
+        session.write_input(0, make_input(spin=255))
+        assert isinstance(session.unit, VirtualBoard)
+        threading.Timer(0.05, session.unit._process.kill).start()
+        with pytest.raises(BoardError, match=r"the virtual board died .* exit status -9"):
+            session.run()
 
 
 def test_one_session_flashes_one_image_after_the_other(session: Session) -> None:
