@@ -104,7 +104,7 @@ class Core:
             raise BoardError(
                 f"the emulator refuses to build a {board.core}: {reason.value.decode()}",
                 where=board.name,
-                hint="install unicorn==2.1.3",
+                hint="check its board.toml, and that unicorn==2.1.3 is installed",
             )
         self._status = self._library.machine_status(self._machine).contents
 

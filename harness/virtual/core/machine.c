@@ -8,6 +8,7 @@
 #define NEVER UINT64_MAX
 #define NO_KEY UINT64_MAX
 #define LOOK_AROUND_CYCLES 2000000 /* some 20 ms of host time */
+#define PAGE_BYTES 4096u           /* what Unicorn maps */
 #define SRAM_PATTERN 0xA5C3u       /* start-up SRAM is not zero; firmware must not rely on it */
 
 enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
@@ -518,14 +519,33 @@ EXPORT void machine_free(Machine *m) {
     free(m);
 }
 
+static uint8_t *allocate_pages(uint32_t bytes) {
+    void *pages = NULL;
+    return posix_memalign(&pages, PAGE_BYTES, bytes) ? NULL : pages;
+}
+
+/* Where Unicorn or peripherals.c would stumble: a reason, or NULL. */
+static const char *refuse_parts(const Parts *p) {
+    if (!p->flash_size || !p->sram_size ||
+        (p->flash_base | p->flash_size | p->sram_base | p->sram_size) % PAGE_BYTES)
+        return "flash and SRAM must be whole pages of 4096 bytes";
+    if (p->uart_base % 4 || p->uart_base < PERIPHERAL_BASE ||
+        p->uart_base - PERIPHERAL_BASE > PERIPHERAL_BYTES - UART_BYTES)
+        return "the console is not among the peripherals";
+    return NULL;
+}
+
 /* NULL, and `reason` filled, when the emulator refuses. */
 EXPORT Machine *machine_new(const Parts *parts, char *reason, size_t reason_bytes) {
-    Machine *m = calloc(1, sizeof *m);
-    if (!m)
+    const char *refusal = refuse_parts(parts);
+    Machine *m = refusal ? NULL : calloc(1, sizeof *m);
+    if (!m) {
+        snprintf(reason, reason_bytes, "%s", refusal ? refusal : "out of memory");
         return NULL;
+    }
     m->parts = *parts;
-    m->flash = aligned_alloc(4096, parts->flash_size);
-    m->sram = aligned_alloc(4096, parts->sram_size);
+    m->flash = allocate_pages(parts->flash_size);
+    m->sram = allocate_pages(parts->sram_size);
     m->blocks = calloc(BLOCKS, sizeof *m->blocks);
     uc_err error = m->flash && m->sram && m->blocks ? build(m) : UC_ERR_NOMEM;
     if (error || !find_mode_fields(m)) {

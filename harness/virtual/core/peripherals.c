@@ -440,7 +440,7 @@ bool peripheral_exists(const Machine *m, uint32_t address) {
 
 static uint32_t peripheral_word(Machine *m, uint32_t address) {
     uint32_t uart = address - m->parts.uart_base;
-    if (uart < 0x20)
+    if (uart < UART_BYTES)
         return uart_read(m, uart);
     uint32_t word = m->peripherals[(address - PERIPHERAL_BASE) / 4];
     switch (address) {
@@ -464,7 +464,7 @@ static uint32_t peripheral_word(Machine *m, uint32_t address) {
 static void peripheral_word_write(Machine *m, uint32_t address, uint32_t value) {
     uint32_t *word = &m->peripherals[(address - PERIPHERAL_BASE) / 4];
     uint32_t uart = address - m->parts.uart_base;
-    if (uart < 0x20) {
+    if (uart < UART_BYTES) {
         uart_write(m, uart, value);
     } else if (address >= GPIO_FIRST && address <= GPIO_LAST && (address & 0x3FF) == 0x18) {
         word[-1] = (word[-1] | (value & 0xFFFF)) & ~(value >> 16 & ~value); /* BSRR acts on ODR */
@@ -484,7 +484,8 @@ void peripheral_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t va
     (void)uc;
     Machine *m = machine;
     uint32_t address = PERIPHERAL_BASE + ((uint32_t)offset & ~3u);
-    bool triggers = address - m->parts.uart_base < 0x20; /* whose other bytes must not be written */
+    bool triggers =
+        address - m->parts.uart_base < UART_BYTES; /* whose other bytes must not be written */
     uint32_t rest = triggers ? 0 : m->peripherals[(uint32_t)offset / 4];
     peripheral_word_write(m, address, merged(rest, offset, size, value));
 }

@@ -380,10 +380,27 @@ def test_a_core_compiled_from_another_model_is_refused(monkeypatch: pytest.Monke
         Unit(BOARD)
 
 
-def test_memories_that_the_emulator_cannot_play_are_refused() -> None:
-    odd = dataclasses.replace(BOARD.memory, sram=Region(0x20000000, 1000))
-    with pytest.raises(BoardError, match="emulator refuses to build a cortex-m4f: Invalid arg"):
-        Unit(dataclasses.replace(BOARD, memory=odd))
+@pytest.mark.parametrize(
+    ("sram", "console", "reason"),
+    [
+        (Region(0x20000000, 1000), BOARD.console.base, "must be whole pages of 4096 bytes"),
+        (Region(0x20000100, 4096), BOARD.console.base, "must be whole pages of 4096 bytes"),
+        (Region(0x08000000, 4096), BOARD.console.base, "Invalid memory mapping"),
+        (BOARD.memory.sram, 0x3FFFFFF0, "the console is not among the peripherals"),
+        (BOARD.memory.sram, 0x4007FFF0, "the console is not among the peripherals"),
+        (BOARD.memory.sram, 0x40004802, "the console is not among the peripherals"),
+    ],
+)
+def test_parts_that_the_emulator_cannot_play_are_refused(
+    sram: Region, console: int, reason: str
+) -> None:
+    board = dataclasses.replace(
+        BOARD,
+        memory=dataclasses.replace(BOARD.memory, sram=sram),
+        console=dataclasses.replace(BOARD.console, base=console),
+    )
+    with pytest.raises(BoardError, match=f"emulator refuses to build a cortex-m4f: .*{reason}"):
+        Unit(board)
 
 
 def test_a_broken_emulation_is_reported_with_the_counters(unit: Unit) -> None:
