@@ -21,6 +21,10 @@ class Caches:
     data_lines: int
     line_bytes: int
 
+    def __post_init__(self) -> None:
+        for name in ("instruction_lines", "data_lines", "line_bytes"):
+            _require_at_least(0, name, getattr(self, name))
+
 
 @dataclass(frozen=True)
 class Region:
@@ -28,6 +32,12 @@ class Region:
 
     base: int
     size: int
+
+    def __post_init__(self) -> None:
+        _require_at_least(0, "base", self.base)
+        _require_at_least(1, "size", self.size)
+        if self.end > 1 << 32:
+            raise ValueError(f"region ends at 0x{self.end:x}, behind the 32-bit address space")
 
     @property
     def end(self) -> int:
@@ -50,6 +60,10 @@ class Console:
     baud: int
     tx: str
     rx: str
+
+    def __post_init__(self) -> None:
+        for name in ("base", "clock_hz", "baud"):
+            _require_at_least(1, name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -75,9 +89,13 @@ class Board:
     def __post_init__(self) -> None:
         if self.core not in ("cortex-m4", "cortex-m4f"):
             raise ValueError(f"core {self.core!r} is not cortex-m4 or cortex-m4f")
-        for name, value in (("sysclk_hz", self.sysclk_hz), ("baud", self.console.baud)):
-            if value <= 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+        _require_at_least(1, "sysclk_hz", self.sysclk_hz)
+        _require_at_least(0, "flash_wait_states", self.flash_wait_states)
+
+
+def _require_at_least(least: int, name: str, value: int) -> None:
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
 def board_names(boards_dir: Path = BOARDS_DIR) -> list[str]:

@@ -37,7 +37,17 @@ def test_a_board_name_cannot_leave_the_folder():
     [
         ('name = "nucleo_f412zg"', 'name = "other"', "name differs from its folder"),
         ('core = "cortex-m4f"', 'core = "cortex-m7"', "is not cortex-m4 or cortex-m4f"),
-        ("sysclk_hz = 100_000_000", "sysclk_hz = 0", "sysclk_hz must be positive"),
+        ("sysclk_hz = 100_000_000", "sysclk_hz = 0", "sysclk_hz must be at least 1, got 0"),
+        (
+            "flash_wait_states = 3",
+            "flash_wait_states = -1",
+            "flash_wait_states must be at least 0",
+        ),
+        ("baud = 921_600", "baud = 0", "console: baud must be at least 1, got 0"),
+        ("data_lines = 8", "data_lines = -8", "caches: data_lines must be at least 0, got -8"),
+        ("size = 0x0004_0000", "size = 0", "sram: size must be at least 1, got 0"),
+        ("base = 0x0800_0000", "base = -4", "flash: base must be at least 0, got -4"),
+        ("base = 0x2000_0000", "base = 0xFFFF_FFF0", "sram: region ends at 0x10003fff0, behind"),
         ("prefetch = true", "prefetsch = true", "unknown key 'prefetsch'"),
     ],
 )
