@@ -1,14 +1,16 @@
 """How is a running search shown in a terminal? A line for each candidate that reached the board,
-and under them a bar with the counts. Without a terminal, the lines alone."""
+and under them the counts and a bar, all within 80 columns. Without a terminal, the lines alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from search.evaluation import Evaluation, Rejected
 from search.progress import Arrived, Asked, Event, Finished, Progress, Started, Told
@@ -20,8 +22,7 @@ class Display:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._replayed: set[int] = set()
-        self._bar = Bar(
-            TextColumn("{task.description}"),
+        self._bar = _CountedBar(
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -29,7 +30,7 @@ class Display:
             console=console,
             expand=True,
         )
-        self._task = self._bar.add_task("starting workers", total=None, left="")
+        self._task = self._bar.add_task("", total=None, left="")
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
@@ -76,19 +77,32 @@ class Display:
         self._console.print(text, highlight=False, soft_wrap=True)
 
     def _show_counts(self, progress: Progress) -> None:
-        best = progress.best_val_error
+        self._bar.counts = _count(progress)
         self._bar.update(
             self._task,
             total=progress.rounds,
             completed=progress.rounds_done,
-            description=(
-                f"{progress.candidates} candidates, {progress.on_board} measured, "
-                f"{progress.analytic + progress.measured + progress.failed} rejected, "
-                f"{progress.trained} trained, best error "
-                f"{f'{best:.1%}' if best is not None else '-'}"
-            ),
             left=f"left {_minutes(progress.left_s)}",
         )
+
+
+class _CountedBar(Bar):
+    """A bar below a line of its own: beside the bar, counts would leave it no room."""
+
+    counts = "starting workers"
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield Text(self.counts)
+        yield from super().get_renderables()
+
+
+def _count(progress: Progress) -> str:
+    best = progress.best_val_error
+    return (
+        f"{progress.candidates} candidates, {progress.on_board} measured, "
+        f"{progress.analytic + progress.measured + progress.failed} rejected, "
+        f"{progress.trained} trained, best error {'-' if best is None else format(best, '.1%')}"
+    )
 
 
 _STOPPED = {
@@ -100,15 +114,16 @@ _STOPPED = {
 
 
 def describe(index: int, outcome: Evaluation | Rejected) -> str:
-    """One line of rich markup on what came of a candidate."""
-    head = f"{index:5d}  {outcome.archid[:10]}"
+    """One line of rich markup on what came of a candidate; that of a trained one fits into 80
+    columns."""
+    head = f"{index:4d}  {outcome.archid[:8]}"
     if isinstance(outcome, Evaluation):
         measured = outcome.measured
         return (
-            f"{head}  [green]trained[/]   error {outcome.val_error:6.1%}  "
-            f"{measured.latency_us.median / 1000:8.2f} ms  "
-            f"SRAM {measured.sram.total_bytes / 1024:6.1f} KiB  "
-            f"flash {measured.flash.total_bytes / 1024:6.1f} KiB"
+            f"{head}  [green]trained [/] error {outcome.val_error:5.1%} "
+            f"{measured.latency_us.median / 1000:8.2f} ms "
+            f"SRAM {measured.sram.total_bytes / 1024:5.1f} KiB "
+            f"flash {measured.flash.total_bytes / 1024:5.1f} KiB"
         )
     colour = "red" if outcome.tier == "failed" else "yellow"
     word = "failed" if outcome.tier == "failed" else "rejected"

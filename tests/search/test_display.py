@@ -6,15 +6,16 @@ import io
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from search.display import Display, describe
 from search.progress import Arrived, Asked, Finished, Progress, Started, Told
 from tests.search.evaluations import make_evaluation, make_rejected
 
 
-def show(*events, terminal: bool = False) -> str:
+def show(*events, terminal: bool = False, width: int = 80) -> str:
     file = io.StringIO()
-    with Display(Console(file=file, force_terminal=terminal, width=160)) as display:
+    with Display(Console(file=file, force_terminal=terminal, width=width)) as display:
         for event in events:
             display.on_event(event)
     return file.getvalue()
@@ -69,4 +70,19 @@ def test_without_an_estimate_no_time_is_invented():
 
 def test_a_line_starts_with_number_and_archid():
     evaluation = make_evaluation()
-    assert describe(3, evaluation).startswith(f"    3  {evaluation.archid[:10]}")
+    assert describe(3, evaluation).startswith(f"   3  {evaluation.archid[:8]}")
+
+
+def test_the_line_of_a_trained_candidate_fits_into_80_columns():
+    slow = make_evaluation(val_error=1.0, cycles=999_999_000)  # 9999.99 ms at 100 MHz
+    assert len(Text.from_markup(describe(9999, slow))) <= 80
+
+
+def test_in_80_columns_there_is_room_for_counts_and_a_bar():
+    progress = Progress(
+        rounds=2000, candidates=98765, analytic=96000, measured=1000, failed=10, trained=989,
+        best_val_error=0.1, left_s=60_000,
+    )  # fmt: skip
+    text = show(Finished("rounds", progress), terminal=True)
+    assert "…" not in text and "best error 10.0%" in text and "1999/2000" in text
+    assert max(line.count("━") for line in text.splitlines()) >= 20
