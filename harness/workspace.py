@@ -5,6 +5,7 @@ nothing of models."""
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,8 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from harness.board import ROOT
 from harness.errors import BuildError, ToolchainError
@@ -106,7 +105,7 @@ def lease(recipe: Recipe, *, deadline_s: float = _LEASE_DEADLINE_S) -> Iterator[
         ToolchainError: CMake is missing or cannot configure.
     """
     root = cache_dir() / "firmware"
-    lock: FileLock | None = None
+    lock: int | None = None
     try:
         kind = root / recipe.key()
         kind.mkdir(parents=True, exist_ok=True)
@@ -125,18 +124,23 @@ def lease(recipe: Recipe, *, deadline_s: float = _LEASE_DEADLINE_S) -> Iterator[
         ) from None
     finally:
         if lock is not None:
-            lock.release()
+            os.close(lock)
 
 
-def _lock_one(kind: Path, deadline_s: float) -> tuple[FileLock, int]:
+def _lock_one(kind: Path, deadline_s: float) -> tuple[int, int]:
+    """A descriptor whose closing, be it by the end of the process, frees the tree; its number."""
     end = time.monotonic() + deadline_s
     while True:
         for number in range(_TREES):
-            lock = FileLock(kind / f"{number}.lock")
+            lock = os.open(kind / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                lock.acquire(timeout=0)
-            except Timeout:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
                 continue
+            except OSError:
+                os.close(lock)
+                raise
             return lock, number
         if time.monotonic() > end:
             raise BuildError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -101,7 +102,8 @@ def test_the_nonce_is_in_the_image_and_follows_the_sources(image: Image) -> None
 
 def test_the_same_sources_give_the_same_image_in_every_build_tree(image: Image) -> None:
     (kind,) = {path.parent for path in image_trees() if (path / "configured").exists()}
-    with workspace_module.FileLock(kind / "0.lock"):  # the first tree is taken
+    with (kind / "0.lock").open() as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
         again = build(model_sources(weights_words=100))
     assert (kind / "1" / "configured").exists()
     assert (again.sha256, again.nonce) == (image.sha256, image.nonce)
@@ -468,6 +470,28 @@ def test_when_all_build_trees_are_taken_the_wait_ends(monkeypatch: pytest.Monkey
         pytest.raises(BuildError, match="all 1 build trees are in use for 0.1 s"),
         lease(a_recipe(), deadline_s=0.1),
     ):
+        pass
+
+
+def test_a_killed_build_leaves_its_tree_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace_module, "_TREES", 1)
+    script = (
+        "import sys, time; from harness.workspace import lease;"
+        "from tests.harness.test_image import a_recipe\n"
+        "with lease(a_recipe()): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        with pytest.raises(BuildError, match="are in use"), lease(a_recipe(), deadline_s=0.1):
+            pass
+        holder.kill()
+    with lease(a_recipe(), deadline_s=0.1):
         pass
 
 
