@@ -142,6 +142,27 @@ static void set_program_status(Machine *m, uint32_t psr) {
                    cpsr | (psr & (PSR_FLAGS | PSR_IT)) | (psr & PSR_THUMB ? 1u << 5 : 0));
 }
 
+/* DDI 0403, ExceptionTaken(): from whatever stands in `stacks` into the handler, no frame pushed.
+ */
+static void take(Machine *m, int number, uint32_t control, Stacks stacks, uint32_t link) {
+    uint32_t vector, flags = read_register(m, UC_ARM_REG_CPSR) & PSR_FLAGS;
+    if (!load_word(m, m->vtor + 4 * (uint32_t)number, &vector)) {
+        m->hfsr |= HFSR_VECTTBL;
+        if (number <= EXCEPTION_HARD || !load_word(m, m->vtor + 4 * EXCEPTION_HARD, &vector)) {
+            lock_up(m);
+            return;
+        }
+        number = EXCEPTION_HARD;
+    }
+    m->pending[number] = false;
+    m->active[number] = true;
+    set_mode(m, (uint32_t)number, control & ~(CONTROL_SPSEL | CONTROL_FPCA), stacks);
+    set_program_status(m, flags | (vector & 1 ? PSR_THUMB : 0));
+    write_register(m, UC_ARM_REG_R14, link);
+    write_register(m, UC_ARM_REG_R15, vector);
+    m->status.cycles += ENTRY_CYCLES;
+}
+
 static void enter(Machine *m, int number) {
     uint32_t control = read_register(m, UC_ARM_REG_CONTROL);
     bool handler = in_handler(m), extended = control & CONTROL_FPCA;
@@ -171,42 +192,28 @@ static void enter(Machine *m, int number) {
     }
     *stack = frame;
 
-    uint32_t vector;
-    if (!load_word(m, m->vtor + 4 * (uint32_t)number, &vector)) {
-        m->hfsr |= HFSR_VECTTBL;
-        if (number <= EXCEPTION_HARD || !load_word(m, m->vtor + 4 * EXCEPTION_HARD, &vector)) {
-            lock_up(m);
-            return;
-        }
-        number = EXCEPTION_HARD;
-    }
+    uint32_t origin = handler ? 0 : process ? 0xC : 0x8;
+    take(m, number, control, stacks, 0xFFFFFFE1u | (extended ? 0 : 0x10) | origin);
+}
 
-    m->pending[number] = false;
-    m->active[number] = true;
-    set_mode(m, (uint32_t)number, control & ~(CONTROL_SPSEL | CONTROL_FPCA), stacks);
-    set_program_status(m, (psr & PSR_FLAGS) | (vector & 1 ? PSR_THUMB : 0));
-    write_register(m, UC_ARM_REG_R14,
-                   0xFFFFFFE1u | (extended ? 0 : 0x10) |
-                       (handler   ? 0
-                        : process ? 0xC
-                                  : 0x8));
-    write_register(m, UC_ARM_REG_R15, vector);
-    m->status.cycles += ENTRY_CYCLES;
+/* Which exception a fault becomes at execution priority `current`; 0: the core locks up. */
+static int escalate(Machine *m, int number, int current) {
+    if (number != EXCEPTION_HARD && (!is_enabled(m, number) || priority_of(m, number) >= current)) {
+        number = EXCEPTION_HARD;
+        m->hfsr |= HFSR_FORCED;
+    }
+    return number == EXCEPTION_HARD && current <= -1 ? 0 : number;
 }
 
 void raise_fault(Machine *m, int number, uint32_t cfsr_bits, uint32_t hfsr_bits) {
     int current = execution_priority(m);
     m->cfsr |= cfsr_bits;
     m->hfsr |= hfsr_bits;
-    if (number != EXCEPTION_HARD && (!is_enabled(m, number) || priority_of(m, number) >= current)) {
-        number = EXCEPTION_HARD;
-        m->hfsr |= HFSR_FORCED;
-    }
-    if (number == EXCEPTION_HARD && current <= -1) {
+    number = escalate(m, number, current);
+    if (number)
+        enter(m, number);
+    else
         lock_up(m);
-        return;
-    }
-    enter(m, number);
 }
 
 void pend(Machine *m, int number) {
@@ -252,6 +259,19 @@ static bool pop_frame(Machine *m, uint32_t frame, bool extended, uint32_t *words
     return true;
 }
 
+/* An exception return that fails is chained to the fault: the frame it meant stays where it is, the
+ * handler's lr says where that is (DDI 0403, ExceptionReturn() and B1.5.12). */
+static void fail_return(Machine *m, int number, uint32_t cfsr_bits, uint32_t exc_return,
+                        Stacks stacks) {
+    m->cfsr |= cfsr_bits;
+    number = escalate(m, number, execution_priority(m));
+    uint32_t control = read_register(m, UC_ARM_REG_CONTROL);
+    if (number)
+        take(m, number, control, stacks, exc_return | 0xF0000000u);
+    else
+        lock_up(m);
+}
+
 void return_from_exception(Machine *m, uint32_t exc_return) {
     uint32_t number = read_register(m, UC_ARM_REG_IPSR) & 0x1FF;
     uint32_t control = read_register(m, UC_ARM_REG_CONTROL) & ~(CONTROL_SPSEL | CONTROL_FPCA);
@@ -261,22 +281,26 @@ void return_from_exception(Machine *m, uint32_t exc_return) {
     for (int i = 1; i < EXCEPTIONS; i++)
         nesting += m->active[i];
 
-    m->active[number] = false;
+    /* A frame can hold any number: not all have an exception. */
+    bool was_active = number < EXCEPTIONS && m->active[number];
+    if (was_active)
+        m->active[number] = false;
     if (number != EXCEPTION_NMI)
         write_register(m, UC_ARM_REG_FAULTMASK, 0);
-    if ((exc_return | 0x1F) != 0xFFFFFFFF || (kind != 1 && kind != 9 && kind != 0xD) ||
+    if (!was_active || (exc_return | 0x1F) != 0xFFFFFFFF ||
+        (kind != 1 && kind != 9 && kind != 0xD) ||
         to_handler != (nesting > 1 && !(!to_handler && (m->ccr & CCR_NONBASETHRDENA)))) {
-        raise_fault(m, EXCEPTION_USAGE, CFSR_INVPC, 0);
+        fail_return(m, EXCEPTION_USAGE, CFSR_INVPC, exc_return, stacks);
         return;
     }
     uint32_t *stack = process ? &stacks.process : &stacks.main, frame = *stack;
     if (!pop_frame(m, frame, extended, words, fp)) {
-        raise_fault(m, EXCEPTION_BUS, CFSR_UNSTKERR, 0);
+        fail_return(m, EXCEPTION_BUS, CFSR_UNSTKERR, exc_return, stacks);
         return;
     }
     uint32_t psr = words[7];
     if (to_handler != ((psr & 0x1FF) != 0)) {
-        raise_fault(m, EXCEPTION_USAGE, CFSR_INVPC, 0);
+        fail_return(m, EXCEPTION_USAGE, CFSR_INVPC, exc_return, stacks);
         return;
     }
     *stack = frame + (extended ? EXTENDED_FRAME : BASIC_FRAME) + (psr & PSR_FRAME_ALIGNED ? 4 : 0);

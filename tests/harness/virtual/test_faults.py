@@ -250,6 +250,58 @@ void main(void) {
     assert (number, cfsr) == (USAGE, INVPC)
 
 
+RETURNS = {
+    "a code that means nothing": ("ldr lr, =0xFFFFFFF5", 0xFFFFFFF5),
+    "to a handler where none was interrupted": ("ldr lr, =0xFFFFFFF1", 0xFFFFFFF1),
+    "from a handler that is no longer active": (
+        "ldr r0, =0xE000ED24\\n ldr r1, =7 << 16\\n str r1, [r0]",
+        0xFFFFFFF9,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RETURNS)
+def test_a_refused_return_leaves_the_frame_it_meant_and_says_which(run: Run, name: str) -> None:
+    spoil, exc_return = RETURNS[name]
+    source = f"""
+__attribute__((naked)) void svc(void) {{ __asm volatile("{spoil}\\n bx lr\\n .ltorg\\n"); }}
+__attribute__((naked)) void usage_fault(void) {{
+    __asm volatile("mov r0, sp\\n mov r1, lr\\n b report_return\\n");
+}}
+extern uint8_t after[];
+__attribute__((used)) void report_return(uint32_t *frame, uint32_t lr) {{
+    report(CFSR);
+    report(lr);
+    report(frame[6] - ((uint32_t)after & ~1u));
+    report(REG(0xE000ED24) >> 7 & 1);
+    rest();
+}}
+void main(void) {{
+    SHCSR = 7 << 16;
+    __asm volatile("svc #0\\n .global after\\n after:");
+}}"""
+    assert run(source, 4) == [INVPC, exc_return, 0, 0]
+
+
+def test_a_frame_of_an_exception_that_does_not_exist_does_no_harm(run: Run) -> None:
+    source = """
+__attribute__((naked)) void pendsv(void) {
+    __asm volatile("ldr r0, [sp, #28]\\n ldr r1, =0x1FF\\n orr r0, r1\\n str r0, [sp, #28]\\n"
+                   "bx lr\\n .ltorg\\n");
+}
+void svc(void) {
+    ICSR = 1 << 28;
+    __asm volatile("dsb\\n isb");
+}
+void main(void) {
+    SHCSR = 7 << 16;
+    REG(0xE000ED1C) = 0x80000000; /* SVC waits for PendSV */
+    __asm volatile("svc #0");
+}"""
+    number, *_, cfsr = run(source, 4)
+    assert (number, cfsr) == (USAGE, INVPC)
+
+
 LOCKING = {
     "a fault inside HardFault": (
         "void hard_fault(void) { REG(0x60000000) = 1; }\nvoid main(void) { REG(0x60000000) = 1; }"
