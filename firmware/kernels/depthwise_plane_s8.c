@@ -10,15 +10,16 @@ void depthwise_plane_s8(const conv_2d_t *conv, const int8_t *plane, int32_t plan
         for (int32_t x = 0; x < conv->output_width; x++) {
             const int8_t *const window =
                 plane + y * conv->stride_height * plane_stride + x * conv->stride_width;
-            int32_t sum = 0;
+            uint32_t sum = 0;
             for (int32_t i = 0; i < conv->kernel_height; i++) {
                 for (int32_t j = 0; j < conv->kernel_width; j++) {
-                    sum += window[i * conv->dilation_height * plane_stride +
-                                  j * conv->dilation_width] *
-                           weights[i * conv->kernel_width + j];
+                    const int8_t x =
+                        window[i * conv->dilation_height * plane_stride + j * conv->dilation_width];
+                    sum += (uint32_t)(x * weights[i * conv->kernel_width + j]);
                 }
             }
-            *output = requantize(add_wrapping(sum, conv->out.bias[channel]), &conv->out, channel);
+            const int32_t total = add_wrapping((int32_t)sum, conv->out.bias[channel]);
+            *output = requantize(total, &conv->out, channel);
             output += conv->output_channels;
         }
     }

@@ -159,6 +159,22 @@ def add_fully_connected(draw: st.DrawFn, model: ModelFactory) -> None:
     model.operator("FULLY_CONNECTED", [source, *operands], [output], activation=draw(activations))
 
 
+# Scales that float32 can hold and no converter writes, subnormal ones among them.
+wild_scales = st.sampled_from([1e-45, 1e-38, 1e-11, 2.0**-20, 1.0, 3e4, 1e11, 3e38])
+
+
+def add_wild_add(draw: st.DrawFn, model: ModelFactory) -> None:
+    first_scale, second_scale = draw(wild_scales), draw(wild_scales)
+    count = draw(st.integers(1, 99))
+    first = model.input((count,), scale=first_scale, zero_point=draw(zero_points))
+    second = model.input((count,), scale=second_scale, zero_point=draw(zero_points))
+    scale = draw(st.sampled_from([1.0, 2.0, 1 / 300, 1e3])) * max(first_scale, second_scale)
+    scale = float(np.clip(scale, 1e-45, 3e38))
+    output = model.tensor((count,), scale=scale, zero_point=draw(zero_points))
+    model.outputs.append(output)
+    model.operator("ADD", [first, second], [output], activation=NONE)
+
+
 def add_add(draw: st.DrawFn, model: ModelFactory) -> None:
     shape = draw(st.lists(sizes, min_size=1, max_size=4).map(tuple))
     first = model.input(shape, **quantised(draw))
@@ -219,8 +235,9 @@ def add_mean(draw: st.DrawFn, model: ModelFactory) -> None:
     kept = tuple(reduced) if keep else tuple(
         n for i, n in enumerate(shape) if not first <= i <= last
     )  # fmt: skip
-    source = model.input(shape, **quantised(draw))
-    output = model.tensor(kept, **quantised(draw))
+    details = quantised(draw)
+    source = model.input(shape, **details)
+    output = model.tensor(kept, **(details if draw(st.booleans()) else quantised(draw)))
     model.outputs.append(output)
     model.operator(
         "MEAN", [source, model.constant(np.array(axes, np.int32))], [output], keep_dims=keep
@@ -286,6 +303,7 @@ def _output_size(
         add_depthwise_conv_2d,
         add_fully_connected,
         add_add,
+        add_wild_add,
         add_pool_2d,
         add_pad,
         add_mean,
