@@ -222,7 +222,7 @@ void pend(Machine *m, int number) {
     stop_at_next_block(m);
 }
 
-static int most_urgent(const Machine *m) {
+int most_urgent(const Machine *m) {
     int best = 0;
     for (int i = EXCEPTION_NMI; i < EXCEPTIONS; i++)
         if (m->pending[i] && is_enabled(m, i) &&

@@ -165,6 +165,7 @@ void raise_fault(Machine *m, int number, uint32_t cfsr_bits, uint32_t hfsr_bits)
 void take_pending(Machine *m);
 void return_from_exception(Machine *m, uint32_t exc_return);
 bool in_handler(const Machine *m);
+int most_urgent(const Machine *m); /* pending and enabled; 0: none */
 bool would_interrupt(const Machine *m);
 void pend(Machine *m, int number);
 

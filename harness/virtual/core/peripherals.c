@@ -145,14 +145,13 @@ static void write_priorities(Machine *m, uint32_t first, uint32_t word) {
 }
 
 static uint32_t read_icsr(const Machine *m) {
-    uint32_t active = read_register(m, UC_ARM_REG_IPSR) & 0x1FF, pending = 0, nesting = 0;
+    uint32_t active = read_register(m, UC_ARM_REG_IPSR) & 0x1FF, nesting = 0, interrupts = 0;
     for (int i = EXCEPTIONS - 1; i > 1; i--) {
-        if (m->pending[i])
-            pending = (uint32_t)i;
         nesting += m->active[i];
+        interrupts |= i >= EXCEPTION_IRQ0 && m->pending[i];
     }
-    return active | pending << 12 | (uint32_t)(nesting <= 1) << 11 |
-           (uint32_t)m->pending[EXCEPTION_PENDSV] << 28 |
+    return active | (uint32_t)most_urgent(m) << 12 | (uint32_t)(nesting <= 1) << 11 |
+           interrupts << 22 | (uint32_t)m->pending[EXCEPTION_PENDSV] << 28 |
            (uint32_t)m->pending[EXCEPTION_SYSTICK] << 26;
 }
 

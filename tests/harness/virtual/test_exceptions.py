@@ -211,6 +211,27 @@ void main(void) {
     assert run(source, 4) == [100, 101, 11, 14]
 
 
+def test_icsr_names_the_most_urgent_pending_exception_that_is_enabled(run: Run) -> None:
+    source = """
+void main(void) {
+    __asm volatile("cpsid i");
+    REG(0xE000ED20) = 0x80u << 16; /* PendSV less urgent than IRQ 0 and 1 */
+    REG(0xE000E400) = 0x2040;      /* IRQ 0 at 0x40, IRQ 1 at 0x20 */
+    ICSR = 1 << 28;
+    report(ICSR);
+    REG(0xE000E200) = 3; /* pending */
+    report(ICSR);
+    REG(0xE000E100) = 3; /* enabled */
+    report(ICSR);
+}"""
+    pendsv, interrupt, base = 1 << 28, 1 << 22, 1 << 11
+    assert run(source, 3) == [
+        pendsv | base | 14 << 12,
+        pendsv | base | 14 << 12 | interrupt,
+        pendsv | base | 17 << 12 | interrupt,
+    ]
+
+
 def test_basepri_holds_back_what_is_not_urgent_enough(run: Run) -> None:
     source = """
 static volatile uint32_t calls;
