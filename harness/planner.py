@@ -11,10 +11,12 @@ import math
 import random
 from dataclasses import dataclass
 
+from harness.errors import UnsupportedModelError
 from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D
 from harness.tflite.operators import window_output
 
 ALIGNMENT = 4
+_LARGEST_ARENA = 1 << 28  # bytes; kernels and generated C count in int32
 _IMPROVEMENTS = 64  # placements tried after the greedy ones, fewer for large graphs:
 _PAIRS = 1 << 18  # pairs of groups compared while trying
 _INPLACE = {"RELU": (0,), "RELU6": (0,), "SOFTMAX": (0,), "QUANTIZE": (0,), "ADD": (0, 1)}
@@ -51,9 +53,22 @@ Group = tuple[Region, ...]  # regions that start at one address
 
 
 def plan(graph: Graph) -> ArenaPlan:
-    """Place all tensors and scratch of `graph`, operators in the file's order."""
+    """Place all tensors and scratch of `graph`, operators in the file's order.
+
+    Raises:
+        UnsupportedModelError: more than _LARGEST_ARENA bytes, which dilations can ask for in
+            small files.
+    """
     groups = group_regions(graph)
     starts, arena_bytes = place_groups(groups)
+    if arena_bytes > _LARGEST_ARENA:
+        raise UnsupportedModelError(
+            "needs an arena that no Cortex-M4 addresses",
+            where="tensor arena",
+            expected=f"<= {_LARGEST_ARENA} bytes",
+            got=arena_bytes,
+            hint="use smaller feature maps, windows or dilations",
+        )
     offsets: dict[int, int] = {}
     scratch: dict[int, int] = {}
     for group, start in zip(groups, starts, strict=True):

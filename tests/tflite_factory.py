@@ -95,6 +95,7 @@ class _Operator:
     inputs: list[int]
     outputs: list[int]
     options: dict[str, Any] | None
+    options_of: str = ""  # another operator's, where not its own
 
 
 @dataclass
@@ -207,8 +208,9 @@ class ModelFactory:
             (1, "Offset", _ints(builder, operator.inputs)),
             (2, "Offset", _ints(builder, operator.outputs)),
         ]
-        if operator.op in _OPTIONS and operator.options is not None:
-            member, slots = _OPTIONS[operator.op]
+        kind = operator.options_of or operator.op
+        if kind in _OPTIONS and operator.options is not None:
+            member, slots = _OPTIONS[kind]
             options = _table(
                 builder, [(*slots[name], value) for name, value in operator.options.items()]
             )

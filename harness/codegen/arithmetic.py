@@ -26,13 +26,10 @@ def quantise_multiplier(real: float, *, where: str) -> tuple[int, int]:
     """real = multiplier * 2^(shift - 31), with 2^30 <= multiplier < 2^31, or (0, 0) below 2^-32.
 
     Raises:
-        UnsupportedModelError: real >= 2^30; no shift of an int32 expresses it.
+        UnsupportedModelError: real >= 2^30, infinity among them; no shift of an int32 expresses
+            it.
     """
-    fraction, shift = math.frexp(real)
-    multiplier = round_away(fraction * (1 << 31))
-    if multiplier == 1 << 31:
-        multiplier //= 2
-        shift += 1
+    multiplier, shift = _normalise(real) if math.isfinite(real) else (0, 31)
     if shift < -31:
         return 0, 0
     if shift > 30:
@@ -44,6 +41,22 @@ def quantise_multiplier(real: float, *, where: str) -> tuple[int, int]:
             hint="convert the model again with a representative dataset",
         )
     return multiplier, shift
+
+
+def _normalise(real: float) -> tuple[int, int]:
+    """real = multiplier * 2^(shift - 31), with 2^30 <= multiplier < 2^31."""
+    fraction, shift = math.frexp(real)
+    multiplier = round_away(fraction * (1 << 31))
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    return multiplier, shift
+
+
+def single(operation: np.ufunc, a: float, b: float) -> float:
+    """`operation` in float32, as where TFLite computes with float: an overflow is infinity."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(operation(np.float32(a), np.float32(b)))
 
 
 def rescale(x: int, multiplier: int, shift: int) -> int:
@@ -61,11 +74,12 @@ def activation_range(
     """The clamp that a fused activation means in the output's int8."""
 
     def quantise(real: float) -> int:
-        steps = float(np.float32(real) / np.float32(output.scale))
+        steps = single(np.divide, real, output.scale)
         if not abs(steps) < 1 << 31:
             raise UnsupportedModelError(
                 f"activation {activation.name} overflows the output scale",
                 where=where,
+                expected="fewer than 2^31 steps of the scale",
                 got=f"scale {output.scale:g}",
                 hint="convert the model again with a representative dataset",
             )
@@ -83,18 +97,14 @@ def activation_range(
     )
 
 
-def softmax_parameters(beta: float, scale: float, *, where: str) -> tuple[int, int, int]:
+def softmax_parameters(beta: float, scale: float) -> tuple[int, int, int]:
     """(multiplier, left shift, lowest difference): differences become Q5.26, and those whose
     exponential vanishes are skipped."""
     integer_bits = 5
     real = min(
         float(np.float32(beta)) * scale * float(1 << (31 - integer_bits)), float((1 << 31) - 1)
     )
-    fraction, shift = math.frexp(real)
-    multiplier = round_away(fraction * (1 << 31))
-    if multiplier == 1 << 31:
-        multiplier //= 2
-        shift += 1
+    multiplier, shift = _normalise(real)
     radius = math.floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << shift))
     return multiplier, shift, -radius
 
@@ -104,5 +114,5 @@ def mean_parameters(
 ) -> tuple[int, int]:
     """Multiplier and shift of the rescaling with 1 / count folded in."""
     multiplier, shift = quantise_multiplier(input_scale / output_scale, where=where)
-    more = min(count.bit_length() - 1, 32, 31 + shift)
-    return (multiplier << more) // count if more >= 0 else multiplier, shift - more
+    more = min(count.bit_length() - 1, 32, 31 + shift)  # >= 0, as shift >= -31
+    return (multiplier << more) // count, shift - more

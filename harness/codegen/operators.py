@@ -16,6 +16,7 @@ from harness.codegen.arithmetic import (
     mean_parameters,
     quantise_multiplier,
     rescale,
+    single,
     softmax_parameters,
 )
 from harness.codegen.tables import Array, fold_bias, pad_rows, pair_rows, sum_ranges, write_words
@@ -102,8 +103,7 @@ def _filters(code: Code, rows: Array, activation: Activation) -> tuple[Array, st
     bias = code.graph.optional(code.operator, 2)
     if code.operator.op == "FULLY_CONNECTED" and len(weights.q.scales) == 1:
         # Here alone TFLite multiplies the two scales in single precision.
-        product = np.float32(source.q.scale) * np.float32(weights.q.scale)
-        reals = [float(product) / output.q.scale]
+        reals = [single(np.multiply, source.q.scale, weights.q.scale) / output.q.scale]
     else:
         reals = [source.q.scale * scale / output.q.scale for scale in weights.q.scales]
     pairs = [quantise_multiplier(real, where=code.where) for real in reals]
@@ -337,7 +337,7 @@ def _reshape(code: Code) -> None:
 def _softmax(code: Code) -> None:
     options, source = code.operator.options, code.input(0)
     assert isinstance(options, Softmax)
-    multiplier, shift, lowest = softmax_parameters(options.beta, source.q.scale, where=code.where)
+    multiplier, shift, lowest = softmax_parameters(options.beta, source.q.scale)
     table = code.struct(
         "softmax_t",
         rows=source.elements // source.shape[-1],
@@ -368,7 +368,7 @@ def _rescale(code: Code, real: float, low: int) -> None:
 def _relu(code: Code) -> None:
     source, output = code.input(0), code.output
     # TFLite divides these two scales in single precision.
-    ratio = float(np.float32(source.q.scale) / np.float32(output.q.scale))
+    ratio = single(np.divide, source.q.scale, output.q.scale)
     _rescale(code, ratio, max(INT8_MIN, output.q.zero_point))
 
 

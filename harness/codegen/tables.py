@@ -39,7 +39,7 @@ def pair_rows(rows: Array) -> Array:
 
 def fold_bias(bias: Array | None, rows: Array, zero_point: int) -> Array:
     """int32 bias[c] - zero_point * sum(rows[c]), wrapping as the accumulator does."""
-    folded: Array = -zero_point * rows.astype(np.int64).sum(axis=1)
+    folded: Array = -zero_point * rows.sum(axis=1, dtype=np.int64)
     if bias is not None:
         folded = folded + bias.astype(np.int64).ravel()
     return folded.astype(np.uint64).astype(np.uint32)
@@ -48,7 +48,6 @@ def fold_bias(bias: Array | None, rows: Array, zero_point: int) -> Array:
 def sum_ranges(folded: Array, rows: Array) -> tuple[Array, Array]:
     """The least and the greatest accumulator of each row over all int8 inputs."""
     bias = folded.view(np.int32).astype(np.int64)
-    wide = rows.astype(np.int64)
-    up = np.maximum(wide, 0).sum(axis=1)
-    down = np.minimum(wide, 0).sum(axis=1)
+    up = np.maximum(rows, 0).sum(axis=1, dtype=np.int64)
+    down = np.minimum(rows, 0).sum(axis=1, dtype=np.int64)
     return bias - 128 * up + 127 * down, bias + 127 * up - 128 * down

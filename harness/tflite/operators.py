@@ -25,7 +25,8 @@ from harness.tflite.graph import (
     Tensor,
 )
 
-_LARGEST_WINDOW = 1 << 15
+_LARGEST_WINDOW = 1 << 15  # along one axis, dilation included; kernels count in int32
+_MOST_CLASSES = 511  # from 512 on, TFLite's softmax shifts an int32 by 32
 _FLOAT_HINT = "hilnas needs full int8 quantisation; convert with a representative dataset"
 
 
@@ -80,7 +81,7 @@ class Node:
 
     def options(self) -> dict[str, Any]:
         if self.raw is None:
-            raise self.malformed("has no options")
+            raise self.malformed("has no options", f"those of {self.op}", "none, or another's")
         return self.raw
 
     def activation(self) -> Activation:
@@ -102,7 +103,9 @@ class Node:
         options = self.options()
         height, width = int(options[f"{name}_h"]), int(options[f"{name}_w"])
         if not (0 < height <= _LARGEST_WINDOW and 0 < width <= _LARGEST_WINDOW):
-            raise self.malformed(f"impossible {name}", "positive", f"{height}x{width}")
+            raise self.malformed(
+                f"impossible {name}", f"1..{_LARGEST_WINDOW}", f"{height}x{width}"
+            )
         return height, width
 
     def int8(self, *tensors: Tensor) -> None:
@@ -175,6 +178,14 @@ class Node:
         padding: Padding, channels: int,
     ) -> None:  # fmt: skip
         height, width, _ = self.feature_map(self.operand(0))
+        reach = [(span - 1) * spread + 1 for span, spread in zip(window, dilation, strict=True)]
+        if max(reach) > _LARGEST_WINDOW:
+            raise self.unsupported(
+                "has a window that reaches too far",
+                "use a smaller window or dilation",
+                f"<= {_LARGEST_WINDOW}",
+                max(reach),
+            )
         sizes = [
             window_output(size, span, step, spread, padding)[0]
             for size, span, step, spread in zip(
@@ -335,7 +346,7 @@ def _mean(node: Node) -> Options:
 def mean_axes(source: Tensor, axes: np.ndarray[Any, np.dtype[Any]]) -> tuple[int, int] | None:
     """Half-open range of the reduced axes, or None when they are no range."""
     rank = len(source.shape)
-    chosen = sorted({int(a) + rank if a < 0 else int(a) for a in axes.ravel()[: 2 * rank + 2]})
+    chosen = sorted({int(a) + rank if a < 0 else int(a) for a in np.unique(axes)})
     if not chosen or chosen[0] < 0 or chosen[-1] >= rank:
         return None
     if chosen != list(range(chosen[0], chosen[-1] + 1)):
@@ -371,9 +382,10 @@ def _softmax(node: Node) -> Options:
         raise node.unsupported(
             "beta times scale is out of range", "convert again", "> 2^-26", beta
         )
-    if source.shape[-1] > 4096:
-        # The sum of exponentials has 12 integer bits.
-        raise node.unsupported("has too many classes", "use fewer", "<= 4096", source.shape[-1])
+    if source.shape[-1] > _MOST_CLASSES:
+        raise node.unsupported(
+            "has too many classes", "use fewer", f"<= {_MOST_CLASSES}", source.shape[-1]
+        )
     return Softmax(beta)
 
 

@@ -16,9 +16,12 @@ from harness.tflite.flatbuffer import Decoder
 from harness.tflite.graph import Array, Graph, Operator, Quantisation, Tensor
 from harness.tflite.operators import CHECKS, Node
 
-_LARGEST_TENSOR = 1 << 26  # elements; no Cortex-M4 has memory for one
+_LARGEST_FILE = 1 << 25  # bytes
+_LARGEST_TENSOR = 1 << 23  # elements; no Cortex-M4 has memory for one, and sums of it fit an int32
+_LARGEST_CONSTANTS = 1 << 24  # bytes, once for each use: the C that they become
 _LARGEST_RANK = 6
-_MOST_OPERATORS = 2000
+_MOST_OPERATORS = 1000
+_MOST_OPERANDS = 256  # of one operator, and inputs and outputs of the graph
 _NUMPY_TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "int64": "<i8", "uint8": "u1"}
 
 
@@ -30,7 +33,8 @@ def load_graph(path: Path) -> Graph:
         MalformedModelError, UnsupportedModelError: see read_graph.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(
             f"cannot be read: {error.strerror}", where=path, hint="check the path"
@@ -45,6 +49,14 @@ def read_graph(data: bytes, *, where: str) -> Graph:
         MalformedModelError: no valid flatbuffer, or one that contradicts itself.
         UnsupportedModelError: a valid model that the aot engine cannot run.
     """
+    if len(data) > _LARGEST_FILE:
+        raise UnsupportedModelError(
+            "is too large a file",
+            where=where,
+            expected=f"<= {_LARGEST_FILE} bytes",
+            got="more",
+            hint="no Cortex-M4 has flash for it; use a smaller network",
+        )
     model = Decoder(data, where=where).decode_root(schema.MODEL, schema.IDENTIFIER)
     reader = _Reader(model, where)
     return Graph(
@@ -128,6 +140,10 @@ class _Reader:
         )
 
     def _indices(self, raw: Array | None, name: str, *, optional: bool = False) -> tuple[int, ...]:
+        if raw is not None and len(raw) > _MOST_OPERANDS:
+            raise self._unsupported(
+                f"{name}: too many tensors", "split the network", f"<= {_MOST_OPERANDS}", len(raw)
+            )
         values = () if raw is None else tuple(int(value) for value in raw)
         lowest = -1 if optional else 0
         for value in values:
@@ -196,9 +212,14 @@ class _Reader:
                     )
         if any(size == -1 for size in shape):
             raise self._unsupported(f"{name} has a dynamic shape", "convert with a fixed shape")
-        if any(size <= 0 for size in shape) or math.prod(shape) > _LARGEST_TENSOR:
-            raise self._malformed(
-                f"{name} has an impossible shape", f"1..{_LARGEST_TENSOR} elements", shape
+        if any(size <= 0 for size in shape):
+            raise self._malformed(f"{name} has an impossible shape", "positive sizes", shape)
+        if math.prod(shape) > _LARGEST_TENSOR:
+            raise self._unsupported(
+                f"{name} is too large",
+                "use smaller tensors",
+                f"<= {_LARGEST_TENSOR} elements",
+                shape,
             )
         return shape
 
@@ -286,14 +307,25 @@ class _Reader:
                 )
 
     def read_operators(self) -> tuple[Operator, ...]:
+        used = (self.tensors[j] for _, inputs, _ in self._operands for j in inputs if j >= 0)
+        constants_bytes = sum(tensor.bytes for tensor in used if tensor.data is not None)
+        if constants_bytes > _LARGEST_CONSTANTS:
+            raise self._unsupported(
+                "has too many constants",
+                "no Cortex-M4 has flash for them; use a smaller network",
+                f"<= {_LARGEST_CONSTANTS} bytes",
+                constants_bytes,
+            )
         operators = []
         for i, (name, inputs, outputs) in enumerate(self._operands):
+            raw = self._raw_operators[i]
+            belongs = raw["options_type"] == schema.OPTIONS_OF.get(name)
             node = Node(
                 where=f"{self._where}: operator {i} ({name})",
                 op=name,
                 inputs=tuple(self.tensors[j] if j >= 0 else None for j in inputs),
                 outputs=tuple(self.tensors[j] for j in outputs),
-                raw=self._raw_operators[i]["options"],
+                raw=raw["options"] if belongs else None,
             )
             operators.append(Operator(i, name, inputs, outputs, CHECKS[name](node)))
         return tuple(operators)

@@ -39,14 +39,24 @@ _FULLY_CONNECTED: Spec = {
 }
 
 # Union member numbers of BuiltinOptions.
-CONV_2D, DEPTHWISE_CONV_2D, POOL_2D, FULLY_CONNECTED, SOFTMAX, ADD = 1, 2, 5, 8, 9, 11
-_OPTIONS = {
-    CONV_2D: _CONV_2D,
-    DEPTHWISE_CONV_2D: _DEPTHWISE_CONV_2D,
-    POOL_2D: _POOL_2D,
-    FULLY_CONNECTED: _FULLY_CONNECTED,
-    SOFTMAX: {"beta": (0, Scalar("f"))},
-    ADD: {"activation": (0, Scalar("b"))},
+_OPTIONS: dict[int, Spec] = {
+    1: _CONV_2D,
+    2: _DEPTHWISE_CONV_2D,
+    5: _POOL_2D,
+    8: _FULLY_CONNECTED,
+    9: {"beta": (0, Scalar("f"))},
+    11: {"activation": (0, Scalar("b"))},
+}
+
+# Which member an operator's options must be; the others' options are not read.
+OPTIONS_OF = {
+    "ADD": 11,
+    "AVERAGE_POOL_2D": 5,
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 2,
+    "FULLY_CONNECTED": 8,
+    "MAX_POOL_2D": 5,
+    "SOFTMAX": 9,
 }
 
 _OPERATOR: Spec = {

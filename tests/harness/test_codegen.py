@@ -147,6 +147,37 @@ def test_scales_too_far_apart_are_unsupported() -> None:
         generate(graph, plan(graph))
 
 
+def fully_connected_of(source: float, weights: float, output: float) -> ModelFactory:
+    model = ModelFactory()
+    values = model.constant(np.ones((2, 4), np.int8), scale=weights)
+    model.outputs = [model.tensor((1, 2), scale=output)]
+    operands = [model.input((1, 4), scale=source), values]
+    model.operator("FULLY_CONNECTED", operands, model.outputs, activation=NONE)
+    return model
+
+
+def test_a_product_of_scales_beyond_float_is_unsupported() -> None:
+    graph = read_graph(fully_connected_of(1e30, 1e30, 1e30).build(), where="net")
+
+    with pytest.raises(UnsupportedModelError, match="scales are too far apart.*got inf"):
+        generate(graph, plan(graph))
+
+
+def test_a_product_of_scales_below_float_is_zero() -> None:
+    check(fully_connected_of(1e-30, 1e-30, 1e-38).build())
+
+
+def test_a_ratio_of_scales_beyond_float_is_unsupported() -> None:
+    model = ModelFactory()
+    source = model.input((4,), scale=1e38)
+    model.outputs = [model.tensor((4,), scale=1e-38)]
+    model.operator("RELU", [source], model.outputs)
+    graph = read_graph(model.build(), where="net")
+
+    with pytest.raises(UnsupportedModelError, match=r"\(RELU\): input and output.*got inf"):
+        generate(graph, plan(graph))
+
+
 # Deployment
 
 

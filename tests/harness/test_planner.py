@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import UnsupportedModelError
 from harness.planner import (
     Group,
     Region,
@@ -197,6 +198,32 @@ def test_a_depthwise_convolution_keeps_an_input_that_is_read_again() -> None:
     found = plan(read(depthwise(keep=True)))
 
     assert found.offsets[0] != found.offsets[2]
+
+
+def test_an_arena_beyond_any_microcontroller_is_unsupported() -> None:
+    model = ModelFactory()
+    source = model.input((1, 3, 3, 1), scale=0.5)
+    weights = model.constant(np.ones((1, 2, 2, 1), np.int8), scale=0.5)
+    model.outputs = [model.tensor((1, 3, 3, 1), scale=0.5)]
+    model.operator(
+        "DEPTHWISE_CONV_2D",
+        [source, weights],
+        model.outputs,
+        padding=SAME,
+        stride_h=1,
+        stride_w=1,
+        dilation_h=32767,
+        dilation_w=32767,
+        multiplier=1,
+        activation=NONE,
+    )
+    graph = read(model)
+
+    with pytest.raises(
+        UnsupportedModelError,
+        match=r"tensor arena: needs an arena that no Cortex-M4 addresses \(expected <= 268435456",
+    ):
+        plan(graph)
 
 
 def test_scratch_memory_is_alive_with_its_operator_only() -> None:
