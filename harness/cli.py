@@ -110,8 +110,8 @@ def _require_aot(engine: str) -> None:
 
 
 @contextmanager
-def _status(json_file: Path | None) -> Iterator[Callable[[str], None]]:
-    """A spinner on stderr that names the step; silent when stdout carries JSON."""
+def _status() -> Iterator[Callable[[str], None]]:
+    """A spinner that names the step, on stderr: stdout may carry JSON."""
     with errors.status("starting", spinner="dots") as status:
         yield lambda step: status.update(step)
 
@@ -184,7 +184,7 @@ def measure(
     _require_aot(engine)
     described = load_board(board)
     data = read_model(model)
-    with _status(json_file) as on_step, open_session(described, via) as session:
+    with _status() as on_step, open_session(described, via) as session:
         result = measure_model(
             data,
             session,
@@ -216,7 +216,7 @@ def build(
     described = load_board(board)
     data = read_model(model)
     out.mkdir(parents=True, exist_ok=True)
-    with _status(json_file) as on_step:
+    with _status() as on_step:
         on_step("compiling")
         compiled = compile_model(data, described, name=str(model), out_dir=out)
         write_deployment(compiled.graph, compiled.plan, out / "deploy")

@@ -95,11 +95,11 @@ def _package(name: str, *, exactly: str | None = None) -> Check:
 
 
 def _extension() -> Check:
-    folder = Path(__file__).parent / "virtual"
-    built = sorted(folder.glob("_core*.so"))
-    if not built:
-        return Check("virtual board's native core", False, True, "not built", "make setup")
-    return Check("virtual board's native core", True, True, built[0].name, "")
+    from harness.virtual.core import open_library
+
+    return _attempt(
+        "virtual board's native core", lambda: Path(open_library()._name).name, "make setup"
+    )
 
 
 def _pty() -> Check:

@@ -37,7 +37,12 @@ class _Status(ctypes.Structure):
     ]
 
 
-def _open_library() -> ctypes.CDLL:
+def open_library() -> ctypes.CDLL:
+    """The compiled core, Unicorn loaded before it.
+
+    Raises:
+        BoardError: either is missing, cannot be loaded, or is of another version.
+    """
     spec = importlib.util.find_spec("unicorn")
     if spec is None or spec.origin is None:
         raise BoardError("the package unicorn is not installed", hint="pip install unicorn==2.1.3")
@@ -88,7 +93,7 @@ class Core:
     def __init__(self, board: Board, serial_fd: int, wake_fd: int) -> None:
         flash, sram = board.memory.flash, board.memory.sram
         self._flash = flash
-        self._library = _open_library()
+        self._library = open_library()
         parts = _Parts(
             flash.base,
             flash.size,

@@ -195,7 +195,14 @@ class TestDoctor:
         (check,) = [check for check in doctor.examine() if check.name == "pseudo-terminals"]
         assert not check.ok and check.found == "out of pty devices"
 
-    def test_a_core_that_was_not_built_says_how(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(doctor, "__file__", str(tmp_path / "doctor.py"))
+    @pytest.mark.parametrize(
+        ("name", "value", "found"),
+        [
+            ("EXTENSION_SUFFIXES", [".nowhere"], "the virtual board's core is not compiled"),
+            ("TIMING_MODEL", "another", "core was compiled from another version"),
+        ],
+    )
+    def test_a_core_that_cannot_play_says_how_to_get_one(self, monkeypatch, name, value, found):
+        monkeypatch.setattr(f"harness.virtual.core.{name}", value)
         (check,) = [check for check in doctor.examine() if "native core" in check.name]
-        assert (check.ok, check.fix) == (False, "make setup")
+        assert (check.ok, check.fix) == (False, "make setup") and found in check.found

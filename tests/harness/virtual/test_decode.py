@@ -79,7 +79,7 @@ def cases() -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def decoded() -> list[tuple[Case, Instruction]]:
-    library = core_module._open_library()
+    library = core_module.open_library()
     library.decode.restype = Instruction
     library.decode.argtypes = [ctypes.c_uint16, ctypes.c_uint16]
     return [(case, library.decode(*case.halfwords)) for case in cases()]
