@@ -112,16 +112,14 @@ def build_image(
         DoesNotFitError: flash or SRAM overflows.
         ConfigError: the board's values cannot be used.
     """
-    compiler = _find(_COMPILER)
-    recipe = Recipe(
-        board_values=_board_values(board, stack_reserve_bytes),
-        port=board.port,
-        engine_dir=_engine_dir(engine, engine_dir),
-        kernels=engine_dir is None,
-        selftest=selftest,
-        compiler=compiler,
-        compiler_version=_version_of(compiler, compiler.stat().st_mtime_ns),
-        model_files=_file_names(sources),
+    recipe = _recipe(
+        sources,
+        _COMPILER,
+        board.port,
+        _board_values(board, stack_reserve_bytes),
+        selftest,
+        engine,
+        engine_dir,
     )
     nonce = _nonce_of(recipe, sources)
     with lease(recipe) as workspace:
@@ -160,16 +158,14 @@ def build_host_program(
     deadline_s: float = _BUILD_DEADLINE_S,
 ) -> HostProgram:
     """The same firmware as a program of this machine; arguments and errors as in build_image()."""
-    compiler = _find("cc")
-    recipe = Recipe(
-        board_values=_board_values(board, STACK_RESERVE_BYTES),
-        port="host",
-        engine_dir=_engine_dir(engine, engine_dir),
-        kernels=engine_dir is None,
-        selftest=selftest,
-        compiler=compiler,
-        compiler_version=_version_of(compiler, compiler.stat().st_mtime_ns),
-        model_files=_file_names(sources),
+    recipe = _recipe(
+        sources,
+        "cc",
+        "host",
+        _board_values(board, STACK_RESERVE_BYTES),
+        selftest,
+        engine,
+        engine_dir,
     )
     nonce = _nonce_of(recipe, sources)
     with lease(recipe) as workspace:
@@ -177,6 +173,28 @@ def build_host_program(
         folder = out_dir if out_dir is not None else _image_dir(nonce)
         elf = _deliver(workspace.build_dir / "firmware.elf", folder / "firmware.elf")
     return HostProgram(elf=elf, board=board.name, nonce=nonce)
+
+
+def _recipe(
+    sources: Mapping[str, str],
+    compiler_name: str,
+    port: str,
+    board_values: str,
+    selftest: bool,
+    engine: str,
+    engine_dir: Path | None,
+) -> Recipe:
+    compiler = _find(compiler_name)
+    return Recipe(
+        board_values=board_values,
+        port=port,
+        engine_dir=_engine_dir(engine, engine_dir),
+        kernels=engine_dir is None,
+        selftest=selftest,
+        compiler=compiler,
+        compiler_version=_version_of(compiler, compiler.stat().st_mtime_ns),
+        model_files=_file_names(sources),
+    )
 
 
 def _find(name: str) -> Path:
