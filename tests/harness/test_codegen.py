@@ -26,22 +26,8 @@ from harness.errors import BuildError, UnsupportedModelError, UsageError
 from harness.oracle import reference_outputs
 from harness.planner import plan
 from harness.tflite import Activation, Quantisation, read_graph
-from tests.host_model import compile_variants
+from tests.host_model import check, compile_variants
 from tests.tflite_factory import NONE, VALID, ModelFactory, fully_connected_model, small_network
-
-
-def check(data: bytes, seed: int = 0) -> None:
-    """Both variants answer as the reference does, in exactly the planned arena."""
-    graph = read_graph(data, where="net")
-    rng = np.random.default_rng(seed)
-    inputs = [rng.integers(-128, 128, graph.tensor(i).shape, dtype=np.int8) for i in graph.inputs]
-    expected = reference_outputs(data, inputs)
-    for model in compile_variants(graph).values():
-        run = model.run(inputs)
-        for got, want in zip(run.outputs, expected, strict=True):
-            np.testing.assert_array_equal(got, want)
-        assert run.touched_bytes == model.plan.arena_bytes
-
 
 # Whole models
 

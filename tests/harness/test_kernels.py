@@ -11,9 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.oracle import reference_outputs
-from harness.tflite import read_graph
-from tests.host_model import compile_variants
+from tests.host_model import check
 from tests.tflite_factory import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, ModelFactory
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -24,30 +22,6 @@ activations = st.sampled_from([NONE, RELU, RELU6, RELU_N1_TO_1])
 zero_points = st.one_of(st.sampled_from([-128, 0, 127]), st.integers(-128, 127))
 scales = st.floats(2.0**-13, 10.0, width=32)
 seeds = st.integers(0, 2**32 - 1)
-
-
-def check(model: ModelFactory, seed: int = 0) -> None:
-    """The model's outputs, for inputs with many extremes, equal the oracle's bit for bit."""
-    data = model.build()
-    graph = read_graph(data, where="generated")
-    rng = np.random.default_rng(seed)
-    inputs = [_values(rng, graph.tensor(index).shape, graph.tensor(index).dtype)
-              for index in graph.inputs]  # fmt: skip
-    expected = reference_outputs(data, inputs)
-    for variant, compiled in compile_variants(graph).items():
-        run = compiled.run(inputs)
-        for position, (got, want) in enumerate(zip(run.outputs, expected, strict=True)):
-            np.testing.assert_array_equal(got, want, f"{variant}: output {position}")
-        assert run.touched_bytes == compiled.plan.arena_bytes
-        assert run.layers == [operator.index for operator in graph.operators]
-
-
-def _values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
-    if dtype == "float32":
-        return (rng.standard_normal(shape) * 10.0 ** rng.uniform(-3, 3)).astype(np.float32)
-    if rng.integers(4) == 0:
-        return rng.choice(np.array([-128, 127], np.int8), shape)
-    return rng.integers(-128, 128, shape, dtype=np.int8)
 
 
 @st.composite
@@ -327,6 +301,6 @@ def test_operator_is_bit_exact_with_the_reference(
     @given(batches(add), seeds)
     def compare(model: ModelFactory, seed: int) -> None:
         if model.operators:
-            check(model, seed)
+            check(model.build(), seed)
 
     compare()

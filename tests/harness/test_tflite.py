@@ -584,7 +584,7 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: many_operators(1001), "has too many operators (expected <= 1000, got 1001)"),
     (
         lambda: relu(shape=(1 << 20, 1 << 20)),
-        "tensor 1 is too large (expected <= 8388608 elements, got (1048576, 1048576)); use smaller",
+        "tensor 1 is too large (expected <= 8388608 elements, got (1048576, 1048576)); use",
     ),
     (
         lambda: operands([1] * 257, [0]),

@@ -1,0 +1,263 @@
+"""Which graphs could a model be? Small networks with branches, drawn by hypothesis: tensors read
+twice, results that are outputs and operands, reshapes of inputs and of outputs, and quantisation
+from sane to extreme. Every one is accepted by the reader and by the reference interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.tflite_factory import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, ModelFactory
+
+_LARGEST_TENSOR = 1500  # bytes, so that a virtual board answers at once
+
+_activations = st.sampled_from([NONE, NONE, NONE, RELU, RELU6, RELU_N1_TO_1])
+_zero_points = st.one_of(st.sampled_from([-128, 0, 127]), st.integers(-128, 127))
+_scales = st.one_of(
+    st.floats(2.0**-8, 1.0, width=32), st.sampled_from([1e-30, 1e-9, 2.0**-13, 1e4, 1e9, 1e30])
+)
+# What the scale of a result is divided by: mostly none, or shifts left, or all the way out.
+_gains = st.sampled_from([1.0, 1.0, 1.0, 0.3, 40.0, 1e-5, 1e5, 1e-12])
+
+
+class _Network:
+    """A model while it grows. `known` are the tensors that the next operator may read."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw, self.model = draw, ModelFactory()
+        self.known: list[int] = []
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        return self.model.tensors[index].shape
+
+    def scale(self, index: int) -> float:
+        return self.model.tensors[index].scales[0]
+
+    def quantisation(self, index: int) -> dict[str, Any]:
+        tensor = self.model.tensors[index]
+        return {"scale": tensor.scales[0], "zero_point": tensor.zero_points[0]}
+
+    def pick(self) -> int:
+        """Mostly the newest, often any."""
+        return self.draw(st.one_of(st.just(self.known[-1]), st.sampled_from(self.known)))
+
+    def image(self) -> int | None:
+        """A feature map of a batch of one, where the picked tensor is one."""
+        index = self.pick()
+        shape = self.shape(index)
+        return index if len(shape) == 4 and shape[0] == 1 else None
+
+    def finish(
+        self,
+        op: str,
+        inputs: list[int],
+        shape: tuple[int, ...],
+        details: dict[str, Any],
+        **options: Any,
+    ) -> None:
+        if not 0 < np.prod(shape) <= _LARGEST_TENSOR:
+            return
+        details = {**details, "scale": float(np.clip(details["scale"], 1e-36, 1e36))}
+        output = self.model.tensor(shape, **details)
+        self.model.operator(op, inputs, [output], **options)
+        self.known.append(output)
+
+    def like(self, scale: float) -> dict[str, Any]:
+        return {"scale": scale / self.draw(_gains), "zero_point": self.draw(_zero_points)}
+
+    def filters(self, source: int, shape: tuple[int, ...], axis: int) -> tuple[list[int], float]:
+        """(weights and perhaps a bias, the usual scale of what they make of `source`)."""
+        count, depth = shape[axis], int(np.prod(shape)) // shape[axis]
+        scales = self.draw(st.sampled_from([2.0**-7, 0.3])) * (
+            self.rng.uniform(0.1, 1.0, count) if self.draw(st.booleans()) else np.ones(1)
+        )
+        weights = self.rng.integers(-128, 128, shape, dtype=np.int8)
+        if count > 1 and len(scales) > 1 and self.draw(st.booleans()):  # a pruned channel
+            weights[(slice(None),) * axis + (0,)], scales[0] = 0, 1e-30
+        operands = [self.model.constant(weights, scale=scales.tolist(), axis=axis)]
+        most = self.draw(st.sampled_from([0, 3000, 2**31 - 1]))
+        if most:
+            product = self.scale(source) * scales
+            values = self.rng.integers(-most, most, count, dtype=np.int32)
+            operands.append(self.model.constant(values, scale=product.tolist()))
+        return operands, self.scale(source) * float(scales.max()) * 100 * depth**0.5
+
+    def window(self, source: int, kernel: tuple[int, int], dilation: int) -> dict[str, Any] | None:
+        step = self.draw(st.integers(1, 3))
+        padding = self.draw(st.sampled_from([SAME, VALID]))
+        sizes = []
+        for size, span in zip(self.shape(source)[1:3], kernel, strict=True):
+            reach = (span - 1) * dilation + 1
+            sizes.append(-(-size // step) if padding == SAME else (size - reach) // step + 1)
+        if min(sizes) < 1:
+            return None
+        options = {"padding": padding, "stride_h": step, "stride_w": step}
+        return {"sizes": tuple(sizes), "options": {**options, "activation": self.activation()}}
+
+    def activation(self) -> int:
+        return self.draw(_activations)
+
+
+def _conv_2d(net: _Network) -> None:
+    if (source := net.image()) is None:
+        return
+    kernel = net.draw(st.sampled_from([(1, 1), (1, 1), (3, 3), (2, 3), (1, 4)]))
+    dilation = net.draw(st.sampled_from([1, 1, 2]))
+    if (found := net.window(source, kernel, dilation)) is None:
+        return
+    count = net.draw(st.integers(1, 9))
+    operands, scale = net.filters(source, (count, *kernel, net.shape(source)[3]), 0)
+    spread = {"dilation_h": dilation, "dilation_w": dilation}
+    shape = (1, *found["sizes"], count)
+    net.finish(
+        "CONV_2D", [source, *operands], shape, net.like(scale), **found["options"], **spread
+    )
+
+
+def _depthwise_conv_2d(net: _Network) -> None:
+    if (source := net.image()) is None:
+        return
+    kernel = net.draw(st.sampled_from([(3, 3), (3, 3), (1, 1), (5, 5), (2, 3), (4, 1)]))
+    dilation = net.draw(st.sampled_from([1, 1, 2]))
+    if (found := net.window(source, kernel, dilation)) is None:
+        return
+    multiplier = net.draw(st.sampled_from([1, 1, 1, 2]))
+    count = net.shape(source)[3] * multiplier
+    operands, scale = net.filters(source, (1, *kernel, count), 3)
+    net.finish(
+        "DEPTHWISE_CONV_2D",
+        [source, *operands],
+        (1, *found["sizes"], count),
+        net.like(scale),
+        multiplier=multiplier,
+        dilation_h=dilation,
+        dilation_w=dilation,
+        **found["options"],
+    )
+
+
+def _pool_2d(net: _Network) -> None:
+    if (source := net.image()) is None:
+        return
+    window = net.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    if (found := net.window(source, window, 1)) is None:
+        return
+    op = net.draw(st.sampled_from(["AVERAGE_POOL_2D", "MAX_POOL_2D"]))
+    shape = (1, *found["sizes"], net.shape(source)[3])
+    options = {**found["options"], "filter_h": window[0], "filter_w": window[1]}
+    net.finish(op, [source], shape, net.quantisation(source), **options)
+
+
+def _fully_connected(net: _Network) -> None:
+    source = net.pick()
+    depth = net.shape(source)[-1]
+    rows = int(np.prod(net.shape(source))) // depth
+    count = net.draw(st.integers(1, 9))
+    operands, scale = net.filters(source, (count, depth), 0)
+    details = net.like(scale)
+    net.finish(
+        "FULLY_CONNECTED", [source, *operands], (rows, count), details, activation=net.activation()
+    )
+
+
+def _add(net: _Network) -> None:
+    first = net.pick()
+    second = net.draw(
+        st.sampled_from([index for index in net.known if net.shape(index) == net.shape(first)])
+    )
+    # The interpreter aborts on results that are finer than a millionth of the operands.
+    gain = net.draw(st.sampled_from([1.0, 1.0, 0.5, 30.0, 1e-6]))
+    scale = max(net.scale(first), net.scale(second)) / gain
+    details = {"scale": scale, "zero_point": net.draw(_zero_points)}
+    net.finish("ADD", [first, second], net.shape(first), details, activation=net.activation())
+
+
+def _pad(net: _Network) -> None:
+    source = net.pick()
+    shape = net.shape(source)
+    paddings = np.array(
+        [[0, 0] if i == 0 else net.rng.integers(0, 3, 2) for i in range(len(shape))]
+    )
+    padded = tuple(int(n) for n in np.array(shape) + paddings.sum(axis=1))
+    operands = [source, net.model.constant(paddings.astype(np.int32))]
+    net.finish("PAD", operands, padded, net.quantisation(source))
+
+
+def _mean(net: _Network) -> None:
+    if (source := net.image()) is None:
+        return
+    keep = net.draw(st.booleans())
+    depth = net.shape(source)[3]
+    details = net.draw(st.sampled_from([net.quantisation(source), net.like(net.scale(source))]))
+    axes = net.model.constant(np.array([1, 2], np.int32))
+    net.finish(
+        "MEAN", [source, axes], (1, 1, 1, depth) if keep else (1, depth), details, keep_dims=keep
+    )
+
+
+def _reshape(net: _Network) -> None:
+    source = net.pick()
+    count = int(np.prod(net.shape(source)))
+    shapes = [(1, count), (count,), (1, 1, 1, count)]
+    if count % 2 == 0:
+        shapes.append((1, 2, count // 2, 1))
+    shape = net.draw(st.sampled_from(shapes))
+    net.finish("RESHAPE", [source], shape, net.quantisation(source))
+
+
+def _softmax(net: _Network) -> None:
+    source = net.pick()
+    if net.shape(source)[-1] < 512 and net.scale(source) > 1e-6:
+        details = {"scale": 1 / 256, "zero_point": -128}
+        net.finish("SOFTMAX", [source], net.shape(source), details, beta=1.0)
+
+
+def _elementwise(net: _Network) -> None:
+    source = net.pick()
+    op = net.draw(st.sampled_from(["RELU", "RELU6", "QUANTIZE"]))
+    keep = op == "RELU6"
+    if keep and net.scale(source) < 1e-8:  # six is no int32 there
+        return
+    details = net.quantisation(source) if keep else net.like(net.scale(source))
+    net.finish(op, [source], net.shape(source), details)
+
+
+_STEPS: list[Callable[[_Network], None]] = [
+    _conv_2d,
+    _conv_2d,
+    _depthwise_conv_2d,
+    _depthwise_conv_2d,
+    _pool_2d,
+    _fully_connected,
+    _add,
+    _add,
+    _pad,
+    _mean,
+    _reshape,
+    _softmax,
+    _elementwise,
+]
+
+
+@st.composite
+def networks(draw: st.DrawFn, *, most_operators: int = 12) -> ModelFactory:
+    """A model of 1 to `most_operators` operators, every tensor of which reaches an output."""
+    net = _Network(draw)
+    for _ in range(draw(st.sampled_from([1, 1, 2]))):
+        size, channels = draw(st.integers(1, 8)), draw(st.integers(1, 9))
+        details = {"scale": draw(_scales), "zero_point": draw(_zero_points)}
+        net.known.append(net.model.input((1, size, size, channels), **details))
+    for _ in range(draw(st.integers(1, most_operators))):
+        draw(st.sampled_from(_STEPS))(net)
+    model = net.model
+    if not model.operators:
+        _reshape(net)
+    used = {index for operator in model.operators for index in operator.inputs}
+    written = [operator.outputs[0] for operator in model.operators]
+    kept = set(draw(st.lists(st.sampled_from(written), max_size=2)))
+    model.outputs = [index for index in written if index not in used or index in kept]
+    return model
