@@ -27,6 +27,7 @@ SEQUENCES: dict[str, tuple[str, int]] = {
     "load, then store": ("ldr r0, [r4]; str r1, [r4, #4]", 3),
     "store, immediate offset": ("str r0, [r4]; strb r0, [r4, #4]", 2),
     "store, register offset": ("movs r6, #0; str r0, [r4, r6]", 3),
+    "store, base write-back": ("mov r6, r4; str r0, [r6], #4; strb r0, [r6, #1]!", 5),
     "store, then load": ("str r0, [r4]; ldr r1, [r4]", 3),
     "literal": ("ldr r0, =0x12345678", 2),
     "pair": ("ldrd r0, r1, [r4]; strd r0, r1, [r4, #8]", 6),
