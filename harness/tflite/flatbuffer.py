@@ -63,13 +63,18 @@ Field = Scalar | Vector | String | Table | Tables | Union
 Spec = Mapping[str, tuple[int, Field]]
 
 
+_MOST_TABLES = 1 << 16  # each becomes a dict, up to a hundred times its size in the file
+
+
 class Decoder:
     """Decodes tables of `data`; a failure is a MalformedModelError naming field and address."""
 
     def __init__(self, data: bytes, *, where: str) -> None:
         self._data, self._where = data, where
-        # Shared tables may legally be decoded twice; more than this is an amplification attack.
-        self._budget = 16 * len(data) + 1024
+        # Shared data may legally be decoded twice (converters' files: once); more than this is an
+        # amplification attack.
+        self._budget = 4 * len(data) + 1024
+        self._tables_left = _MOST_TABLES
 
     def decode_root(self, spec: Spec, identifier: bytes) -> dict[str, Any]:
         if len(self._data) < 8:
@@ -109,6 +114,9 @@ class Decoder:
         return at + int(self._unpack("I", at, name))
 
     def _table(self, at: int, spec: Spec, name: str) -> dict[str, Any]:
+        self._tables_left -= 1
+        if self._tables_left < 0:
+            raise self._error("has too many tables", at, f"<= {_MOST_TABLES}", "more")
         vtable = at - int(self._unpack("i", at, name))
         vtable_bytes = int(self._unpack("H", vtable, f"{name}: vtable"))
         self._need(vtable, vtable_bytes, f"{name}: vtable")

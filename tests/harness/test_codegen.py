@@ -189,6 +189,22 @@ def test_a_deployment_compiles_and_runs_on_its_own(tmp_path: Path) -> None:
     assert [int(value) for value in printed.split()] == expected.ravel().tolist()
 
 
+def test_a_deployment_compiles_for_arm_and_its_headers_as_cpp(tmp_path: Path) -> None:
+    graph = read_graph(small_network(), where="net")
+    write_deployment(graph, plan(graph), tmp_path)
+    headers = sorted(path.name for path in tmp_path.glob("*.h"))
+    (tmp_path / "all.cpp").write_text("".join(f'#include "{name}"\n' for name in headers))
+    sources = sorted(path.name for path in tmp_path.glob("*.c"))
+    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+    # Without optimisation too: the instructions' operands must not depend on it.
+    for command in (
+        ["arm-none-eabi-gcc", "-std=c11", "-mcpu=cortex-m4", "-mthumb", "-O0", "-c", *sources],
+        ["g++", "-std=c++17", "-c", "all.cpp"],
+    ):
+        subprocess.run([*command, *strict], cwd=tmp_path, check=True, timeout=60)
+
+
 def test_a_deployment_holds_the_kernels_it_needs_and_no_others(tmp_path: Path) -> None:
     graph = read_graph(fully_connected_model(), where="net")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,17 @@ def test_tables_that_share_data_without_end_are_malformed() -> None:
     model.outputs = [last]
     with pytest.raises(MalformedModelError, match="repeats shared data without end"):
         read(model)
+
+
+def test_tables_without_bound_are_malformed() -> None:
+    count = 1 << 16
+    shared = 36 + 4 * count  # a vtable and a table without fields
+    data = struct.pack("<I4s7H2x", 24, b"TFL3", 14, 8, 0, 0, 0, 0, 4)
+    data += struct.pack("<iII", 24 - 8, 4, count)
+    data += b"".join(struct.pack("<I", shared + 4 - (36 + 4 * i)) for i in range(count))
+    data += struct.pack("<HHi", 4, 4, 4)
+    with pytest.raises(MalformedModelError, match="has too many tables at 0x.*<= 65536, got more"):
+        read(data + bytes(1 << 20))
 
 
 def relu(**changes: Any) -> ModelFactory:
