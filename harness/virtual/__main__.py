@@ -6,7 +6,7 @@ pty whose path the first line names.
     -> (start)                                {"port": "/dev/pts/4", "timing_model": "..."}
     {"command": "load", "path": "x.elf"}      {}
     {"command": "reset"}                      {}
-    {"command": "counters"}                   {"instructions": n, "cycles": n, "seconds": s,
+    {"command": "count"}                      {"instructions": n, "cycles": n, "seconds": s,
                                                "state": "running", "pc": 0}
     {"command": "quit"}                       {}
 
@@ -127,7 +127,7 @@ def answer(unit: Unit, line: str) -> dict[str, Any]:
             unit.load(Path(request["path"]))
         elif command == "reset":
             unit.reset()
-        elif command == "counters":
+        elif command == "count":
             return unit.counters()
         elif command == "quit":
             unit.close()

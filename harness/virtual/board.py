@@ -95,7 +95,7 @@ class VirtualBoard:
         return None
 
     def counters(self) -> Counters:
-        return Counters(**self._ask({"command": "counters"}))
+        return Counters(**self._ask({"command": "count"}))
 
     def close(self) -> None:
         """End the process. Can be called again."""

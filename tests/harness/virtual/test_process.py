@@ -261,7 +261,7 @@ def test_the_death_of_the_process_is_a_board_error() -> None:
     with VirtualBoard(BOARD) as board:
         os.kill(board._process.pid, signal.SIGKILL)
         board._process.wait()
-        with pytest.raises(BoardError, match=r"died during 'counters' \(got exit status -9\)"):
+        with pytest.raises(BoardError, match=r"died during 'count' \(got exit status -9\)"):
             board.counters()
 
 
@@ -275,7 +275,7 @@ def test_a_process_that_does_not_answer_meets_a_deadline(monkeypatch: pytest.Mon
     monkeypatch.setattr(client, "QUIT_SECONDS", 0.05)
     with VirtualBoard(BOARD) as board:
         os.kill(board._process.pid, signal.SIGSTOP)
-        with pytest.raises(BoardError, match="does not answer to 'counters'"):
+        with pytest.raises(BoardError, match="does not answer to 'count'"):
             board.counters()
 
 
@@ -405,7 +405,7 @@ def test_parts_that_the_emulator_cannot_play_are_refused(
 
 def test_a_broken_emulation_is_reported_with_the_counters(unit: Unit) -> None:
     unit._failure = "emulator stopped at 0x08000000: noise"
-    assert answer(unit, '{"command": "counters"}') == {
+    assert answer(unit, '{"command": "count"}') == {
         "error": "nucleo_f412zg: emulator stopped at 0x08000000: noise; load the image again"
     }
 
@@ -435,7 +435,7 @@ def test_a_unit_loads_runs_and_counts(unit: Unit, firmware_folder: Path) -> None
         line.write(b"c")
         assert line.read(1) == b"d"
     wait_until(lambda: unit.counters()["state"] == "waiting for serial")
-    assert answer(unit, '{"command": "counters"}')["instructions"] > 0
+    assert answer(unit, '{"command": "count"}')["instructions"] > 0
     assert answer(unit, '{"command": "quit"}') == {}
     assert unit.over
 
@@ -455,7 +455,7 @@ def test_the_process_speaks_one_json_object_a_line(monkeypatch: pytest.MonkeyPat
     status, replies = run_main(
         monkeypatch,
         ["--board", "nucleo_f412zg"],
-        '{"command": "counters"}\n{"command": "quit"}\n{"command": "counters"}\n',
+        '{"command": "count"}\n{"command": "quit"}\n{"command": "count"}\n',
     )
     assert status == 0
     assert replies[0]["timing_model"] == TIMING_MODEL and replies[0]["port"].startswith("/dev/")
