@@ -87,7 +87,7 @@ class _Network:
         return operands, self.scale(source) * float(scales.max()) * 100 * depth**0.5
 
     def window(self, source: int, kernel: tuple[int, int], dilation: int) -> dict[str, Any] | None:
-        step = self.draw(st.integers(1, 3))
+        step = self.draw(st.sampled_from([1, 1, 1, 2, 3]))
         padding = self.draw(st.sampled_from([SAME, VALID]))
         sizes = []
         for size, span in zip(self.shape(source)[1:3], kernel, strict=True):
@@ -106,7 +106,7 @@ def _conv_2d(net: _Network) -> None:
     if (source := net.image()) is None:
         return
     kernel = net.draw(st.sampled_from([(1, 1), (1, 1), (3, 3), (2, 3), (1, 4)]))
-    dilation = net.draw(st.sampled_from([1, 1, 2]))
+    dilation = net.draw(st.sampled_from([1, 1, 1, 2]))
     if (found := net.window(source, kernel, dilation)) is None:
         return
     count = net.draw(st.integers(1, 9))
@@ -122,7 +122,7 @@ def _depthwise_conv_2d(net: _Network) -> None:
     if (source := net.image()) is None:
         return
     kernel = net.draw(st.sampled_from([(3, 3), (3, 3), (1, 1), (5, 5), (2, 3), (4, 1)]))
-    dilation = net.draw(st.sampled_from([1, 1, 2]))
+    dilation = net.draw(st.sampled_from([1, 1, 1, 2]))
     if (found := net.window(source, kernel, dilation)) is None:
         return
     multiplier = net.draw(st.sampled_from([1, 1, 1, 2]))
@@ -244,14 +244,17 @@ _STEPS: list[Callable[[_Network], None]] = [
 
 
 @st.composite
-def networks(draw: st.DrawFn, *, most_operators: int = 12) -> ModelFactory:
-    """A model of 1 to `most_operators` operators, every tensor of which reaches an output."""
+def networks(draw: st.DrawFn, *, most_operators: int = 24) -> ModelFactory:
+    """A model of 1 to `most_operators` operators, mostly many. Every result that no operator reads
+    is an output, and some that are read are, too."""
     net = _Network(draw)
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
-        size, channels = draw(st.integers(1, 8)), draw(st.integers(1, 9))
+        size = draw(st.one_of(st.integers(1, 8), st.integers(5, 8)))
+        channels = draw(st.integers(1, 9))
         details = {"scale": draw(_scales), "zero_point": draw(_zero_points)}
         net.known.append(net.model.input((1, size, size, channels), **details))
-    for _ in range(draw(st.integers(1, most_operators))):
+    least = draw(st.sampled_from([1, most_operators // 2, most_operators // 2]))
+    for _ in range(draw(st.integers(least, most_operators))):
         draw(st.sampled_from(_STEPS))(net)
     model = net.model
     if not model.operators:

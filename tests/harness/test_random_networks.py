@@ -38,7 +38,7 @@ def told_which(model: ModelFactory) -> Iterator[None]:
         raise
 
 
-@settings(max_examples=30, **_SETTINGS)
+@settings(max_examples=24, **_SETTINGS)
 @given(networks())
 def test_a_network_is_bit_exact_in_exactly_its_arena(model: ModelFactory) -> None:
     with told_which(model):
@@ -49,7 +49,7 @@ def test_a_network_is_bit_exact_as_arm_code() -> None:
     with open_session(load_board("nucleo_f412zg"), "virtual") as session:
 
         @settings(max_examples=8, **_SETTINGS)
-        @given(networks(most_operators=16))
+        @given(networks())
         def compare(model: ModelFactory) -> None:
             with told_which(model):
                 # Refuses what is not exact: outputs, arena, guard.
