@@ -211,6 +211,65 @@ void main(void) {
     assert run(source, 4) == [100, 101, 11, 14]
 
 
+def test_faultmask_holds_back_everything_and_falls_with_the_return(run: Run) -> None:
+    source = """
+static volatile uint32_t taken;
+void pendsv(void) { taken += 1; }
+void svc(void) { __asm volatile("cpsid f"); }
+void main(void) {
+    uint32_t mask;
+    __asm volatile("cpsid f");
+    ICSR = 1 << 28;
+    __asm volatile("dsb\\n isb");
+    report(taken);
+    __asm volatile("cpsie f\\n isb");
+    report(taken);
+    __asm volatile("svc #0\\n mrs %0, faultmask" : "=r"(mask) : : "memory");
+    report(mask);
+}"""
+    assert run(source, 3) == [0, 1, 0]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_nested_handler_returns_to_thread_mode_only_where_ccr_allows(
+    run: Run, allowed: bool
+) -> None:
+    source = """
+void svc(void) {
+    uint32_t number;
+    ICSR = 1 << 28;
+    __asm volatile("dsb\\n isb\\n mrs %0, ipsr" : "=r"(number));
+    report(number);
+    rest();
+}
+__attribute__((naked)) void pendsv(void) { /* pretends that a thread was interrupted */
+    __asm volatile("ldr r0, [sp, #28]\\n bfc r0, #0, #9\\n str r0, [sp, #28]\\n"
+                   "ldr lr, =0xFFFFFFF9\\n bx lr\\n .ltorg\\n");
+}
+void main(void) {
+    CCR |= ALLOWED;
+    SHCSR = 7 << 16;
+    REG(0xE000ED1C) = 0x80000000; /* SVC less urgent than PendSV */
+    __asm volatile("svc #0");
+}""".replace("ALLOWED", str(int(allowed)))
+    assert run(source, 1) == [0 if allowed else 6]
+
+
+def test_writing_the_systick_counter_clears_its_flag(run: Run) -> None:
+    source = """
+void main(void) {
+    REG(0xE000E014) = 99;
+    REG(0xE000E018) = 0;
+    REG(0xE000E010) = 5;
+    while (CYCCNT < 2000) {
+    }
+    REG(0xE000E014) = 0xFFFFFF;
+    REG(0xE000E018) = 0;
+    report(REG(0xE000E010) >> 16);
+}"""
+    assert run(source, 1) == [0]
+
+
 def test_icsr_names_the_most_urgent_pending_exception_that_is_enabled(run: Run) -> None:
     source = """
 void main(void) {

@@ -58,6 +58,10 @@ SEQUENCES: dict[str, tuple[str, int]] = {
     "exclusive": ("ldrex r0, [r4]; strex r1, r0, [r4]; clrex", 5),
     "fp": ("vadd.f32 s0, s1, s2; vmul.f32 s3, s4, s5; vneg.f32 s6, s7", 3),
     "fp result used at once": ("vadd.f32 s0, s1, s2; vadd.f32 s3, s0, s4", 3),
+    "fp loads used at once": (
+        "vldr s0, [r4]; vadd.f32 s1, s0, s2; vldmia r4, {s3, s4}; vadd.f32 s5, s3, s4",
+        7,
+    ),
     "fp multiply and add": ("vmla.f32 s0, s1, s2; vfma.f32 s3, s4, s5", 6),
     "fp divide": ("vdiv.f32 s0, s1, s2; vsqrt.f32 s3, s4", 28),
     "fp convert": ("vcvt.s32.f32 s0, s1; vcmp.f32 s2, s3; vmov.f32 s4, #1.0", 3),
