@@ -3,7 +3,9 @@ holds the entry point of `hilnas`. Parses, calls, prints; decides nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from harness.cli import JsonOption, app, console, errors, run, write_json
+from harness.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
@@ -38,11 +41,25 @@ def search(
 ) -> None:
     """Search networks for a data set, every candidate measured before it is trained."""
     from search.config import load_config
+    from search.run import JOURNAL_NAME
+    from search.workplace import check_device
 
+    if resume is not None and out is not None:
+        raise UsageError("--resume and --out exclude each other", hint="give one of them")
     config = load_config(config_file)
+    check_device(config.device)
     run_dir = resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    result = _run(config, run_dir, resuming=resume is not None)
-    if result.interrupted:
+    try:
+        interrupted = _run(config, run_dir, resuming=resume is not None).interrupted
+        if not interrupted:
+            with _writing_to(run_dir):
+                _ship(config, run_dir)
+            _report(run_dir, json_file)
+    except KeyboardInterrupt:
+        if not (run_dir / JOURNAL_NAME).exists():
+            raise
+        interrupted = True
+    if interrupted:
         errors.print(
             f"[yellow]interrupted; to go on:[/] hilnas search {escape(str(config_file))} "
             f"--resume {escape(str(run_dir))}",
@@ -50,8 +67,6 @@ def search(
             highlight=False,
         )
         raise typer.Exit(INTERRUPTED)
-    _ship(config, run_dir)
-    _report(run_dir, json_file)
 
 
 @app.command()
@@ -89,10 +104,12 @@ def _run(config: SearchConfig, run_dir: Path, *, resuming: bool) -> RunResult:
 def _ship(config: SearchConfig, run_dir: Path) -> None:
     """Build what the front needs and test it, once."""
     from search.data.load import load_dataset
+    from search.journal import Journal
     from search.report.artefacts import ship_front
+    from search.run import JOURNAL_NAME
 
     dataset = load_dataset(config.data, seed=config.search.seed)
-    with errors.status("the front") as status:
+    with Journal(run_dir / JOURNAL_NAME), errors.status("the front") as status:
         ship_front(run_dir, dataset, workers=config.search.workers, on_step=status.update)
 
 
@@ -101,7 +118,7 @@ def _report(run_dir: Path, json_file: Path | None) -> None:
     from search.report.tables import front_table
     from search.report.write import write_report
 
-    with errors.status("drawing"):
+    with errors.status("drawing"), _writing_to(run_dir):
         page = write_report(run_dir)
         found = read_run(run_dir)
     if str(json_file) != "-":
@@ -116,6 +133,19 @@ def _report(run_dir: Path, json_file: Path | None) -> None:
                 soft_wrap=True,
             )
     write_json(json_file, _summary(run_dir, found))
+
+
+@contextlib.contextmanager
+def _writing_to(run_dir: Path) -> Iterator[None]:
+    """A full disk does not say which file it was."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(
+            f"cannot be written: {error.strerror or error}",
+            where=error.filename or run_dir,
+            hint="make room, then resume the run",
+        ) from None
 
 
 def _summary(run_dir: Path, found: Run) -> dict[str, Any]:

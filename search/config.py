@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Budget:
             raise ValueError(
                 f"[search] sample_size {self.sample_size} exceeds population {self.population}"
             )
+        _check_finite("search", self)
         if self.minutes < 0:
             raise ValueError(f"[search] minutes must not be negative, got {self.minutes}")
         if self.seed < 0:
@@ -99,6 +101,11 @@ class Data:
             raise ValueError(
                 f"[data] validation_fraction must lie in (0, 1), got {self.validation_fraction}"
             )
+        for name in ("train_limit", "validation_limit", "test_limit"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"[data] {name} must be 0 (all) or more, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -112,14 +119,29 @@ class Training:
     weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError("[training] epochs and batch_size must be at least 1")
+        _check_finite("training", self)
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"[training] {name} must be at least 1, got {getattr(self, name)}"
+                )
+        if self.learning_rate <= 0:
+            raise ValueError(
+                f"[training] learning_rate must be positive, got {self.learning_rate}"
+            )
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"[training] momentum must lie in [0, 1), got {self.momentum}")
+        if self.weight_decay < 0:
+            raise ValueError(
+                f"[training] weight_decay must not be negative, got {self.weight_decay}"
+            )
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Upper bounds. A candidate that breaks a resource bound is rejected; val_error is a
-    goal: it scales the fitness, and bounds the front once a network reaches it. None = unbounded."""
+    """Upper bounds. A candidate that breaks a resource bound is rejected; val_error (0..1) is a
+    goal: it scales the fitness, and bounds the front once a network reaches it. None = unbounded.
+    """
 
     val_error: float | None = None
     latency_us: float | None = None
@@ -128,13 +150,18 @@ class Bounds:
     macs: int | None = None
 
     def __post_init__(self) -> None:
+        _check_finite("bounds", self)
         for name, value in vars(self).items():
             if value is not None and value <= 0:
                 raise ValueError(f"[bounds] {name} must be positive, got {value}")
+        if self.val_error is not None and self.val_error > 1:
+            raise ValueError(f"[bounds] val_error must be at most 1, got {self.val_error}")
 
 
 @dataclass(frozen=True)
 class SearchConfig:
+    """name: names the run folder, so it can be no path."""
+
     name: str
     search: Budget
     device: Device
@@ -142,6 +169,14 @@ class SearchConfig:
     training: Training = field(default_factory=Training)
     bounds: Bounds = field(default_factory=Bounds)
     space: Space = field(default_factory=Space)
+
+    def __post_init__(self) -> None:
+        is_word = 0 < len(self.name) <= 100 and self.name.isprintable()
+        if not is_word or "/" in self.name or self.name.startswith("."):
+            raise ValueError(
+                "name must be 1 to 100 printable characters without '/', the first no dot, "
+                f"got {self.name!r}"
+            )
 
 
 def load_config(path: Path) -> SearchConfig:
@@ -160,6 +195,13 @@ def dump_config(config: SearchConfig) -> str:
         else:
             top.append(f"{name} = {_toml(value)}")
     return "\n\n".join(["\n".join(top), *tables]) + "\n"
+
+
+def _check_finite(table: str, values: object) -> None:
+    """TOML can spell inf and nan, which slip through comparisons and have no JSON."""
+    for name, value in vars(values).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"[{table}] {name} must be finite, got {value}")
 
 
 def _toml(value: Any) -> str:

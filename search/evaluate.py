@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from harness.errors import DoesNotFitError, HilnasError, ToolchainError, UsageError
+from harness.errors import DoesNotFitError, HilnasError, JournalError, ToolchainError, UsageError
 from harness.measurement import Measurement
 from search.config import SearchConfig
 from search.cost import cost_of
@@ -37,8 +37,8 @@ def prepare(config: SearchConfig) -> None:
 def evaluate(genotype: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
     """Evaluate candidate number `index`, in a process where `prepare` was called.
 
-    Returns what evaluate_in returns. Raises UsageError or ToolchainError when no candidate could
-    be evaluated either.
+    Returns what evaluate_in returns. Raises UsageError, ToolchainError or JournalError when the
+    next candidate would fail, too.
     """
     assert _workplace is not None, "prepare comes first"
     return evaluate_in(_workplace, genotype, index, run_dir, config)
@@ -85,8 +85,7 @@ def evaluate_in(
     except HilnasError as error:
         return reject("failed", str(error))
     path = Path(MODELS_NAME) / f"{genotype.archid}.tflite"
-    (run_dir / MODELS_NAME).mkdir(exist_ok=True)
-    (run_dir / path).write_bytes(model)
+    _keep(model, run_dir / path)
     return Evaluation(
         archid=genotype.archid,
         genotype=table,
@@ -98,6 +97,19 @@ def evaluate_in(
         model=str(path),
         train_seconds=trained.seconds,
     )
+
+
+def _keep(model: bytes, path: Path) -> None:
+    """A disk that is full ends the run, which can be resumed; it rejects no candidate."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(model)
+    except OSError as error:
+        raise JournalError(
+            f"cannot be written: {error.strerror}",
+            where=path,
+            hint="make room, then resume the run",
+        ) from None
 
 
 def seed_of(run_seed: int, archid: str) -> int:

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,8 +125,11 @@ def export_untrained(ops: Sequence[Op], *, seed: int) -> bytes:
     return export_int8(ops, draw_untrained_weights(ops, seed=seed), images)
 
 
-def int8_outputs(model: bytes, images: Images) -> NDArray[np.int8]:
-    """Outputs (n, classes) of the int8 `model` for uint8 `images` (n, h, w, c).
+def int8_outputs(
+    model: bytes, images: Images, *, before_batch: Callable[[], None] = lambda: None
+) -> NDArray[np.int8]:
+    """Outputs (n, classes) of the int8 `model` for uint8 `images` (n, h, w, c). `before_batch` may
+    raise, to end the work early.
 
     TensorFlow Lite's reference kernels. All but one agree bit for bit with TFLite Micro's and so
     with the board; a fully-connected layer rounds one output in some hundreds the other way, which
@@ -138,6 +141,7 @@ def int8_outputs(model: bytes, images: Images) -> NDArray[np.int8]:
     (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
     allocated = 0
     for start in range(0, count, ERROR_BATCH):
+        before_batch()
         batch = quantise_pixels(images[start : start + ERROR_BATCH])  # (b, h, w, c)
         if len(batch) != allocated:
             interpreter.resize_tensor_input(source["index"], batch.shape)
@@ -149,9 +153,17 @@ def int8_outputs(model: bytes, images: Images) -> NDArray[np.int8]:
     return np.concatenate(outputs)
 
 
-def int8_error(model: bytes, images: Images, labels: Labels) -> float:
-    """Share of `images` (n, h, w, c) uint8 that the int8 `model` gets wrong, 0..1."""
-    return float(np.mean(int8_outputs(model, images).argmax(axis=1) != labels))
+def int8_error(
+    model: bytes,
+    images: Images,
+    labels: Labels,
+    *,
+    before_batch: Callable[[], None] = lambda: None,
+) -> float:
+    """Share of `images` (n, h, w, c) uint8 that the int8 `model` gets wrong, 0..1. `before_batch`
+    as in int8_outputs."""
+    outputs = int8_outputs(model, images, before_batch=before_batch)
+    return float(np.mean(outputs.argmax(axis=1) != labels))
 
 
 def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:

@@ -109,8 +109,8 @@ def run_search(
             record = journal.resume(header)
         else:
             journal.check_absent()
-            (run_dir / CONFIG_NAME).write_text(dump_config(config), encoding="utf-8")
-            (run_dir / ENVIRONMENT_NAME).write_text(json.dumps(environment(), indent=2) + "\n")
+            _write(run_dir / CONFIG_NAME, dump_config(config))
+            _write(run_dir / ENVIRONMENT_NAME, json.dumps(environment(), indent=2) + "\n")
             journal.create(header)
             record = Record(header, (), 0, 0)
         with Workers(
@@ -300,6 +300,15 @@ class _Run:
                 where=self.run_dir,
                 hint="mend that, then resume the run",
             )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise JournalError(
+            f"cannot be written: {error.strerror}", where=path, hint="make room, then start again"
+        ) from None
 
 
 def _settled(candidate: _Candidate, result: Outcome | Failure) -> Outcome:

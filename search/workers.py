@@ -215,9 +215,11 @@ class Workers:
             for worker in workers:
                 worker.process.join(max(0.0, until - time.monotonic()))
         finally:
+            # All before the first join: a second Ctrl-C may cut the waiting short.
             for worker in workers:
                 _kill_session(worker.process.pid)
                 worker.process.kill()
+            for worker in workers:
                 worker.process.join(GRACE_S)
                 worker.pipe.close()
 
@@ -247,8 +249,8 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, _leave)  # context managers clean up
-    _redirect_output(run_dir / LOG_NAME)
     try:
+        _redirect_output(run_dir / LOG_NAME)
         if prepare is not None:
             prepare(config)
         pipe.send(_Ready())
@@ -282,7 +284,14 @@ def _leave(signum: int, frame: object) -> None:
 
 def _redirect_output(path: Path) -> None:
     """Frameworks print from C; the terminal belongs to the parent's progress display."""
-    log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise HilnasError(
+            f"cannot be written: {error.strerror}",
+            where=path,
+            hint="make room, then resume the run",
+        ) from None
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)

@@ -7,12 +7,12 @@ import atexit
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
-from harness.board import load_board
-from harness.errors import BoardError, LinkError, UsageError
+from harness.board import Board, load_board
+from harness.errors import BoardError, LinkError, UnknownBoardError, UsageError
 from harness.measure import measure
 from harness.measurement import Measurement
-from harness.session import Session, open_session
-from search.config import SearchConfig
+from harness.session import VIAS, Session, open_session
+from search.config import Device, SearchConfig
 from search.data.dataset import Dataset
 from search.data.load import load_dataset
 
@@ -56,13 +56,13 @@ class Workplace:
         return self._session
 
 
-def open_workplace(config: SearchConfig) -> Workplace:
-    """Load the data and describe the board; closes with the process.
+def check_device(device: Device) -> Board:
+    """The described board.
 
     Raises:
-        UsageError: an engine that is not there, or one of its kinds from board and data set.
+        UsageError: an engine that is not there, or UnknownBoardError: no such board, or not
+            reachable that way.
     """
-    device = config.device
     if device.engine != "aot":
         raise UsageError(
             f"engine {device.engine!r} is not in this release",
@@ -71,7 +71,24 @@ def open_workplace(config: SearchConfig) -> Workplace:
             hint="change the configuration",
         )
     board = load_board(device.board)
+    if device.via not in VIAS:
+        raise UnknownBoardError(
+            f"{board.name} cannot be reached via {device.via!r}",
+            where="[device] via",
+            expected=" or ".join(VIAS),
+            hint="change the configuration",
+        )
+    return board
+
+
+def open_workplace(config: SearchConfig) -> Workplace:
+    """Load the data and describe the board; closes with the process.
+
+    Raises:
+        UsageError: as check_device, or one of its kinds from the data set.
+    """
+    board = check_device(config.device)
     dataset = load_dataset(config.data, seed=config.search.seed)
-    workplace = Workplace(dataset, lambda: open_session(board, device.via))
+    workplace = Workplace(dataset, lambda: open_session(board, config.device.via))
     atexit.register(workplace.close)
     return workplace

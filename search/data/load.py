@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import DatasetError
 from search.config import Data
 from search.data.dataset import Dataset, Split, split_validation
-from search.data.idx import read_samples
+from search.data.idx import find_idx, read_samples
 
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian: dataset-fashion-mnist
 
@@ -28,11 +28,6 @@ def load_dataset(data: Data, *, seed: int) -> Dataset:
             expected=f"one of {', '.join(sorted(_LOADERS))}",
             hint='any four idx files load as "mnist_like" with [data] path',
         )
-    for name in ("train_limit", "validation_limit", "test_limit"):
-        if getattr(data, name) < 0:
-            raise DatasetError(
-                f"[data] {name} is negative", expected="0 (all) or more", got=getattr(data, name)
-            )
     return _LOADERS[data.name](data, seed)
 
 
@@ -61,6 +56,8 @@ def _load_idx(data: Data, seed: int, folder: Path) -> Dataset:
     if not folder.is_dir():
         raise DatasetError("no such folder", where=folder, hint="check [data] path")
     samples = read_samples(folder, "train")
+    for name, dimensions in (("t10k-images", 3), ("t10k-labels", 1)):
+        find_idx(folder, name, dimensions)  # not opened, but missed before the search, not after
     classes = int(samples.labels.max()) + 1
 
     def load_test() -> Split:

@@ -7,11 +7,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
-from harness.board import load_board
+from harness.board import Board, load_board
 from harness.codegen import write_deployment
 from harness.errors import JournalError
 from harness.measure import compile_model
@@ -57,31 +58,47 @@ def ship_front(
     known = {m.archid: m.test_error for m in before.members} if same else {}
     shutil.rmtree(run_dir / FRONT_DIR, ignore_errors=True)
     (run_dir / FRONT_NAME).unlink(missing_ok=True)
+    stop = threading.Event()
+
+    def check_stop() -> None:
+        if stop.is_set():
+            raise CancelledError
+
     # The interpreter leaves the interpreter lock, and compilers are processes: threads suffice.
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         errors: dict[str, Future[float]] = {
-            archid: pool.submit(int8_error, model, test.images, test.labels)
+            archid: pool.submit(
+                int8_error, model, test.images, test.labels, before_batch=check_stop
+            )
             for archid, model in models.items()
             if archid not in known
         }
-        for number, evaluation in enumerate(run.front, start=1):
-            on_step(f"building {number} of {len(run.front)}: {evaluation.archid}")
-            folder = run_dir / FRONT_DIR / evaluation.archid
-            folder.mkdir(parents=True)
-            model = models[evaluation.archid]
-            (folder / "model.tflite").write_bytes(model)
-            _write_json(folder / "genotype.json", evaluation.genotype)
-            _write_json(folder / "measurement.json", evaluation.measured.to_json())
-            compiled = compile_model(model, board, name=evaluation.archid, out_dir=folder)
-            write_deployment(compiled.graph, compiled.plan, folder / "deploy")
-        for number, (archid, future) in enumerate(errors.items(), start=1):
-            on_step(f"testing {number} of {len(errors)}: {archid}")
-            known[archid] = future.result()
+        try:
+            for number, evaluation in enumerate(run.front, start=1):
+                on_step(f"building {number} of {len(run.front)}: {evaluation.archid}")
+                _ship_member(run_dir, evaluation, models[evaluation.archid], board)
+            for number, (archid, future) in enumerate(errors.items(), start=1):
+                on_step(f"testing {number} of {len(errors)}: {archid}")
+                known[archid] = future.result()
+        except BaseException:  # Ctrl-C above all: the pool waits for its threads
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     members = tuple(
         Tested(e.archid, known[e.archid], f"{FRONT_DIR}/{e.archid}") for e in run.front
     )
     write_front(run_dir, FrontRecord(dataset.name, dataset.notice, len(test), members))
     return read_run(run_dir)
+
+
+def _ship_member(run_dir: Path, evaluation: Evaluation, model: bytes, board: Board) -> None:
+    folder = run_dir / FRONT_DIR / evaluation.archid
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(model)
+    _write_json(folder / "genotype.json", evaluation.genotype)
+    _write_json(folder / "measurement.json", evaluation.measured.to_json())
+    compiled = compile_model(model, board, name=evaluation.archid, out_dir=folder)
+    write_deployment(compiled.graph, compiled.plan, folder / "deploy")
 
 
 def _read_model(run_dir: Path, evaluation: Evaluation) -> bytes:

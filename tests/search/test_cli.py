@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.board import ROOT
+from search.run import RunResult
 from tests.commands import call as call_command
 from tests.search.runs import CONFIG, make_outcomes, write_run
 
@@ -47,6 +49,9 @@ sram_bytes = 65536
 flash_bytes = 131072
 macs = 500000
 """
+
+
+STEPS = {"run_search": "run", "ship_front": "report.artefacts"}
 
 
 @pytest.fixture
@@ -133,6 +138,8 @@ def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):
         (('"digits"', '"mnist_like"\npath = "/nowhere"'), 2, "/nowhere: no such folder"),
         (('"digits"', '"cats"'), 2, "unknown data set 'cats'"),
         (("macs = 500000", "macs = 1"), 2, "none of 5000 candidates kept the bounds"),
+        (("[data]", 'via = "moon"\n[data]'), 2, "[device] via: nucleo_f412zg cannot be reached"),
+        (("[data]", 'engine = "tflm"\n[data]'), 2, "[device] engine: engine 'tflm' is not in"),
     ],
 )
 def test_a_wrong_configuration_gets_one_sentence(call, tmp_path, change, code, message):
@@ -141,6 +148,58 @@ def test_a_wrong_configuration_gets_one_sentence(call, tmp_path, change, code, m
     answer = call("search", config, "--out", tmp_path / "run")
     assert (answer.code, message in answer.err) == (code, True), answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("nucleo_f412zg", "nucleo"), "unknown board"),
+        (('"digits"', '"mnist_like"\npath = "/nowhere"'), "no such folder"),
+    ],
+)
+def test_what_is_not_there_is_said_before_a_run_folder_is_made(call, tmp_path, change, message):
+    config = write_config(tmp_path, rounds=3)
+    config.write_text(config.read_text().replace(*change))
+    answer = call("search", config, "--out", tmp_path / "run")
+    assert message in answer.err and not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_while_drawing_is_one_sentence(call, tmp_path, monkeypatch):
+    run_dir = write_run(tmp_path / "run", make_outcomes(2))
+    full = OSError(errno.ENOSPC, "No space left on device")  # as write() says it: without a name
+
+    def fail(path: Path) -> None:
+        raise full
+
+    monkeypatch.setattr("search.report.write.write_report", fail)
+    answer = call("report", run_dir)
+    assert answer.code == 1
+    assert f"{run_dir}: cannot be written: No space left on device; make room" in answer.err
+
+
+def test_resuming_into_another_folder_is_wrong_use(call, tmp_path):
+    config = write_config(tmp_path, rounds=3)
+    answer = call("search", config, "--out", tmp_path / "a", "--resume", tmp_path / "b")
+    assert answer.code == 2 and "--resume and --out exclude each other" in answer.err
+
+
+@pytest.mark.parametrize("step", ["run_search", "ship_front"])
+def test_ctrl_c_says_how_to_go_on_as_soon_as_there_is_a_journal(call, tmp_path, monkeypatch, step):
+    config, run_dir = write_config(tmp_path, rounds=3), tmp_path / "run"
+
+    def finish(config, run_dir, *args, **kwargs):
+        write_run(run_dir, make_outcomes(2))
+        return RunResult(run_dir, (), "rounds")
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.run.run_search", finish)
+    monkeypatch.setattr(f"search.{STEPS[step]}.{step}", interrupt)
+    answer = call("search", config, "--out", run_dir)
+    hint = f"to go on: hilnas search {config} --resume {run_dir}"
+    assert answer.code == 130
+    assert (hint in answer.err) == (step == "ship_front"), "before the journal, nothing to resume"
 
 
 def test_the_parent_of_workers_loads_no_framework(tmp_path):

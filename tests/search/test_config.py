@@ -72,7 +72,15 @@ def test_defaults_are_those_of_the_papers(tmp_path: Path) -> None:
         ),
         ("[search]\n[space]\nmax_units = 9", "[space] max_units must be 10 to 256, got 9"),
         ("[search]\n[bounds]\nsram_bytes = 0", "[bounds] sram_bytes must be positive, got 0"),
-        ("[search]\n[training]\nepochs = 0", "[training] epochs and batch_size must be"),
+        ("[search]\n[bounds]\nlatency_us = nan", "[bounds] latency_us must be finite, got nan"),
+        ("[search]\n[bounds]\nval_error = 15", "[bounds] val_error must be at most 1, got 15.0"),
+        ("[search]\nminutes = inf", "[search] minutes must be finite, got inf"),
+        ("[search]\n[training]\nepochs = 0", "[training] epochs must be at least 1, got 0"),
+        ("[search]\n[training]\nbatch_size = 0", "[training] batch_size must be at least 1"),
+        ("[search]\n[training]\nlearning_rate = 0", "learning_rate must be positive, got 0.0"),
+        ("[search]\n[training]\nlearning_rate = nan", "learning_rate must be finite, got nan"),
+        ("[search]\n[training]\nmomentum = 1", "momentum must lie in [0, 1), got 1.0"),
+        ("[search]\n[training]\nweight_decay = -1", "weight_decay must not be negative"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, table: str, message: str) -> None:
@@ -88,14 +96,28 @@ def test_a_validation_fraction_outside_0_and_1_is_refused(tmp_path: Path) -> Non
         load(tmp_path, MINIMAL + "validation_fraction = 1.0")
 
 
+@pytest.mark.parametrize("limit", ["train_limit", "validation_limit", "test_limit"])
+def test_a_negative_limit_is_refused(tmp_path: Path, limit: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MINIMAL + f"{limit} = -1")
+
+    assert f"[data] {limit} must be 0 (all) or more, got -1" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "/etc", "a" * 101, "a\\nb"])
+def test_a_name_that_is_no_name_of_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="name must be 1 to 100 printable"):
+        load(tmp_path, MINIMAL.replace("example", name))
+
+
 POSITIVE = st.floats(1e-9, 1e9)
 CONFIGS = st.builds(
     SearchConfig,
-    name=st.text(),
+    name=st.from_regex(r"\A[a-zµ_<$\"][a-z .+<$\"]{0,20}\Z"),
     search=st.builds(
         Budget,
         rounds=st.integers(1, 10**9),
-        minutes=st.floats(0, 1e6) | st.just(float("inf")),
+        minutes=st.floats(0, 1e6),
         seed=st.integers(0, 2**62),
         candidate_deadline_s=POSITIVE,
     ),
@@ -103,7 +125,9 @@ CONFIGS = st.builds(
     data=st.builds(Data, name=st.text(), path=st.text(), validation_fraction=st.just(0.25)),
     training=st.builds(Training, learning_rate=POSITIVE, weight_decay=POSITIVE),
     bounds=st.builds(
-        Bounds, val_error=st.none() | POSITIVE, sram_bytes=st.none() | st.integers(1, 10**9)
+        Bounds,
+        val_error=st.none() | st.floats(1e-9, 1),
+        sram_bytes=st.none() | st.integers(1, 10**9),
     ),
     space=st.builds(Space, max_filters=st.integers(1, 128)),
 )

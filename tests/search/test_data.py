@@ -93,10 +93,17 @@ def test_limits_cap_each_split_and_zero_means_all(folder: Path) -> None:
 
 
 def test_the_test_files_are_not_touched_before_they_are_asked_for(folder: Path) -> None:
-    (folder / "t10k-images-idx3-ubyte").unlink()
+    (folder / "t10k-images-idx3-ubyte").write_bytes(b"nonsense")
     dataset = load_dataset(mnist_like(folder), seed=0)
-    with pytest.raises(DatasetError, match="file is not there .*t10k-images-idx3-ubyte"):
+    with pytest.raises(DatasetError, match="t10k-images-idx3-ubyte: is no idx file"):
         dataset.load_test()
+
+
+@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+def test_missing_test_files_are_noticed_before_the_search(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(DatasetError, match=f"file is not there .*{name}"):
+        load_dataset(mnist_like(folder), seed=0)
 
 
 def test_a_test_label_without_training_images_is_refused(folder: Path) -> None:
@@ -128,11 +135,6 @@ def test_a_folder_must_be_given_and_there(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(DatasetError, match="'cifar' .*one of digits, fashion_mnist, mnist_like"):
         load_dataset(Data("cifar"), seed=0)
-
-
-def test_a_negative_limit_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"\[data\] test_limit is negative"):
-        load_dataset(Data("digits", test_limit=-1), seed=0)
 
 
 def test_without_fashion_mnist_digits_are_used_and_it_is_said(

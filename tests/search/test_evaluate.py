@@ -15,6 +15,7 @@ from harness.errors import (
     BoardError,
     CompileError,
     DoesNotFitError,
+    JournalError,
     NoReplyError,
     ToolchainError,
     UnknownBoardError,
@@ -143,6 +144,13 @@ def test_what_would_fail_every_candidate_ends_the_run(tmp_path: Path, error: Exc
         evaluate_on(FakeBoard(error), tmp_path)
 
 
+def test_a_model_that_cannot_be_kept_ends_the_run_and_rejects_no_candidate(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file where the folder belongs")
+    message = "models/.*: cannot be written: File exists; make room, then resume the run"
+    with pytest.raises(JournalError, match=message):
+        evaluate_on(FakeBoard(400_000, 410_000), tmp_path)
+
+
 @pytest.mark.parametrize("error", [NoReplyError("silence"), BoardError("it died")])
 def test_a_failing_board_is_replaced_and_the_candidate_measured_again(
     tmp_path: Path, error: Exception
@@ -180,6 +188,12 @@ def test_an_engine_that_is_not_there_is_refused_before_the_first_candidate() -> 
 def test_an_unknown_board_is_refused_before_the_first_candidate() -> None:
     with pytest.raises(UnknownBoardError, match="unknown board 'nucleo'"):
         prepare(replace(CONFIG, device=Device("nucleo")))
+
+
+def test_a_way_that_reaches_no_board_is_refused_before_the_first_candidate() -> None:
+    message = r"\[device\] via: nucleo_f412zg cannot be reached via 'moon' \(expected virtual\)"
+    with pytest.raises(UnknownBoardError, match=message):
+        prepare(replace(CONFIG, device=Device("nucleo_f412zg", via="moon")))
 
 
 def test_a_candidate_is_evaluated_on_the_virtual_board(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from harness.oracle import reference_outputs
 from harness.tflite import Graph, read_graph
 from search import export
 from search.config import Training
+from search.cost import cost_of
 from search.data.dataset import PIXEL_SCALE, PIXEL_ZERO_POINT, quantise_pixels
 from search.export import export_int8, export_untrained, int8_error, int8_outputs
 from search.network import Network, draw_untrained_weights
@@ -169,6 +170,22 @@ def test_the_untrained_export_has_the_structure_of_the_trained_one(index: int) -
     trained = export_int8(ops, network.folded_weights(), dataset.train.images[:50])
     untrained = export_untrained(ops, seed=index)
     assert structure(read(untrained)) == structure(read(trained))
+    cost = cost_of(ops)  # the arithmetic, against what the file says
+    assert (macs(read(trained)), weight_bytes(read(trained))) == (cost.macs, cost.model_size_bytes)
+
+
+def macs(graph: Graph) -> int:
+    return sum(graph.macs(operator) for operator in graph.operators)
+
+
+def weight_bytes(graph: Graph) -> int:
+    """Of int8 weights and int32 biases; shapes and margins of other operators do not count."""
+    return sum(
+        graph.tensor(index).bytes
+        for operator in graph.operators
+        if operator.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+        for index in operator.inputs[1:]
+    )
 
 
 def test_a_network_whose_channels_all_died_is_still_exported(dataset) -> None:

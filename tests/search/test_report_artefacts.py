@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,28 @@ def test_what_was_tested_once_is_not_tested_again(
     first = ship_front(run_dir, make_dataset())
     monkeypatch.setattr(artefacts, "int8_error", None)  # calling it would raise
     assert ship_front(run_dir, make_dataset()).tested == first.tested
+
+
+def test_ctrl_c_stops_testing_at_the_next_batch(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    testing, batches = threading.Event(), []
+
+    def endless(model, images, labels, *, before_batch):
+        while True:
+            before_batch()
+            batches.append(model)
+            testing.set()
+
+    def interrupt(step: str) -> None:
+        assert testing.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(artefacts, "int8_error", endless)
+    with pytest.raises(KeyboardInterrupt):
+        ship_front(run_dir, make_dataset(), on_step=interrupt)
+    assert len(set(batches)) == 1, "the second model waited, and was never begun"
+    assert read_run(run_dir).tested == {}
 
 
 def test_another_test_split_is_tested_anew(run_dir: Path) -> None:

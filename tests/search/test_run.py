@@ -367,6 +367,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         search(tmp_path / "file" / "run")
 
 
+@pytest.mark.parametrize("name", ["config.toml", "environment.json", "workers.log"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(HilnasError, match=f"{name}: cannot be written: Is a directory; make room"):
+        search(tmp_path)
+
+
 def test_a_journal_of_other_candidates_is_refused(whole: Path, tmp_path: Path) -> None:
     text = (whole / "journal.jsonl").read_text()
     state = candidates(whole)[2]["state"]
