@@ -108,3 +108,26 @@ def deltas(virtual_board: VirtualBoard, firmware_folder: Path) -> dict[str, int]
 def test_sequence_costs_what_the_table_says(deltas: dict[str, int], name: str) -> None:
     _, cycles = SEQUENCES[name]
     assert deltas[name] - FRAME_CYCLES == cycles
+
+
+def test_an_exception_costs_twelve_cycles_to_enter_and_ten_to_leave(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    source = """
+__attribute__((naked, aligned(4))) void svc(void) {
+    __asm volatile("ldr r5, [r7]\\n bx lr\\n");
+}
+__attribute__((naked, noinline)) static uint32_t read(uint32_t *enter) {
+    __asm volatile("push {r0, r4-r7, lr}\\n ldr r7, =0xE0001004\\n .balign 4\\n"
+                   "ldr r4, [r7]\\n svc #0\\n ldr r6, [r7]\\n"
+                   "pop {r0}\\n subs r4, r5, r4\\n str r4, [r0]\\n subs r0, r6, r5\\n"
+                   "pop {r4-r7, pc}\\n .ltorg\\n");
+}
+void main(void) {
+    uint32_t enter, leave = read(&enter);
+    report(enter);
+    report(leave);
+}"""
+    elf = compile_firmware(source, firmware_folder)
+    load, svc, branch_indirect = 2, 1, 3
+    assert run_firmware(virtual_board, elf, 2) == [load + svc + 12, load + branch_indirect + 10]
