@@ -9,11 +9,10 @@
 #if KERNELS_DSP
 
 void add_s8(const add_t *add, const int8_t *input_1, const int8_t *input_2, int8_t *output) {
-    /* A scale that vanishes beside the other has shift 0 too, with the multiplier 0. */
-    const int32_t first_is_exact = add->multiplier_1 != 0 && add->shift_1 == 0;
-    const int32_t second_is_exact = add->multiplier_2 != 0 && add->shift_2 == 0;
-    if ((!first_is_exact && !second_is_exact) || add->shift >= 0 || add->min != INT8_MIN ||
-        add->max != INT8_MAX) {
+    const int32_t first_is_exact = add->shift_1 == 0;
+    /* A scale that vanishes beside the other has shift 0 too, but the multiplier 0. */
+    if ((!first_is_exact && add->shift_2 != 0) || add->multiplier_1 == 0 ||
+        add->multiplier_2 == 0 || add->shift >= 0 || add->min != INT8_MIN || add->max != INT8_MAX) {
         add_s8_reference(add, input_1, input_2, output);
         return;
     }
