@@ -90,7 +90,10 @@ class Node:
             return Activation(code)
         except ValueError:
             raise self.unsupported(
-                f"fused activation {code} is not supported", "use ReLU or ReLU6, or none"
+                f"fused activation {code} is not supported",
+                "use ReLU or ReLU6, or none",
+                ", ".join(f"{known.value} ({known.name})" for known in Activation),
+                code,
             ) from None
 
     def padding(self) -> Padding:
@@ -112,23 +115,35 @@ class Node:
         """Each is int8 with one scale and zero point."""
         for tensor in tensors:
             if tensor.dtype == "float32":
-                raise self.unsupported(f"tensor {tensor.index} is float32", _FLOAT_HINT)
+                raise self.unsupported(
+                    f"tensor {tensor.index} is float32", _FLOAT_HINT, "int8", "float32"
+                )
             if tensor.dtype != "int8":
                 raise self.unsupported(
                     f"tensor {tensor.index} is {tensor.dtype}", _FLOAT_HINT, "int8", tensor.dtype
                 )
             if tensor.quantisation is None:
-                raise self.unsupported(f"tensor {tensor.index} has no scale", _FLOAT_HINT)
+                raise self.unsupported(
+                    f"tensor {tensor.index} has no scale", _FLOAT_HINT, "1 scale", "none"
+                )
             if len(tensor.q.scales) != 1:
                 raise self.unsupported(
-                    f"activation tensor {tensor.index} is quantised per channel", _FLOAT_HINT
+                    f"activation tensor {tensor.index} is quantised per channel",
+                    _FLOAT_HINT,
+                    "1 scale",
+                    len(tensor.q.scales),
                 )
 
     def constant(self, tensor: Tensor, what: str, dtype: str) -> np.ndarray[Any, np.dtype[Any]]:
         if tensor.data is None:
-            raise self.unsupported(f"{what} are computed at run time", "make them constants")
+            raise self.unsupported(
+                f"{what} are computed at run time",
+                "make them constants",
+                "data in the file",
+                f"tensor {tensor.index} without",
+            )
         if tensor.dtype == "float32" and dtype != "float32":
-            raise self.unsupported(f"{what} are float32", _FLOAT_HINT)
+            raise self.unsupported(f"{what} are float32", _FLOAT_HINT, dtype, "float32")
         if tensor.dtype != dtype:
             raise self.unsupported(f"{what} have the wrong type", _FLOAT_HINT, dtype, tensor.dtype)
         return tensor.data
@@ -139,9 +154,14 @@ class Node:
             raise self.malformed("weights have the wrong rank", rank, tensor.shape)
         q = tensor.quantisation
         if q is None:
-            raise self.unsupported("weights have no scale", _FLOAT_HINT)
+            raise self.unsupported("weights have no scale", _FLOAT_HINT, "1 or more", "none")
         if any(q.zero_points):
-            raise self.unsupported("weights are not symmetric", "quantise with zero point 0", 0)
+            raise self.unsupported(
+                "weights are not symmetric",
+                "quantise with zero point 0",
+                0,
+                max(q.zero_points, key=abs),
+            )
         if len(q.scales) not in (1, channels) or (len(q.scales) > 1 and q.axis != axis):
             raise self.malformed(
                 "weight scales do not match the channels",
@@ -193,6 +213,10 @@ class Node:
             )
         ]
         self.shaped(1, *sizes, channels)
+
+
+def _quantisation(tensor: Tensor) -> str:
+    return f"scale {tensor.q.scale:.9g}, zero point {tensor.q.zero_point}"
 
 
 def _conv_2d(node: Node) -> Options:
@@ -269,7 +293,11 @@ def _fully_connected(node: Node) -> Options:
         raise node.unsupported("has shuffled weights", "convert for int8, not for uint8")
     rows, rest = divmod(source.elements, depth)
     if rest or not node.output.shape or node.output.shape[-1] != outputs:
-        raise node.malformed("weights do not match the tensors", (source.shape, node.output.shape))
+        raise node.malformed(
+            "weights do not match the tensors",
+            f"inputs in rows of {depth} and outputs in rows of {outputs}",
+            f"{source.shape} and {node.output.shape}",
+        )
     if node.output.elements != rows * outputs:
         raise node.malformed(
             "output size contradicts the input", rows * outputs, node.output.elements
@@ -283,7 +311,12 @@ def _pool_2d(node: Node) -> Options:
     node.int8(source, output)
     _, _, channels = node.feature_map(source)
     if abs(source.q.scale - output.q.scale) > 1e-6 or source.q.zero_point != output.q.zero_point:
-        raise node.unsupported("pools between different quantisations", "convert the model again")
+        raise node.unsupported(
+            "pools between different quantisations",
+            "convert the model again",
+            _quantisation(source),
+            _quantisation(output),
+        )
     options = Pool2D(node.padding(), node.pair("stride"), node.pair("filter"), node.activation())
     node.windowed(options.window, options.stride, (1, 1), options.padding, channels)
     return options
@@ -300,7 +333,12 @@ def _add(node: Node) -> Options:
     node.shaped(*first.shape)
     ratio = 2.0 * max(first.q.scale, second.q.scale) / (float(1 << 20) * output.q.scale)
     if ratio >= 1.0:
-        raise node.unsupported("output scale is too small for its inputs", "convert again")
+        raise node.unsupported(
+            "output scale is too small for its inputs",
+            "convert the model again with a representative dataset",
+            f"> {max(first.q.scale, second.q.scale) / (1 << 19):g}",
+            f"{output.q.scale:g}",
+        )
     return Add(node.activation())
 
 
@@ -314,7 +352,9 @@ def _pad(node: Node) -> Options:
         raise node.unsupported("pads more than four axes", "pad fewer axes", "<= 4", rank)
     paddings = node.constant(node.operand(1), "paddings", "int32")
     if paddings.shape != (rank, 2) or (paddings < 0).any():
-        raise node.malformed("paddings are impossible", f"({rank}, 2), none negative")
+        raise node.malformed(
+            "paddings are impossible", f"({rank}, 2), none negative", f"{paddings.shape}"
+        )
     sums = paddings.astype(np.int64).sum(axis=1)
     node.shaped(*(int(size + more) for size, more in zip(source.shape, sums, strict=True)))
     if padded_v2:
@@ -324,7 +364,12 @@ def _pad(node: Node) -> Options:
         if value.elements != 1:
             raise node.malformed("pad value is no scalar", 1, value.elements)
         if (value.q.scale, value.q.zero_point) != (output.q.scale, output.q.zero_point):
-            raise node.unsupported("pad value has its own quantisation", "convert again")
+            raise node.unsupported(
+                "pad value has its own quantisation",
+                "convert the model again",
+                _quantisation(output),
+                _quantisation(value),
+            )
     return None
 
 
@@ -375,12 +420,18 @@ def _softmax(node: Node) -> Options:
         raise node.malformed("softmax of a scalar", "rank >= 1", 0)
     if (output.q.scale, output.q.zero_point) != (1 / 256, -128):
         raise node.unsupported(
-            "output quantisation is not softmax's", "convert again", "scale 1/256, zero point -128"
+            "output quantisation is not softmax's",
+            "convert the model again",
+            "scale 0.00390625, zero point -128",
+            _quantisation(output),
         )
     beta = float(node.options()["beta"])
     if not math.isfinite(beta) or beta * source.q.scale * (1 << 26) <= 1.0:
         raise node.unsupported(
-            "beta times scale is out of range", "convert again", "> 2^-26", beta
+            "beta times scale is out of range",
+            "convert the model again",
+            "> 2^-26",
+            f"{beta * source.q.scale:g}",
         )
     if source.shape[-1] > _MOST_CLASSES:
         raise node.unsupported(
@@ -398,7 +449,12 @@ def _relu(node: Node) -> Options:
         output.q.scale,
         output.q.zero_point,
     ):
-        raise node.unsupported("RELU6 changes the quantisation", "convert again")
+        raise node.unsupported(
+            "RELU6 changes the quantisation",
+            "convert the model again",
+            _quantisation(source),
+            _quantisation(output),
+        )
     return None
 
 

@@ -211,7 +211,12 @@ class _Reader:
                         f"{name} has a dynamic axis {axis}", "convert with a fixed input shape"
                     )
         if any(size == -1 for size in shape):
-            raise self._unsupported(f"{name} has a dynamic shape", "convert with a fixed shape")
+            raise self._unsupported(
+                f"{name} has a dynamic shape",
+                "convert with a fixed shape",
+                "positive sizes",
+                shape,
+            )
         if any(size <= 0 for size in shape):
             raise self._malformed(f"{name} has an impossible shape", "positive sizes", shape)
         if math.prod(shape) > _LARGEST_TENSOR:

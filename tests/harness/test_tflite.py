@@ -579,7 +579,7 @@ def typed(op: str, source: str, output: str) -> ModelFactory:
 UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (
         float_model,
-        "operator 0 (RELU): tensor 0 is float32; hilnas needs full int8 quantisation; convert",
+        "operator 0 (RELU): tensor 0 is float32 (expected int8, got float32); hilnas needs full",
     ),
     (lambda: typed("RELU", "int16", "int16"), "tensor 0 is int16 (expected int8, got int16)"),
     (lambda: typed("RELU", "uint8", "uint8"), "tensor 0 is uint8 (expected int8, got uint8)"),
@@ -590,7 +590,10 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: relu(details_type=1), "tensor 1 has custom quantisation"),
     (lambda: relu(is_variable=True), "tensor 1 is variable; remove state"),
     (lambda: relu(sparsity=True), "tensor 1 is sparse; convert without sparsity"),
-    (lambda: relu(shape=(-1, 4)), "tensor 1 has a dynamic shape; convert with a fixed shape"),
+    (
+        lambda: relu(shape=(-1, 4)),
+        "tensor 1 has a dynamic shape (expected positive sizes, got (-1, 4)); convert",
+    ),
     (lambda: relu(shape_signature=(1, -1)), "tensor 1 has a dynamic axis 1; convert with a fixed"),
     (lambda: relu(shape=(1,) * 7), "tensor 1 has too many axes"),
     (lambda: many_operators(1001), "has too many operators (expected <= 1000, got 1001)"),
@@ -615,15 +618,24 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     ),
     (lambda: unknown("CONCATENATION"), "operator 0 is CONCATENATION, which is not supported"),
     (lambda: unknown("CUSTOM", "My*/Op"), "operator 0 is 'My*/Op', which is not supported"),
-    (lambda: conv(activation=TANH), "fused activation 4 is not supported; use ReLU"),
+    (
+        lambda: conv(activation=TANH),
+        "fused activation 4 is not supported (expected 0 (NONE), 1 (RELU)",
+    ),
     (lambda: conv(int8(4, 3, 3, 1), (1, 3, 3, 4)), "is a grouped convolution"),
     (lambda: conv(int32(*range(54)).reshape(3, 3, 3, 2)), "weights have the wrong type"),
-    (lambda: conv(np.ones((3, 3, 3, 2), np.float32)), "weights are float32; hilnas needs"),
+    (
+        lambda: conv(np.ones((3, 3, 3, 2), np.float32)),
+        "weights are float32 (expected int8, got float32); hilnas needs",
+    ),
     (
         lambda: one_operator("CONV_2D", [(2, 5, 5, 2)], (2, 3, 3, 3), **CONV),
         "works on a batch (expected 1, got 2); export the model with batch size 1",
     ),
-    (runtime_weights, "weights are computed at run time; make them constants"),
+    (
+        runtime_weights,
+        "weights are computed at run time (expected data in the file, got tensor 1 without); make",
+    ),
     (lambda: fully_connected(scale=None), "weights have no scale"),
     (lambda: fully_connected(zero_point=3), "weights are not symmetric"),
     (lambda: fully_connected(bias_scale=9.0), "bias scale is not input scale times weight scale"),
@@ -632,9 +644,15 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
         lambda: rescaled("MAX_POOL_2D", (1, 1, 1, 1), filter_h=1, filter_w=1, **window()),
         "pools between different quantisations",
     ),
-    (lambda: rescaled("RELU6"), "RELU6 changes the quantisation"),
+    (
+        lambda: rescaled("RELU6"),
+        "RELU6 changes the quantisation (expected scale 0.5, zero point 0, got scale 0.25, zero p",
+    ),
     (lambda: add((1, 4), (4,), 1.0), "adds different shapes (expected (1, 4), got (4,))"),
-    (lambda: add((1, 4), (1, 4), 1e-7), "output scale is too small for its inputs"),
+    (
+        lambda: add((1, 4), (1, 4), 1e-7),
+        "output scale is too small for its inputs (expected > 1.90735e-06, got 1e-07)",
+    ),
     (lambda: softmax(output=0.5), "output quantisation is not softmax's"),
     (lambda: softmax(scale=1e-9), "beta times scale is out of range"),
     (lambda: softmax(depth=512), "has too many classes (expected <= 511, got 512)"),
