@@ -255,7 +255,7 @@ def test_before_the_end_the_page_says_that_the_test_split_is_untouched(tmp_path:
 
 
 def test_whatever_came_from_a_file_is_escaped(tmp_path: Path) -> None:
-    evil = "<script>alert('1')</script>"
+    evil = "<script>alert('1')<script>"
     config = replace(CONFIG, name=evil)
     rejected = replace(make_rejected(), archid=evil, reason=evil)
     assert isinstance(rejected, Rejected)
