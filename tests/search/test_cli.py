@@ -23,6 +23,7 @@ TINY = """
 name = "tiny"
 [search]
 rounds = {rounds}
+workers = {workers}
 population = 2
 sample_size = 1
 window = 2
@@ -59,9 +60,9 @@ def call(monkeypatch, capsys):
     return lambda *words: call_command(monkeypatch, capsys, *words)
 
 
-def write_config(folder: Path, rounds: int) -> Path:
-    path = folder / "tiny.toml"
-    path.write_text(TINY.format(rounds=rounds))
+def write_config(folder: Path, rounds: int, workers: int = 2) -> Path:
+    path = folder / f"tiny_{workers}.toml"
+    path.write_text(TINY.format(rounds=rounds, workers=workers))
     return path
 
 
@@ -89,7 +90,8 @@ def candidates(run_dir: Path) -> list[dict]:
 
 
 def test_an_interrupted_search_resumes_to_the_very_journal_of_an_uninterrupted_one(tmp_path):
-    config = write_config(tmp_path, rounds=3)
+    """Whatever the number of workers: one for the whole run, two before the interruption."""
+    config = write_config(tmp_path, rounds=3, workers=1)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     process = start_search(config, "--out", whole)
     out, err = process.communicate(timeout=300)
@@ -100,7 +102,7 @@ def test_an_interrupted_search_resumes_to_the_very_journal_of_an_uninterrupted_o
         assert (member / name).stat().st_size > 0
     assert (whole / "front.png").exists() and (whole / "report.html").exists()
 
-    process = start_search(config, "--out", parts)
+    process = start_search(write_config(tmp_path, rounds=3, workers=2), "--out", parts)
     until = time.monotonic() + 200
     journal = parts / "journal.jsonl"
     while time.monotonic() < until and not (journal.exists() and len(candidates(parts)) >= 1):
@@ -137,12 +139,15 @@ def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):
         (("nucleo_f412zg", "nucleo"), 2, "unknown board 'nucleo'"),
         (('"digits"', '"mnist_like"\npath = "/nowhere"'), 2, "/nowhere: no such folder"),
         (('"digits"', '"cats"'), 2, "unknown data set 'cats'"),
-        (("macs = 500000", "macs = 1"), 2, "none of 5000 candidates kept the bounds"),
+        (("macs = 500000", "macs = 1"), 2, "none of 40 candidates kept the bounds"),
         (("[data]", 'via = "moon"\n[data]'), 2, "[device] via: nucleo_f412zg cannot be reached"),
         (("[data]", 'engine = "tflm"\n[data]'), 2, "[device] engine: engine 'tflm' is not in"),
     ],
 )
-def test_a_wrong_configuration_gets_one_sentence(call, tmp_path, change, code, message):
+def test_a_wrong_configuration_gets_one_sentence(
+    call, tmp_path, monkeypatch, change, code, message
+):
+    monkeypatch.setattr("search.run.HOPELESS_REJECTIONS", 40)
     config = write_config(tmp_path, rounds=3)
     config.write_text(config.read_text().replace(*change))
     answer = call("search", config, "--out", tmp_path / "run")
