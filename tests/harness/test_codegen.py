@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.board import ROOT
@@ -26,6 +26,7 @@ from harness.errors import BuildError, UnsupportedModelError, UsageError
 from harness.oracle import reference_outputs
 from harness.planner import plan
 from harness.tflite import Activation, Quantisation, read_graph
+from harness.workspace import tool
 from tests.host_model import check, compile_variants
 from tests.tflite_factory import NONE, VALID, ModelFactory, fully_connected_model, small_network
 
@@ -222,7 +223,8 @@ def test_a_deployment_builds_with_cmake(tmp_path: Path) -> None:
     graph = read_graph(fully_connected_model(), where="net")
     write_deployment(graph, plan(graph), tmp_path)
 
-    for command in (["cmake", "-B", "build"], ["cmake", "--build", "build"]):
+    cmake = str(tool("cmake"))
+    for command in ([cmake, "-B", "build"], [cmake, "--build", "build"]):
         subprocess.run(command, cwd=tmp_path, check=True, timeout=120, capture_output=True)
 
     assert subprocess.run([tmp_path / "build" / "model_example"], timeout=60).returncode == 0
@@ -305,7 +307,6 @@ def test_the_engine_serves_the_generated_model(tmp_path: Path) -> None:
 # Arithmetic and tables
 
 
-@settings(deadline=None)
 @given(st.floats(2**-31, 2**29))
 def test_a_multiplier_is_the_nearest_of_31_bits(real: float) -> None:
     multiplier, shift = quantise_multiplier(real, where="")
@@ -322,7 +323,6 @@ def test_multipliers_at_the_edges() -> None:
         quantise_multiplier(2.2e9, where="here")
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**30), 2**30), st.floats(2**-30, 0.9))
 def test_rescaling_is_within_one_of_the_real_product(x: int, real: float) -> None:
     multiplier, shift = quantise_multiplier(real, where="")

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UnsupportedModelError
@@ -54,7 +54,6 @@ def groups(draw: st.DrawFn) -> list[Group]:
     return found
 
 
-@settings(deadline=None)
 @given(groups())
 def test_regions_that_live_together_do_not_overlap(found: list[Group]) -> None:
     starts, end = place_groups(found)
@@ -71,13 +70,11 @@ def test_regions_that_live_together_do_not_overlap(found: list[Group]) -> None:
     assert end >= lower_bound(found)
 
 
-@settings(deadline=None)
 @given(groups())
 def test_placing_twice_gives_the_same_addresses(found: list[Group]) -> None:
     assert place_groups(found) == place_groups(list(found))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 100).map(lambda n: 4 * n), min_size=1, max_size=8))
 def test_a_chain_is_placed_at_its_lower_bound(sizes: list[int]) -> None:
     found = [(Region(("tensor", i), size, i - 1, i),) for i, size in enumerate(sizes)]

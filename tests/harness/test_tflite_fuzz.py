@@ -24,7 +24,7 @@ def read_anything(data: bytes) -> None:
         plan(read_graph(data, where="fuzzed"))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(models, st.lists(st.tuples(positions, st.integers(0, 7)), min_size=1, max_size=8))
 def test_flipped_bits(model: bytes, flips: list[tuple[int, int]]) -> None:
     data = bytearray(model)
@@ -33,13 +33,13 @@ def test_flipped_bits(model: bytes, flips: list[tuple[int, int]]) -> None:
     read_anything(bytes(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(models, positions)
 def test_truncations(model: bytes, length: int) -> None:
     read_anything(model[: length % len(model)])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(models, models, positions, positions, positions)
 def test_splices(first: bytes, second: bytes, at: int, start: int, length: int) -> None:
     at, start = at % len(first), start % len(second)
@@ -48,7 +48,7 @@ def test_splices(first: bytes, second: bytes, at: int, start: int, length: int) 
     read_anything(first[:at] + piece + first[at:])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     models,
     positions,
