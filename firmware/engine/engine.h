@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct {
-    uint8_t *data;  /* inside the arena */
+    uint8_t *data; /* inside the arena */
     uint32_t bytes;
 } engine_tensor_t;
 
@@ -16,7 +16,7 @@ typedef void (*engine_on_layer_t)(uint32_t index, void *context);
 /* Behind the arena lie this many bytes that no inference may touch. */
 #define ENGINE_GUARD_BYTES 16u
 
-extern const char engine_name[];    /* "aot", "tflm" */
+extern const char engine_name[]; /* "aot", "tflm" */
 extern const char engine_version[];
 extern const char engine_kernels[]; /* "dsp", "reference" */
 
