@@ -61,7 +61,8 @@ def search(
         interrupted = True
     if interrupted:
         errors.print(
-            f"[yellow]interrupted; to go on:[/] hilnas search {escape(str(config_file))} "
+            f"[yellow]interrupted; to go on:[/] {escape(sys.argv[0])} search "
+            f"{escape(str(config_file))} "
             f"--resume {escape(str(run_dir))}",
             soft_wrap=True,
             highlight=False,
