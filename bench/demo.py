@@ -1,7 +1,9 @@
-"""How long does the main job take, and what does it find? A whole `hilnas search`."""
+"""How long does the main job take, and what does it find? A whole `hilnas search`; its picture
+becomes the README's."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from search.report.run_folder import Run, read_run
 
 HILNAS = Path(sys.executable).with_name("hilnas")
 CONFIG = ROOT / "examples" / "fashion_mnist.toml"
+PICTURE = ROOT / "docs" / "images" / "front.png"
 DEADLINE_S = 3600
 
 
@@ -29,6 +32,7 @@ def run() -> dict[str, object]:
             stdout=sys.stderr,
         )
         seconds = time.perf_counter() - start
+        shutil.copyfile(run_dir / PICTURE.name, PICTURE)
         return {
             "bound": {"minutes": 10, "measured_at_least": 40, "trained_at_least": 12},
             "minutes": round(seconds / 60, 2),
