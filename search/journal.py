@@ -29,7 +29,8 @@ from search.lowering import Shape
 SCHEMA = 1
 
 # What a resumed run may change: none of these decides which candidate follows which.
-MAY_CHANGE = ("search.minutes", "search.workers", "search.rounds")
+MAY_CHANGE = ("search.minutes", "search.workers")
+MAY_GROW = ("search.rounds",)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Header:
     @property
     def config_sha256(self) -> str:
         """Of everything in the configuration that a resumed run may not change."""
-        fixed = {key: value for key, value in self.config.items() if key not in MAY_CHANGE}
+        free = MAY_CHANGE + MAY_GROW
+        fixed = {key: value for key, value in self.config.items() if key not in free}
         return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -256,8 +258,8 @@ def _header(table: dict[str, Any], path: Path) -> Header:
 def _check_same_config(recorded: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     for key in sorted(recorded.keys() | now.keys()):
         before, after = recorded.get(key), now.get(key)
-        grown = key == "search.rounds" and int(before or 0) <= int(after or 0)
-        if before != after and not grown and key not in MAY_CHANGE[:2]:
+        grown = key in MAY_GROW and int(before or 0) <= int(after or 0)
+        if before != after and not grown and key not in MAY_CHANGE:
             raise JournalError(
                 f"the run was started with another configuration: {key} differs",
                 where=path,
