@@ -136,7 +136,7 @@ def measure(
         flash_wait_states=session.hello.flash_wait_states,
         model_sha256=graph.sha256,
         image_sha256=image.sha256,
-        macs=sum(graph.macs(operator) for operator in graph.operators),
+        macs=graph.total_macs,
         cycles=Spread.of(cycles),
         latency_us=Spread.of([1e6 * count / session.hello.sysclk_hz for count in cycles]),
         sram=Sram(

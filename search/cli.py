@@ -18,6 +18,7 @@ from harness.errors import JournalError, UsageError
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
+    from search.data.dataset import Dataset
     from search.report.run_folder import Run
     from search.run import RunResult
 
@@ -50,11 +51,12 @@ def search(
     check_device(config.device)
     run_dir = resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
-        interrupted = _run(config, run_dir, resuming=resume is not None).interrupted
+        dataset = _load(config)
+        interrupted = _run(config, dataset, run_dir, resuming=resume is not None).interrupted
         if not interrupted:
             with _writing_to(run_dir):
-                _ship(config, run_dir)
-            _report(run_dir, json_file)
+                found = _ship(config, dataset, run_dir)
+            _report(run_dir, found, json_file)
     except KeyboardInterrupt:
         if not (run_dir / JOURNAL_NAME).exists():
             raise
@@ -76,19 +78,26 @@ def report(
     json_file: JsonOption = None,
 ) -> None:
     """Table, plot and page of a run, made anew from its folder alone."""
-    _report(run_dir, json_file)
+    from search.report.run_folder import read_run
+
+    _report(run_dir, read_run(run_dir), json_file)
 
 
-def _run(config: SearchConfig, run_dir: Path, *, resuming: bool) -> RunResult:
+def _load(config: SearchConfig) -> Dataset:
     from search.data.load import load_dataset
-    from search.display import Display
-    from search.run import run_search
-    from search.workers import Deferred
 
     with errors.status("loading data"):
         dataset = load_dataset(config.data, seed=config.search.seed)
     if dataset.notice:
         errors.print(f"[bold yellow]note:[/] {escape(dataset.notice)}", soft_wrap=True)
+    return dataset
+
+
+def _run(config: SearchConfig, dataset: Dataset, run_dir: Path, *, resuming: bool) -> RunResult:
+    from search.display import Display
+    from search.run import run_search
+    from search.workers import Deferred
+
     with Display(errors) as display:
         return run_search(
             config,
@@ -102,26 +111,23 @@ def _run(config: SearchConfig, run_dir: Path, *, resuming: bool) -> RunResult:
         )
 
 
-def _ship(config: SearchConfig, run_dir: Path) -> None:
-    """Build what the front needs and test it, once."""
-    from search.data.load import load_dataset
+def _ship(config: SearchConfig, dataset: Dataset, run_dir: Path) -> Run:
+    """Build what the front needs and test it, once; returns the run with both."""
     from search.journal import Journal
     from search.report.artefacts import ship_front
     from search.run import JOURNAL_NAME
 
-    dataset = load_dataset(config.data, seed=config.search.seed)
     with Journal(run_dir / JOURNAL_NAME), errors.status("the front") as status:
-        ship_front(run_dir, dataset, workers=config.search.workers, on_step=status.update)
+        return ship_front(run_dir, dataset, workers=config.search.workers, on_step=status.update)
 
 
-def _report(run_dir: Path, json_file: Path | None) -> None:
-    from search.report.run_folder import read_run
+def _report(run_dir: Path, found: Run, json_file: Path | None) -> None:
+    from search.report.run_folder import FRONT_DIR
     from search.report.tables import front_table
     from search.report.write import write_report
 
     with errors.status("drawing"), _writing_to(run_dir):
-        page = write_report(run_dir)
-        found = read_run(run_dir)
+        page = write_report(run_dir, found)
     if str(json_file) != "-":
         console.print(front_table(found))
         if found.proxy is not None:
@@ -129,7 +135,7 @@ def _report(run_dir: Path, json_file: Path | None) -> None:
         console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
         if found.tested:
             console.print(
-                f"models, firmware and C code: {escape(str(run_dir / 'front'))}",
+                f"models, firmware and C code: {escape(str(run_dir / FRONT_DIR))}",
                 highlight=False,
                 soft_wrap=True,
             )

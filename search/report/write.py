@@ -7,20 +7,14 @@ from pathlib import Path
 
 from search.report.page import render_page
 from search.report.plots import plot_run, render_png, render_svg
-from search.report.run_folder import read_run
+from search.report.run_folder import Run
 
 REPORT_NAME = "report.html"
 PLOT_NAME = "front"
 
 
-def write_report(run_dir: Path) -> Path:
-    """Write the report into `run_dir`, anew; returns the path of its page.
-
-    Raises:
-        JournalError, ConfigError: the folder holds no run that can be read.
-        NotComparableError: the run mixes measurements that must not meet.
-    """
-    run = read_run(run_dir)
+def write_report(run_dir: Path, run: Run) -> Path:
+    """Write the report of `run`, as read from `run_dir`, into it anew; returns its page's path."""
     figure = plot_run(run)
     svg = render_svg(figure)
     (run_dir / f"{PLOT_NAME}.svg").write_bytes(svg)

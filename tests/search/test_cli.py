@@ -173,7 +173,7 @@ def test_a_full_disk_while_drawing_is_one_sentence(call, tmp_path, monkeypatch):
     run_dir = write_run(tmp_path / "run", make_outcomes(2))
     full = OSError(errno.ENOSPC, "No space left on device")  # as write() says it: without a name
 
-    def fail(path: Path) -> None:
+    def fail(path: Path, run: object) -> None:
         raise full
 
     monkeypatch.setattr("search.report.write.write_report", fail)

@@ -224,21 +224,22 @@ def test_dollar_signs_in_names_are_not_mathematics(tmp_path: Path) -> None:
 
 
 def test_the_report_is_three_files_made_from_the_folder(run_dir: Path) -> None:
-    page = write_report(run_dir)
+    page = write_report(run_dir, read_run(run_dir))
     assert page == run_dir / "report.html"
     assert (run_dir / "front.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (run_dir / "front.svg").read_bytes()
 
 
 def test_the_page_fetches_nothing(run_dir: Path) -> None:
-    page = write_report(run_dir).read_text()
+    page = write_report(run_dir, read_run(run_dir)).read_text()
     addresses = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"')> ]+)", page)
     assert addresses and all(a.startswith("data:image/svg+xml;base64,") for a in addresses)
     assert "<script" not in page and "@import" not in page
 
 
 def test_the_page_tells_front_proxy_rejections_and_settings(run_dir: Path) -> None:
-    page, run = write_report(run_dir).read_text(), read_run(run_dir)
+    run = read_run(run_dir)
+    page = write_report(run_dir, run).read_text()
     assert all(e.archid in page for e in run.front)
     assert run.front[0].measured.label in page
     assert run.proxy.sentences in page
@@ -249,7 +250,8 @@ def test_the_page_tells_front_proxy_rejections_and_settings(run_dir: Path) -> No
 
 
 def test_before_the_end_the_page_says_that_the_test_split_is_untouched(tmp_path: Path) -> None:
-    page = write_report(write_run(tmp_path, [make_evaluation()])).read_text()
+    run_dir = write_run(tmp_path, [make_evaluation()])
+    page = write_report(run_dir, read_run(run_dir)).read_text()
     assert "the test split was not touched yet" in page
     assert "Too few networks were measured to say." in page
 

@@ -87,7 +87,7 @@ def test_each_member_gets_its_model_firmware_and_c(run_dir: Path) -> None:
         assert tested.test_error == int8_error(model, test.images, test.labels)
         assert tested.folder == f"front/{evaluation.archid}"
     assert steps[0].startswith("building 1 of 2") and steps[-1].startswith("testing 2 of 2")
-    assert "int8 test accuracy" in write_report(run_dir).read_text()
+    assert "int8 test accuracy" in write_report(run_dir, read_run(run_dir)).read_text()
 
 
 def test_what_was_tested_once_is_not_tested_again(
@@ -135,7 +135,7 @@ def test_folders_of_former_members_are_removed(run_dir: Path) -> None:
 
 def test_a_notice_about_the_data_reaches_the_page(run_dir: Path) -> None:
     ship_front(run_dir, replace(make_dataset(), notice="not the real thing"))
-    assert "not the real thing" in write_report(run_dir).read_text()
+    assert "not the real thing" in write_report(run_dir, read_run(run_dir)).read_text()
 
 
 def test_a_model_that_is_missing_or_changed_is_named(run_dir: Path) -> None:
