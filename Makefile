@@ -4,7 +4,7 @@ PYTEST = .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml constraints.txt scripts/setup setup.py $(wildcard harness/virtual/core/*.[ch])
+.venv/.ready: pyproject.toml constraints.txt scripts/setup setup.py $(wildcard harness/virtual/core/*.[ch]) $(wildcard harness/virtual/core/devices/*.[ch])
 	scripts/setup
 
 demo: setup

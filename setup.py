@@ -23,8 +23,8 @@ setup(
     ext_modules=[
         Extension(
             "harness.virtual._core",
-            sources=sorted(str(path) for path in CORE.glob("*.c")),
-            depends=sorted(str(path) for path in CORE.glob("*.h")),
+            sources=sorted(str(path) for path in CORE.rglob("*.c")),
+            depends=sorted(str(path) for path in CORE.rglob("*.h")),
             include_dirs=[unicorn_include()],
             extra_compile_args=[
                 "-std=gnu11",

@@ -16,7 +16,8 @@ from statistics import median
 import unicorn
 from unicorn import arm_const
 
-from harness.board import Board, load_board
+from harness.board import BOARDS_DIR, Board, load_board
+from harness.chip import load_chip
 from harness.virtual import TIMING_MODEL
 from harness.virtual.core import Core
 from harness.virtual.elf import flash_segments
@@ -174,9 +175,9 @@ def _virtual_board(board: Board, elf: Path) -> tuple[int, int, float]:
     tty.setraw(slave)
     os.set_blocking(master, False)
     wake = os.eventfd(0)
-    core = Core(board, master, wake)
+    core = Core(board, load_chip(board.chip, BOARDS_DIR), master, wake)
     for address, data in flash_segments(elf, board.memory.flash):
-        core.program(address, data)
+        core.write(address, data)
     thread = threading.Thread(target=core.run)
     start = time.perf_counter()
     thread.start()

@@ -14,16 +14,11 @@ BOARDS_DIR = ROOT / "boards"
 
 @dataclass(frozen=True)
 class Caches:
-    """Flash accelerator: cache lines of `line_bytes` each, instruction and data side."""
+    """What the firmware switches on of the chip's flash accelerator."""
 
     prefetch: bool
-    instruction_lines: int
-    data_lines: int
-    line_bytes: int
-
-    def __post_init__(self) -> None:
-        for name in ("instruction_lines", "data_lines", "line_bytes"):
-            _require_at_least(0, name, getattr(self, name))
+    instruction: bool
+    data: bool
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,7 @@ class Board:
 
     name: str
     part: str
+    chip: str
     core: str
     port: str
     sysclk_hz: int

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.board import BOARDS_DIR, Board, load_board
+from harness.chip import Chip, load_chip
 from harness.errors import BoardError, HilnasError
 from harness.virtual.board import TIMING_MODEL
 from harness.virtual.core import Core
@@ -39,14 +40,14 @@ JOIN_SECONDS = 5.0
 class Unit:
     """One playing board: a core on a thread of its own, and its pty."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, chip: Chip) -> None:
         self._board = board
         # The slave end stays open here, so that the line survives clients that come and go.
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
-        self._core = Core(board, self._master, self._wake)
+        self._core = Core(board, chip, self._master, self._wake)
         self._thread: threading.Thread | None = None
         self._failure: str | None = None
         self._seconds = 0.0
@@ -64,7 +65,7 @@ class Unit:
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         termios.tcflush(self._master, termios.TCIOFLUSH)
         for address, data in segments:
-            self._core.program(address, data)
+            self._core.write(address, data)
         self._start()
 
     def reset(self) -> None:
@@ -148,7 +149,8 @@ def main() -> int:
     parser.add_argument("--boards", type=Path, default=BOARDS_DIR, help="folder of descriptions")
     arguments = parser.parse_args()
     try:
-        unit = Unit(load_board(arguments.board, arguments.boards))
+        board = load_board(arguments.board, arguments.boards)
+        unit = Unit(board, load_chip(board.chip, arguments.boards))
     except HilnasError as error:
         print(error, file=sys.stderr)
         return error.exit_code

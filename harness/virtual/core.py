@@ -9,6 +9,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from harness.board import Board
+from harness.chip import CLOCKS, Chip
+from harness.chip import MEMORY_KINDS as KINDS
 from harness.errors import BoardError
 from harness.virtual.board import TIMING_MODEL
 
@@ -16,13 +18,58 @@ _BUILD = "run `pip install --no-build-isolation -e .` in the project's root"
 STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped")
 
 
+class _MemoryPart(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("base", "size", "alias", "kind")]
+
+
+class _Bus(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("base", "size")]
+
+
+class _DevicePart(ctypes.Structure):
+    _fields_ = [
+        ("model", ctypes.c_char_p),
+        ("name", ctypes.c_char_p),
+        ("base", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("irq", ctypes.c_int32),
+        ("clock", ctypes.c_uint32),
+        ("bits", ctypes.c_uint32),
+    ]
+
+
+class _Preset(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("address", "value")]
+
+
+class _Accelerator(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint32)
+        for name in (
+            *("read_bytes", "line_bytes", "instruction_lines", "data_lines"),
+            *("wait_states", "prefetch", "instruction_cache", "data_cache"),
+        )
+    ]
+
+
+class _Notice(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("kind", "address", "pc")]
+
+
 class _Parts(ctypes.Structure):
     _fields_ = [
-        ("flash_base", ctypes.c_uint32),
-        ("flash_size", ctypes.c_uint32),
-        ("sram_base", ctypes.c_uint32),
-        ("sram_size", ctypes.c_uint32),
-        ("uart_base", ctypes.c_uint32),
+        ("memories", ctypes.POINTER(_MemoryPart)),
+        ("buses", ctypes.POINTER(_Bus)),
+        ("devices", ctypes.POINTER(_DevicePart)),
+        ("presets", ctypes.POINTER(_Preset)),
+        ("memory_count", ctypes.c_uint32),
+        ("bus_count", ctypes.c_uint32),
+        ("device_count", ctypes.c_uint32),
+        ("preset_count", ctypes.c_uint32),
+        ("accelerator", _Accelerator),
+        ("interrupts", ctypes.c_uint32),
+        ("reset_hz", ctypes.c_uint32),
+        ("console_base", ctypes.c_uint32),
         ("serial_fd", ctypes.c_int32),
         ("wake_fd", ctypes.c_int32),
     ]
@@ -75,43 +122,69 @@ def open_library() -> ctypes.CDLL:
     library.machine_new.restype = machine
     library.machine_new.argtypes = [ctypes.POINTER(_Parts), ctypes.c_char_p, ctypes.c_size_t]
     library.machine_run.restype = ctypes.c_char_p
-    library.machine_flash.restype = machine
+    library.machine_memory.restype = machine
+    library.machine_memory.argtypes = [machine, ctypes.c_uint32, ctypes.c_uint32]
+    library.machine_notices.argtypes = [machine, ctypes.POINTER(_Notice)]
     library.machine_status.restype = ctypes.POINTER(_Status)
-    for name in ("run", "flash", "status", "stop", "allow", "erase", "reset", "free"):
+    for name in ("run", "status", "stop", "allow", "erase", "reset", "free"):
         getattr(library, f"machine_{name}").argtypes = [machine]
     return library
 
 
+def _parts_of(board: Board, chip: Chip, serial_fd: int, wake_fd: int) -> _Parts:
+    memories = [
+        _MemoryPart(m.base, m.size, m.base if m.alias is None else m.alias, KINDS.index(m.kind))
+        for m in chip.memory
+    ]
+    devices = [
+        _DevicePart(
+            d.model.encode(), d.name.encode(), d.base, d.size, d.irq, CLOCKS.index(d.clock), d.bits
+        )
+        for d in chip.device
+    ]
+    a = chip.accelerator
+    return _Parts(
+        (_MemoryPart * len(memories))(*memories),
+        (_Bus * len(chip.bus))(*(_Bus(span.base, span.size) for span in chip.bus)),
+        (_DevicePart * len(devices))(*devices),
+        (_Preset * len(chip.preset))(*(_Preset(p.address, p.value) for p in chip.preset)),
+        len(memories),
+        len(chip.bus),
+        len(devices),
+        len(chip.preset),
+        _Accelerator(a.read_bytes, a.line_bytes, a.instruction_lines, a.data_lines, 0, 0, 0, 0),
+        chip.interrupts,
+        chip.reset_hz,
+        board.console.base,
+        serial_fd,
+        wake_fd,
+    )
+
+
 class Core:
-    """A Cortex-M4F with the memories and the console of `board`.
+    """The core of `board`, with the memories and peripherals of `chip`.
 
     `serial_fd` is the non-blocking end of the line the firmware talks to; `wake_fd` becomes
     readable when a `stop()` must reach a core that sleeps. `run()` belongs to one thread, the rest
     to another: memories may be touched only while the core does not run.
     """
 
-    def __init__(self, board: Board, serial_fd: int, wake_fd: int) -> None:
-        flash, sram = board.memory.flash, board.memory.sram
-        self._flash = flash
+    def __init__(self, board: Board, chip: Chip, serial_fd: int, wake_fd: int) -> None:
+        self._chip = chip
         self._library = open_library()
-        parts = _Parts(
-            flash.base,
-            flash.size,
-            sram.base,
-            sram.size,
-            board.console.base,
-            serial_fd,
-            wake_fd,
-        )
+        parts = _parts_of(board, chip, serial_fd, wake_fd)
         reason = ctypes.create_string_buffer(256)
         self._machine = self._library.machine_new(ctypes.byref(parts), reason, len(reason))
         if not self._machine:
             raise BoardError(
                 f"the emulator refuses to build a {board.core}: {reason.value.decode()}",
                 where=board.name,
-                hint="check its board.toml, and that unicorn==2.1.3 is installed",
+                hint="check its chip description, and that unicorn==2.1.3 is installed",
             )
         self._status = self._library.machine_status(self._machine).contents
+        for constant in chip.constant:
+            data = b"".join(word.to_bytes(4, "little") for word in constant.words)
+            self.write(constant.address, data)
 
     def run(self) -> str | None:
         """Execute until `stop()`. None, or what broke in the emulation itself."""
@@ -133,10 +206,36 @@ class Core:
         """Flash to 0xFF, SRAM to its start-up pattern, nothing on the line."""
         self._library.machine_erase(self._machine)
 
-    def program(self, address: int, data: bytes) -> None:
-        """Write `data` into flash; `address` was checked by the caller."""
-        flash = self._library.machine_flash(self._machine)
-        ctypes.memmove(flash + address - self._flash.base, data, len(data))
+    def write(self, address: int, data: bytes) -> None:
+        """Put `data` into memory, flash included, without any flash controller.
+
+        Raises:
+            BoardError: no memory of the chip holds all of it.
+        """
+        ctypes.memmove(self._at(address, len(data)), data, len(data))
+
+    def read(self, address: int, size: int) -> bytes:
+        """`size` bytes of memory.
+
+        Raises:
+            BoardError: no memory of the chip holds all of them.
+        """
+        return ctypes.string_at(self._at(address, size), size)
+
+    def _at(self, address: int, size: int) -> int:
+        at: int | None = self._library.machine_memory(self._machine, address, size)
+        if at is None:
+            raise BoardError(
+                "no memory there",
+                where=self._chip.name,
+                expected=", ".join(
+                    f"0x{part.base:08x} to 0x{part.base + part.size:08x}"
+                    for part in self._chip.memory
+                ),
+                got=f"{size} bytes at 0x{address:08x}",
+                hint="link it for this board",
+            )
+        return at
 
     def reset(self) -> None:
         """The next `run()` starts from the vector table."""

@@ -44,7 +44,6 @@ def test_a_board_name_cannot_leave_the_folder():
             "flash_wait_states must be at least 0",
         ),
         ("baud = 921_600", "baud = 0", "console: baud must be at least 1, got 0"),
-        ("data_lines = 8", "data_lines = -8", "caches: data_lines must be at least 0, got -8"),
         ("size = 0x0004_0000", "size = 0", "sram: size must be at least 1, got 0"),
         ("base = 0x0800_0000", "base = -4", "flash: base must be at least 0, got -4"),
         ("base = 0x2000_0000", "base = 0xFFFF_FFF0", "sram: region ends at 0x10003fff0, behind"),

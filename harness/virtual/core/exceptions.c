@@ -222,6 +222,14 @@ void pend(Machine *m, int number) {
     stop_at_next_block(m);
 }
 
+void set_interrupt(Machine *m, int irq, bool level) {
+    if (irq < 0)
+        return;
+    m->line[EXCEPTION_IRQ0 + irq] = level;
+    if (level)
+        pend(m, EXCEPTION_IRQ0 + irq);
+}
+
 int most_urgent(const Machine *m) {
     int best = 0;
     for (int i = EXCEPTION_NMI; i < EXCEPTIONS; i++)

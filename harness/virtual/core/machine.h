@@ -4,6 +4,7 @@
 #define HILNAS_VIRTUAL_MACHINE_H
 
 #include "decode.h"
+#include "device.h"
 #include <unicorn/unicorn.h>
 
 typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED } RunState;
@@ -16,13 +17,66 @@ typedef struct {
     uint32_t pc;    /* where the core locked up */
 } Status;
 
-/* What a unit is made of; sizes in bytes. */
+typedef enum { MEMORY_FLASH, MEMORY_RAM, MEMORY_ROM } MemoryKind;
+
+/* One memory of the chip; sizes in bytes. It shows at `alias` as well, which is `base` where there
+ * is no second place. The first flash is what boots. */
 typedef struct {
-    uint32_t flash_base, flash_size;
-    uint32_t sram_base, sram_size;
-    uint32_t uart_base;
-    int32_t serial_fd; /* the pty's master end, non-blocking */
-    int32_t wake_fd;   /* readable: the control thread wants the core to stop */
+    uint32_t base, size, alias;
+    uint32_t kind; /* MemoryKind */
+} MemoryPart;
+
+typedef struct {
+    MemoryPart part;
+    uint8_t *bytes;
+} Memory;
+
+/* Addresses that the chip's buses answer, with a device behind them or not. */
+typedef struct {
+    uint32_t base, size;
+} Bus;
+
+/* The flash accelerator of a family; enabled by the firmware, through the flash controller. */
+typedef struct {
+    uint32_t read_bytes; /* what one access to the array brings */
+    uint32_t line_bytes; /* what a cache line holds */
+    uint32_t instruction_lines, data_lines;
+    uint32_t wait_states, prefetch, instruction_cache, data_cache; /* at reset, then as set */
+} Accelerator;
+
+/* A register's value after reset, where it is not 0. */
+typedef struct {
+    uint32_t address, value;
+} Preset;
+
+typedef enum {
+    RESET_POWER,
+    RESET_PIN,
+    RESET_SOFTWARE,
+    RESET_WATCHDOG,
+    RESET_WINDOW_WATCHDOG,
+    RESET_LOCKUP,
+} ResetCause;
+
+/* What the machine noticed and the user should hear once. */
+typedef enum { NOTICE_UNMODELLED } NoticeKind;
+typedef struct {
+    uint32_t kind, address, pc;
+} Notice;
+
+/* What a unit is made of; harness/virtual/core.py mirrors it. */
+typedef struct {
+    const MemoryPart *memories;
+    const Bus *buses;
+    const DevicePart *devices;
+    const Preset *presets;
+    uint32_t memory_count, bus_count, device_count, preset_count;
+    Accelerator accelerator;
+    uint32_t interrupts;   /* lines of the NVIC */
+    uint32_t reset_hz;     /* the core's clock after reset */
+    uint32_t console_base; /* the device whose line is the pty */
+    int32_t serial_fd;     /* the pty's master end, non-blocking */
+    int32_t wake_fd;       /* readable: the control thread wants the core to stop */
 } Parts;
 
 /* What one translated block costs, resolved when it is first seen. */
@@ -74,9 +128,14 @@ enum {
 
 #define MAX_TRAPS 4096
 #define SERIAL_BYTES 4096
+#define MAX_MEMORIES 8
+#define MAX_BUSES 16
+#define MAX_DEVICES 200
+#define MAX_PRESETS 64
+#define MAX_NOTICES 32
+#define DEVICE_ROOM (1u << 20) /* registers and state of all devices, bytes */
 #define PERIPHERAL_BASE 0x40000000u
-#define PERIPHERAL_BYTES 0x80000u
-#define UART_BYTES 0x20u
+#define PERIPHERAL_BYTES 0x20000000u
 #define PPB_BASE 0xE0000000u
 #define PPB_BYTES 0x100000u
 
@@ -101,7 +160,9 @@ typedef struct Machine {
     uc_engine *uc;
     uc_context *pristine, *scratch;
     size_t exception_offset, control_offset; /* in a context, bytes */
-    uint8_t *flash, *sram;
+    uint32_t *registers; /* R0 to R15 of the running core; R15 is stale inside a block */
+    Memory memories[MAX_MEMORIES];
+    uint32_t memory_count;
     Block *blocks;
     Block none; /* "no block before this one" */
     char error[256];
@@ -110,6 +171,7 @@ typedef struct Machine {
     bool stop_at_block;
     volatile bool stop_wanted; /* set by the control thread */
     bool reset_wanted, retranslate;
+    ResetCause reset_cause;      /* of the last reset, for the clock controller to show */
     int interrupt;               /* Unicorn's exception number, or -1 */
     uint32_t trap_cfsr, trap_pc; /* a trap hook refused the instruction there */
     bool access_refused;
@@ -134,7 +196,7 @@ typedef struct Machine {
     uint64_t access_cycles;
     uint32_t access_pc;
 
-    /* USART. */
+    /* The console's line to the host. */
     Queue received, sent;
     uint32_t empty_polls;
     uint64_t last_poll;
@@ -142,22 +204,65 @@ typedef struct Machine {
     Trap traps[MAX_TRAPS];
     uint32_t trap_count;
 
-    uint32_t peripherals[PERIPHERAL_BYTES / 4];
+    /* Devices. */
+    Bus buses[MAX_BUSES];
+    uint32_t bus_count;
+    Device devices[MAX_DEVICES];
+    uint32_t device_count;
+    Preset presets[MAX_PRESETS];
+    uint32_t preset_count;
+    uint8_t device_at[PERIPHERAL_BYTES >> 10]; /* index + 1, by kilobyte */
+    uint8_t *device_room;
+    size_t device_room_used;
+    Device *console;
+    bool line[EXCEPTIONS]; /* level of each interrupt line */
+    uint32_t core_hz, cycles_per_tick[4];
+    Accelerator accelerator;
+
+    Notice notices[MAX_NOTICES];
+    uint32_t notice_count;
 } Machine;
 
 /* timing.c */
 void cost_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes);
 uint32_t cost_before(const Machine *m, const Block *block, uint32_t pc, uint32_t *instructions);
 
-/* machine.c */
-bool fetch_instruction(const Machine *m, uint32_t pc, Instruction *instruction);
+/* blocks.c */
+void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *machine);
+void on_translation(uc_engine *uc, uc_tb *block, uc_tb *previous, void *machine);
+uint64_t cycles_now(Machine *m, uint32_t address, bool write);
+void forget_last_block(Machine *m, uint32_t next);
+void settle_at(Machine *m, uint32_t pc);
+void forget_costs(Machine *m);
+void accelerator_changed(Machine *m); /* wait states, prefetch or caches were set */
+
+/* traps.c */
+bool add_traps(Machine *m, const Block *block);
+void forget_traps(Machine *m);
+
+/* memory.c */
+const Memory *memory_of(const Machine *m, uint32_t address, uint32_t bytes);
 uint8_t *memory_at(const Machine *m, uint32_t address, uint32_t bytes, bool write);
+bool fetch_instruction(const Machine *m, uint32_t pc, Instruction *instruction);
+bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry,
+                 void *machine);
+void refuse_access(Machine *m, uint32_t pc);
+
+/* registers.c */
+bool find_registers(Machine *m);
+bool find_mode_fields(Machine *m);
 uint32_t read_register(const Machine *m, int id);
 void write_register(Machine *m, int id, uint32_t value);
 uint32_t effective_address(const Machine *m, const Instruction *instruction, uint32_t pc);
-uint64_t cycles_now(Machine *m, uint32_t address, bool write);
+
+/* execution.c */
 void stop_at_next_block(Machine *m);
 void plan_next_event(Machine *m);
+void on_interrupt(uc_engine *uc, uint32_t number, void *machine);
+
+/* machine.c */
+void request_reset(Machine *m, ResetCause cause);
+void notice(Machine *m, NoticeKind kind, uint32_t address);
 
 /* exceptions.c */
 void reset_exceptions(Machine *m);
@@ -169,20 +274,18 @@ int most_urgent(const Machine *m); /* pending and enabled; 0: none */
 bool would_interrupt(const Machine *m);
 void pend(Machine *m, int number);
 
-/* peripherals.c, uart.c */
-void reset_peripherals(Machine *m);
-uint64_t peripheral_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine);
-void peripheral_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *machine);
+/* system.c */
+void reset_system(Machine *m);
 uint64_t system_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine);
 void system_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *machine);
 void advance_systick(Machine *m, uint64_t now);
-bool peripheral_exists(const Machine *m, uint32_t address);
 
-void reset_uart(Machine *m);
-uint32_t uart_read(Machine *m, uint32_t offset);
-void uart_write(Machine *m, uint32_t offset, uint32_t value);
+/* serial.c */
 void flush_serial(Machine *m);
 void pump_serial(Machine *m);
 void wait_for_anything(Machine *m, RunState state, bool also_serial);
+bool serial_waits_for_host(Machine *m);
+bool serial_take(Machine *m, uint8_t *byte);
+void serial_put(Machine *m, uint8_t byte);
 
 #endif

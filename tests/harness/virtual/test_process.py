@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import serial
 import harness.virtual.__main__ as process
 import harness.virtual.board as client
 import harness.virtual.core as core_module
-from harness.board import ROOT, Region, load_board
+from harness.board import BOARDS_DIR, ROOT, load_board
+from harness.chip import Preset, load_chip
 from harness.errors import BoardError
 from harness.virtual import TIMING_MODEL, Counters, VirtualBoard
 from harness.virtual.__main__ import Unit, answer, main
@@ -28,6 +29,7 @@ from harness.virtual.elf import flash_segments
 from tests.harness.virtual.firmware import compile_firmware, run_firmware
 
 BOARD = load_board("nucleo_f412zg")
+CHIP = load_chip(BOARD.chip, BOARDS_DIR)
 ECHO = "void main(void) { for (;;) put(get() + 1); }"
 COMPUTE = """
 static uint32_t state[256];
@@ -63,7 +65,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def unit() -> Iterator[Unit]:
-    unit = Unit(BOARD)
+    unit = Unit(BOARD, CHIP)
     yield unit
     if not unit.over:
         unit.close()
@@ -348,7 +350,7 @@ def test_a_bad_command_line_is_answered_not_fatal(unit: Unit, line: str, message
 def test_a_core_that_is_not_compiled_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "EXTENSION_SUFFIXES", [".absent"])
     with pytest.raises(BoardError, match="core is not compiled; run `pip install"):
-        Unit(BOARD)
+        Unit(BOARD, CHIP)
 
 
 def test_the_client_does_not_import_the_emulator() -> None:
@@ -359,7 +361,7 @@ def test_the_client_does_not_import_the_emulator() -> None:
 def test_a_missing_emulator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(BoardError, match="the package unicorn is not installed; pip install"):
-        Unit(BOARD)
+        Unit(BOARD, CHIP)
 
 
 def test_a_core_that_cannot_be_loaded_says_why(
@@ -369,7 +371,7 @@ def test_a_core_that_cannot_be_loaded_says_why(
     monkeypatch.setattr(core_module, "EXTENSION_SUFFIXES", [".noise"])
     monkeypatch.setattr(core_module, "__file__", str(tmp_path / "core.py"))
     with pytest.raises(BoardError, match="core cannot be loaded: .*_core.noise"):
-        Unit(BOARD)
+        Unit(BOARD, CHIP)
 
 
 def test_a_core_compiled_from_another_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,30 +379,33 @@ def test_a_core_compiled_from_another_model_is_refused(monkeypatch: pytest.Monke
     with pytest.raises(
         BoardError, match=r"\(expected class-table-0, got class-table-1\); run `pip install"
     ):
-        Unit(BOARD)
+        Unit(BOARD, CHIP)
+
+
+FLASH, SRAM = CHIP.memory
 
 
 @pytest.mark.parametrize(
-    ("sram", "console", "reason"),
+    ("change", "reason"),
     [
-        (Region(0x20000000, 1000), BOARD.console.base, "must be whole pages of 4096 bytes"),
-        (Region(0x20000100, 4096), BOARD.console.base, "must be whole pages of 4096 bytes"),
-        (Region(0x08000000, 4096), BOARD.console.base, "Invalid memory mapping"),
-        (BOARD.memory.sram, 0x3FFFFFF0, "the console is not among the peripherals"),
-        (BOARD.memory.sram, 0x4007FFF0, "the console is not among the peripherals"),
-        (BOARD.memory.sram, 0x40004802, "the console is not among the peripherals"),
+        ({"memory": (FLASH, replace(SRAM, size=1000))}, "must be whole pages of 4096 bytes"),
+        ({"memory": (FLASH, replace(SRAM, base=0x20000100))}, "must be whole pages of 4096 bytes"),
+        ({"memory": (FLASH, replace(SRAM, base=0x08000000))}, "Invalid memory mapping"),
+        ({"memory": (FLASH,) + 8 * (SRAM,)}, "more memories, buses, presets or interrupts"),
+        ({"interrupts": 241}, "more memories, buses, presets or interrupts"),
+        ({"device": CHIP.device[:1]}, "the console is not among the devices"),
+        ({"device": (replace(CHIP.device[0], model="toaster"),)}, "no such device model"),
+        ({"device": 2 * CHIP.device[:1]}, "another device is there"),
+        ({"device": (replace(CHIP.device[0], base=0x60000000),)}, "takes whole kilobytes from"),
+        ({"device": (replace(CHIP.device[0], size=100),)}, "takes whole kilobytes from"),
+        ({"preset": (Preset(0x50000000, 1),)}, "a reset value belongs to no device"),
     ],
 )
 def test_parts_that_the_emulator_cannot_play_are_refused(
-    sram: Region, console: int, reason: str
+    change: dict[str, Any], reason: str
 ) -> None:
-    board = dataclasses.replace(
-        BOARD,
-        memory=dataclasses.replace(BOARD.memory, sram=sram),
-        console=dataclasses.replace(BOARD.console, base=console),
-    )
     with pytest.raises(BoardError, match=f"emulator refuses to build a cortex-m4f: .*{reason}"):
-        Unit(board)
+        Unit(BOARD, replace(CHIP, **change))
 
 
 def test_a_broken_emulation_is_reported_with_the_counters(unit: Unit) -> None:

@@ -1,21 +1,11 @@
-/* The console: an STM32 USART (RM0402, 25.6) whose line is a pty. */
+/* The line between the console and the host: a pty. Knows nothing of any UART's registers. */
 #include "machine.h"
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SR = 0x00, DR = 0x04, CR1 = 0x0C };
-enum { SR_RXNE = 1u << 5, SR_TC = 1u << 6, SR_TXE = 1u << 7 };
-
-enum { CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_UE = 1u << 13 };
-
 /* A firmware that finds the receiver empty this often, this densely, is waiting for the host. */
 enum { WAITING_POLLS = 8, DENSE_CYCLES = 2000 };
-
-void reset_uart(Machine *m) {
-    m->received.count = 0;
-    m->empty_polls = 0;
-}
 
 static void drain_host(Machine *m) {
     Queue *queue = &m->received;
@@ -56,6 +46,8 @@ void flush_serial(Machine *m) { send_to_host(m, false); }
 void pump_serial(Machine *m) {
     flush_serial(m);
     drain_host(m);
+    if (m->received.count && m->console->model->heard)
+        m->console->model->heard(m, m->console);
 }
 
 void wait_for_anything(Machine *m, RunState state, bool also_serial) {
@@ -75,57 +67,37 @@ void wait_for_anything(Machine *m, RunState state, bool also_serial) {
     m->status.state = before;
 }
 
-static uint32_t *stored(Machine *m, uint32_t offset) {
-    return &m->peripherals[(m->parts.uart_base - PERIPHERAL_BASE + offset) / 4];
-}
-
-static bool enabled(Machine *m, uint32_t direction) {
-    return (*stored(m, CR1) & (CR1_UE | direction)) == (CR1_UE | direction);
-}
-
-static uint32_t read_status(Machine *m) {
-    if (!enabled(m, CR1_RE))
-        return SR_TXE | SR_TC;
-    if (!m->received.count) {
-        uint64_t now = m->status.cycles;
-        m->empty_polls = now - m->last_poll < DENSE_CYCLES ? m->empty_polls + 1 : 1;
-        m->last_poll = now;
-        if (m->empty_polls >= WAITING_POLLS) {
-            m->empty_polls = 0;
-            wait_for_anything(m, WAITING_FOR_SERIAL, true);
-            if (m->stop_wanted)
-                stop_at_next_block(m);
-        }
-    }
-    return SR_TXE | SR_TC | (m->received.count ? SR_RXNE : 0);
-}
-
-uint32_t uart_read(Machine *m, uint32_t offset) {
-    if (offset == SR)
-        return read_status(m);
-    if (offset == DR) {
-        Queue *queue = &m->received;
+/* The firmware has looked for a byte and there is none: where it does nothing else, the core sleeps
+ * until the host sends one. True when there is a byte now. */
+bool serial_waits_for_host(Machine *m) {
+    if (m->received.count)
+        return true;
+    uint64_t now = m->status.cycles;
+    m->empty_polls = now - m->last_poll < DENSE_CYCLES ? m->empty_polls + 1 : 1;
+    m->last_poll = now;
+    if (m->empty_polls >= WAITING_POLLS) {
         m->empty_polls = 0;
-        if (queue->count) {
-            *stored(m, DR) = queue->bytes[queue->head];
-            queue->head = (queue->head + 1) % SERIAL_BYTES;
-            queue->count -= 1;
-        }
+        wait_for_anything(m, WAITING_FOR_SERIAL, true);
+        if (m->stop_wanted)
+            stop_at_next_block(m);
     }
-    return *stored(m, offset);
+    return m->received.count > 0;
 }
 
-void uart_write(Machine *m, uint32_t offset, uint32_t value) {
-    if (offset == SR)
-        return;
-    if (offset != DR) {
-        *stored(m, offset) = value;
-        return;
-    }
+bool serial_take(Machine *m, uint8_t *byte) {
+    Queue *queue = &m->received;
     m->empty_polls = 0;
-    if (!enabled(m, CR1_TE))
-        return; /* as on silicon, the byte goes nowhere */
+    if (!queue->count)
+        return false;
+    *byte = queue->bytes[queue->head];
+    queue->head = (queue->head + 1) % SERIAL_BYTES;
+    queue->count -= 1;
+    return true;
+}
+
+void serial_put(Machine *m, uint8_t byte) {
     Queue *queue = &m->sent;
+    m->empty_polls = 0;
     if (queue->count == SERIAL_BYTES)
         send_to_host(m, true); /* the host reads slowly: the line stalls, nothing is lost */
     if (queue->count == SERIAL_BYTES) {
@@ -136,6 +108,6 @@ void uart_write(Machine *m, uint32_t offset, uint32_t value) {
         memmove(queue->bytes, queue->bytes + queue->head, queue->count);
         queue->head = 0;
     }
-    queue->bytes[queue->head + queue->count] = (uint8_t)value;
+    queue->bytes[queue->head + queue->count] = byte;
     queue->count += 1;
 }

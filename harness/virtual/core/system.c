@@ -1,7 +1,5 @@
-/* What do the core's own registers and the STM32F4's answer? Core peripherals: DDI 0403 chapter B3
- * and C1.8; RCC, PWR and FLASH as far as start-up code waits for them (RM0402, 6.3, 5.5, 3.9). */
+/* What do the core's own registers answer? DDI 0403, chapter B3 and C1.8. */
 #include "machine.h"
-#include <string.h>
 
 /* Offsets from PPB_BASE. */
 enum {
@@ -42,19 +40,6 @@ enum {
     MVFR0 = 0xEF40,
     MVFR1 = 0xEF44,
     DBGMCU_IDCODE = 0x42000,
-};
-
-/* Addresses of the STM32F4 blocks with a behaviour of their own. */
-enum {
-    PWR_CR = 0x40007000,
-    PWR_CSR = 0x40007004,
-    GPIO_FIRST = 0x40020000,
-    GPIO_LAST = 0x40021FFF,
-    RCC_CR = 0x40023800,
-    RCC_CFGR = 0x40023808,
-    RCC_BDCR = 0x40023870,
-    RCC_CSR = 0x40023874,
-    FLASH_ACR = 0x40023C00,
 };
 
 enum { CCR_MASK = 0x31B, CCR_DIV_0_TRP = 1u << 4, TRCENA = 1u << 24, PRIORITY_MASK = 0xF0 };
@@ -337,10 +322,8 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
     case SCB_AIRCR:
         if (value >> 16 == 0x05FA) {
             m->prigroup = value >> 8 & 7;
-            if (value & 4) {
-                m->reset_wanted = true;
-                stop_at_next_block(m);
-            }
+            if (value & 4)
+                request_reset(m, RESET_SOFTWARE);
         }
         break;
     case SCB_SCR:
@@ -402,18 +385,6 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
     }
 }
 
-/* Narrow accesses see a part of the word. */
-static uint64_t part_of(uint32_t word, uint64_t offset, unsigned size) {
-    return size >= 4 ? word : word >> (8 * (offset & 3)) & ((1u << (8 * size)) - 1);
-}
-
-static uint32_t merged(uint32_t word, uint64_t offset, unsigned size, uint64_t value) {
-    if (size >= 4)
-        return (uint32_t)value;
-    uint32_t mask = ((1u << (8 * size)) - 1) << (8 * (offset & 3));
-    return (word & ~mask) | ((uint32_t)value << (8 * (offset & 3)) & mask);
-}
-
 uint64_t system_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine) {
     (void)uc;
     return part_of(system_word(machine, (uint32_t)offset & ~3u), offset, size);
@@ -428,74 +399,9 @@ void system_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
     system_word_write(machine, aligned, merged(rest, offset, size, value));
 }
 
-/* ---- the STM32F4's ---- */
-
-bool peripheral_exists(const Machine *m, uint32_t address) {
-    (void)m;
-    return (address >= 0x40000000 && address < 0x40008000) || /* APB1 */
-           (address >= 0x40010000 && address < 0x40018000) || /* APB2 */
-           (address >= 0x40020000 && address < 0x40028000);   /* AHB1 */
-}
-
-static uint32_t peripheral_word(Machine *m, uint32_t address) {
-    uint32_t uart = address - m->parts.uart_base;
-    if (uart < UART_BYTES)
-        return uart_read(m, uart);
-    uint32_t word = m->peripherals[(address - PERIPHERAL_BASE) / 4];
-    switch (address) {
-    case RCC_CR: /* HSIRDY, HSERDY, PLLRDY, PLLI2SRDY follow their enable bits */
-        return (word & ~0x0A020002u) | (word & 0x05010001u) << 1;
-    case RCC_CFGR: /* SWS follows SW */
-        return (word & ~0xCu) | (word & 3) << 2;
-    case RCC_BDCR:
-    case RCC_CSR: /* LSERDY, LSIRDY */
-        return (word & ~2u) | (word & 1) << 1;
-    case PWR_CSR: /* VOSRDY; over-drive ready where asked for */
-        return word | 1u << 14 | (m->peripherals[(PWR_CR - PERIPHERAL_BASE) / 4] & 0x30000);
-    default:
-        break;
-    }
-    if (address >= GPIO_FIRST && address <= GPIO_LAST && (address & 0x3FF) == 0x10)
-        return m->peripherals[(address + 4 - PERIPHERAL_BASE) / 4] & 0xFFFF; /* IDR sees ODR */
-    return word;
-}
-
-static void peripheral_word_write(Machine *m, uint32_t address, uint32_t value) {
-    uint32_t *word = &m->peripherals[(address - PERIPHERAL_BASE) / 4];
-    uint32_t uart = address - m->parts.uart_base;
-    if (uart < UART_BYTES) {
-        uart_write(m, uart, value);
-    } else if (address >= GPIO_FIRST && address <= GPIO_LAST && (address & 0x3FF) == 0x18) {
-        word[-1] = (word[-1] | (value & 0xFFFF)) & ~(value >> 16 & ~value); /* BSRR acts on ODR */
-    } else {
-        *word = value;
-    }
-}
-
-uint64_t peripheral_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine) {
-    (void)uc;
-    uint32_t address = PERIPHERAL_BASE + ((uint32_t)offset & ~3u);
-    return part_of(peripheral_word(machine, address), offset, size);
-}
-
-void peripheral_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
-                      void *machine) {
-    (void)uc;
-    Machine *m = machine;
-    uint32_t address = PERIPHERAL_BASE + ((uint32_t)offset & ~3u);
-    bool triggers =
-        address - m->parts.uart_base < UART_BYTES; /* whose other bytes must not be written */
-    uint32_t rest = triggers ? 0 : m->peripherals[(uint32_t)offset / 4];
-    peripheral_word_write(m, address, merged(rest, offset, size, value));
-}
-
-void reset_peripherals(Machine *m) {
-    memset(m->peripherals, 0, sizeof m->peripherals);
-    m->peripherals[(RCC_CR - PERIPHERAL_BASE) / 4] = 0x83; /* HSION */
-    m->peripherals[(PWR_CR - PERIPHERAL_BASE) / 4] = 0x8000;
+void reset_system(Machine *m) {
     m->dwt_ctrl = m->demcr = 0;
     set_cycle_counter(m, 0, m->status.cycles);
     m->systick_on = m->systick_interrupts = m->systick_core_clock = m->systick_flag = false;
     m->systick_reload = m->systick_stopped_at = 0;
-    reset_uart(m);
 }

@@ -1,0 +1,185 @@
+/* Which device answers at an address, and when does one want to act? */
+#include "machine.h"
+#include <stdio.h>
+#include <string.h>
+
+extern const DeviceModel device_storage, device_gpio, device_rcc_f4, device_pwr_f4, device_usart_v1;
+
+static const DeviceModel *const models[] = {
+    &device_storage, &device_gpio, &device_rcc_f4, &device_pwr_f4, &device_usart_v1,
+};
+
+/* A block nobody models: the chip file does not list it. */
+static const DeviceModel device_unmodelled = {.name = "unmodelled"};
+
+enum { SLOT_BITS = 10, NO_DEVICE = 0 };
+#define SLOT_BYTES (1u << SLOT_BITS)
+#define BIT_BAND_BASE 0x42000000u
+#define BIT_BAND_BYTES 0x02000000u
+
+static uint8_t *slot_of(const Machine *m, uint32_t address) {
+    return &((Machine *)m)->device_at[(address - PERIPHERAL_BASE) >> SLOT_BITS];
+}
+
+static void *take_room(Machine *m, size_t bytes) {
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (m->device_room_used + bytes > DEVICE_ROOM)
+        return NULL;
+    void *room = m->device_room + m->device_room_used;
+    m->device_room_used += bytes;
+    return room;
+}
+
+static Device *new_device(Machine *m, const DeviceModel *model, const DevicePart *part) {
+    if (m->device_count == MAX_DEVICES)
+        return NULL;
+    Device *d = &m->devices[m->device_count];
+    *d = (Device){.model = model,
+                  .base = part->base,
+                  .size = part->size,
+                  .irq = part->irq,
+                  .clock = (Clock)part->clock,
+                  .bits = part->bits,
+                  .due = NEVER};
+    snprintf(d->name, sizeof d->name, "%s", part->name);
+    d->words = take_room(m, part->size);
+    d->state = model->state_bytes ? take_room(m, model->state_bytes) : NULL;
+    if (!d->words || (model->state_bytes && !d->state))
+        return NULL;
+    m->device_count += 1;
+    for (uint32_t at = part->base; at < part->base + part->size; at += SLOT_BYTES)
+        *slot_of(m, at) = (uint8_t)m->device_count;
+    return d;
+}
+
+/* NULL, or why the part cannot be had. */
+const char *add_device(Machine *m, const DevicePart *part) {
+    const DeviceModel *model = NULL;
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (!strcmp(models[i]->name, part->model))
+            model = models[i];
+    if (!model)
+        return "no such device model";
+    if (part->base % SLOT_BYTES || part->size % SLOT_BYTES || !part->size ||
+        part->base < PERIPHERAL_BASE || part->base - PERIPHERAL_BASE > PERIPHERAL_BYTES ||
+        part->size > PERIPHERAL_BYTES - (part->base - PERIPHERAL_BASE))
+        return "a device takes whole kilobytes from 0x40000000 to 0x5fffffff";
+    for (uint32_t at = part->base; at < part->base + part->size; at += SLOT_BYTES)
+        if (*slot_of(m, at) != NO_DEVICE)
+            return "another device is there";
+    return new_device(m, model, part) ? NULL : "too many devices";
+}
+
+Device *find_device(Machine *m, const char *model) {
+    for (uint32_t i = 0; i < m->device_count; i++)
+        if (!strcmp(m->devices[i].model->name, model))
+            return &m->devices[i];
+    return NULL;
+}
+
+void reset_devices(Machine *m) {
+    for (uint32_t i = 0; i < m->device_count; i++) {
+        Device *d = &m->devices[i];
+        memset(d->words, 0, d->size);
+        if (d->state)
+            memset(d->state, 0, d->model->state_bytes);
+        d->due = NEVER;
+    }
+    for (uint32_t i = 0; i < m->preset_count; i++) {
+        const Preset *preset = &m->presets[i];
+        Device *d = &m->devices[*slot_of(m, preset->address) - 1];
+        d->words[(preset->address - d->base) / 4] = preset->value;
+    }
+    for (uint32_t i = 0; i < m->device_count; i++)
+        if (m->devices[i].model->reset)
+            m->devices[i].model->reset(m, &m->devices[i]);
+}
+
+void advance_devices(Machine *m, uint64_t now) {
+    for (uint32_t i = 0; i < m->device_count; i++)
+        if (m->devices[i].due <= now)
+            m->devices[i].model->advance(m, &m->devices[i], now);
+}
+
+uint64_t next_device_event(const Machine *m) {
+    uint64_t next = NEVER;
+    for (uint32_t i = 0; i < m->device_count; i++)
+        if (m->devices[i].due < next)
+            next = m->devices[i].due;
+    return next;
+}
+
+static bool on_a_bus(const Machine *m, uint32_t address) {
+    for (uint32_t i = 0; i < m->bus_count; i++)
+        if (address - m->buses[i].base < m->buses[i].size)
+            return true;
+    return false;
+}
+
+bool device_exists(const Machine *m, uint32_t address) {
+    if (address - PERIPHERAL_BASE >= PERIPHERAL_BYTES)
+        return false;
+    if (address - BIT_BAND_BASE <
+        BIT_BAND_BYTES) /* DDI 0439, 3.7: each bit of the first megabyte */
+        return device_exists(m, PERIPHERAL_BASE + (address - BIT_BAND_BASE) / 32);
+    return *slot_of(m, address) != NO_DEVICE || on_a_bus(m, address);
+}
+
+/* The device at `address`; one without a model is made, and told, at the first access. */
+static Device *device_for(Machine *m, uint32_t address) {
+    uint8_t slot = *slot_of(m, address);
+    if (slot != NO_DEVICE)
+        return &m->devices[slot - 1];
+    DevicePart part = {.name = "?", .base = address & ~(SLOT_BYTES - 1), .size = SLOT_BYTES};
+    part.irq = NO_INTERRUPT;
+    notice(m, NOTICE_UNMODELLED, address);
+    return new_device(m, &device_unmodelled, &part);
+}
+
+uint32_t device_word(Machine *m, uint32_t address) {
+    Device *d = device_for(m, address);
+    if (!d)
+        return 0;
+    uint32_t offset = address - d->base;
+    return d->model->read ? d->model->read(m, d, offset) : d->words[offset / 4];
+}
+
+void device_word_write(Machine *m, uint32_t address, uint32_t value) {
+    Device *d = device_for(m, address);
+    if (!d)
+        return;
+    uint32_t offset = address - d->base;
+    if (d->model->write)
+        d->model->write(m, d, offset, value);
+    else
+        d->words[offset / 4] = value;
+}
+
+uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *machine) {
+    (void)uc;
+    uint32_t address = PERIPHERAL_BASE + (uint32_t)offset;
+    if (address - BIT_BAND_BASE < BIT_BAND_BYTES) {
+        uint32_t bit = (address - BIT_BAND_BASE) / 4, at = PERIPHERAL_BASE + bit / 8;
+        return device_word(machine, at & ~3u) >> (bit % 8 + 8 * (at & 3)) & 1;
+    }
+    return part_of(device_word(machine, address & ~3u), offset, size);
+}
+
+void device_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void *machine) {
+    (void)uc;
+    Machine *m = machine;
+    uint32_t address = PERIPHERAL_BASE + (uint32_t)offset;
+    if (address - BIT_BAND_BASE < BIT_BAND_BYTES) {
+        uint32_t bit = (address - BIT_BAND_BASE) / 4, at = PERIPHERAL_BASE + bit / 8;
+        uint32_t mask = 1u << (bit % 8 + 8 * (at & 3)), word = device_word(m, at & ~3u);
+        device_word_write(m, at & ~3u, value & 1 ? word | mask : word & ~mask);
+        return;
+    }
+    Device *d = device_for(m, address);
+    if (!d)
+        return;
+    uint32_t rest = d->model->narrow_is_whole ? 0 : d->words[(address - d->base) / 4];
+    device_word_write(m, address & ~3u, merged(rest, offset, size, value));
+}
+
+uint32_t cycles_per_tick(const Machine *m, const Device *d) { return m->cycles_per_tick[d->clock]; }

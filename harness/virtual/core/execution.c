@@ -1,0 +1,179 @@
+/* The run loop: Unicorn executes, this file decides what a stop meant and hands it to exceptions.c.
+ */
+#include "machine.h"
+#include <stdio.h>
+#include <string.h>
+
+#define LOOK_AROUND_CYCLES 2000000 /* some 20 ms of host time */
+
+/* QEMU's EXCP_* */
+enum { UC_SWI = 2, UC_DATA_ABORT = 4, UC_BKPT = 7, UC_EXCEPTION_EXIT = 8, UC_NO_COPROCESSOR = 17 };
+
+void stop_at_next_block(Machine *m) { m->next_event = 0; }
+
+/* When does something happen without any instruction? NEVER: nothing is due. */
+static uint64_t next_timed_event(const Machine *m) {
+    uint64_t next = next_device_event(m);
+    if (m->systick_on && m->systick_interrupts && m->systick_zero_at < next)
+        next = m->systick_zero_at;
+    return next;
+}
+
+void plan_next_event(Machine *m) {
+    m->next_event = m->status.cycles + LOOK_AROUND_CYCLES;
+    uint64_t next = next_timed_event(m);
+    if (next < m->next_event)
+        m->next_event = next;
+}
+
+void on_interrupt(uc_engine *uc, uint32_t number, void *user) {
+    ((Machine *)user)->interrupt = (int)number;
+    uc_emu_stop(uc);
+}
+
+static void take_interrupt(Machine *m, uint32_t pc) {
+    switch (m->interrupt) {
+    case UC_SWI:
+        raise_fault(m, EXCEPTION_SVC, 0, 0);
+        break;
+    case UC_BKPT: /* no debugger, monitor disabled */
+        settle_at(m, pc);
+        m->dfsr |= 2;
+        raise_fault(m, EXCEPTION_HARD, 0, HFSR_DEBUGEVT);
+        break;
+    case UC_EXCEPTION_EXIT:
+        return_from_exception(m, pc | 1);
+        break;
+    case UC_DATA_ABORT: /* an exclusive access that is not aligned */
+        settle_at(m, pc);
+        raise_fault(m, EXCEPTION_USAGE, CFSR_UNALIGNED, 0);
+        break;
+    case UC_NO_COPROCESSOR: /* any but 10 and 11, which are the FPU */
+        settle_at(m, pc);
+        raise_fault(m, EXCEPTION_USAGE, CFSR_NOCP, 0);
+        break;
+    default:
+        snprintf(m->error, sizeof m->error, "unexpected emulator exception %d at 0x%08x",
+                 m->interrupt, pc);
+    }
+}
+
+static void refuse_instruction(Machine *m, uint32_t pc) {
+    if (m->last->last_class == CLASS_WAIT_EVENT && pc == m->last->end)
+        return; /* WFE and YIELD come this way too; an event is always there */
+    settle_at(m, pc);
+    raise_fault(m, EXCEPTION_USAGE, CFSR_UNDEFINSTR, 0);
+}
+
+/* What virtual time has brought by now. */
+static void catch_up(Machine *m) {
+    advance_systick(m, m->status.cycles);
+    advance_devices(m, m->status.cycles);
+}
+
+static void sleep_until_interrupt(Machine *m) {
+    while (!m->stop_wanted) {
+        catch_up(m);
+        if (would_interrupt(m))
+            return;
+        uint64_t next = next_timed_event(m);
+        bool wakes = next_device_event(m) != NEVER || !m->pending[EXCEPTION_SYSTICK];
+        if (next != NEVER && wakes) { /* a masked tick wakes nothing, ever */
+            flush_serial(m);
+            m->status.cycles = next; /* nothing happens before */
+        } else {
+            wait_for_anything(m, ASLEEP, false);
+        }
+    }
+}
+
+static void reset_core(Machine *m) {
+    uint32_t vector[2];
+    uc_context_restore(m->uc, m->pristine);
+    reset_exceptions(m);
+    reset_system(m);
+    reset_devices(m);
+    memcpy(vector, m->memories[0].bytes, sizeof vector);
+    write_register(m, UC_ARM_REG_R13, vector[0] & ~3u);
+    write_register(m, UC_ARM_REG_R14, 0xFFFFFFFF);
+    write_register(m, UC_ARM_REG_R15, vector[1]);
+    forget_last_block(m, vector[1] & ~1u);
+    m->reset_wanted = false;
+    m->retranslate = true;
+    m->access_cycles = NEVER;
+    memset(m->line, 0, sizeof m->line);
+    m->accelerator = m->parts.accelerator;
+    m->core_hz = m->parts.reset_hz;
+    for (int i = 0; i < 4; i++)
+        m->cycles_per_tick[i] = 1;
+    m->status.state = RUNNING;
+}
+
+static void execute(Machine *m) {
+    uint32_t pc = read_register(m, UC_ARM_REG_R15) & ~1u;
+    uint32_t thumb = read_register(m, UC_ARM_REG_CPSR) >> 5 & 1;
+    if (!thumb) {
+        raise_fault(m, EXCEPTION_USAGE, CFSR_INVSTATE, 0);
+        return;
+    }
+    m->interrupt = -1;
+    m->trap_cfsr = 0;
+    m->access_refused = m->stop_at_block = false;
+    plan_next_event(m);
+    uc_err error = uc_emu_start(m->uc, pc | 1, 0, 0, 0);
+    pc = read_register(m, UC_ARM_REG_R15) & ~1u;
+    if (m->stop_at_block)
+        return;
+    if (m->trap_cfsr) {
+        settle_at(m, m->trap_pc);
+        write_register(m, UC_ARM_REG_R15, m->trap_pc | 1);
+        raise_fault(m, EXCEPTION_USAGE, m->trap_cfsr, 0);
+    } else if (m->access_refused) {
+        refuse_access(m, pc);
+    } else if (m->interrupt >= 0) {
+        take_interrupt(m, pc);
+    } else if (error == UC_ERR_INSN_INVALID) {
+        if (read_register(m, UC_ARM_REG_CPSR) >> 5 & 1)
+            refuse_instruction(m, pc);
+        else
+            raise_fault(m, EXCEPTION_USAGE, CFSR_INVSTATE, 0);
+    } else if (error == UC_ERR_OK && m->last->last_class == CLASS_WAIT_INTERRUPT) {
+        sleep_until_interrupt(m);
+    } else {
+        snprintf(m->error, sizeof m->error, "emulator stopped at 0x%08x: %s", pc,
+                 uc_strerror(error));
+    }
+    forget_last_block(m, read_register(m, UC_ARM_REG_R15) & ~1u);
+}
+
+/* Run until the control thread wants a stop. NULL, or what broke inside the emulation itself. */
+EXPORT const char *machine_run(Machine *m) {
+    while (!m->stop_wanted && !m->error[0]) {
+        if (m->reset_wanted)
+            reset_core(m);
+        if (m->retranslate) {
+            m->retranslate = false;
+            uc_ctl_flush_tb(m->uc);
+            forget_costs(m);
+        }
+        if (m->status.state == LOCKED_UP) {
+            wait_for_anything(m, LOCKED_UP, false);
+            continue;
+        }
+        pump_serial(m);
+        catch_up(m);
+        if (m->any_pending)
+            take_pending(m);
+        if (m->status.state != LOCKED_UP)
+            execute(m);
+    }
+    flush_serial(m);
+    return m->error[0] ? m->error : NULL;
+}
+
+EXPORT void machine_stop(Machine *m) {
+    m->stop_wanted = true;
+    m->next_event = 0;
+}
+
+EXPORT void machine_allow(Machine *m) { m->stop_wanted = false; }

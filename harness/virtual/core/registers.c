@@ -1,0 +1,96 @@
+/* Where does Unicorn keep the core's registers? Its interface copies them one call at a time and
+ * cannot write IPSR at all, so the live ones are found once, by changing what the interface can
+ * change and looking for it, and checked by reading back through it. */
+#define _GNU_SOURCE
+#include "machine.h"
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { HANDLE_WORDS = 256, WINDOW_BYTES = 1 << 16 };
+
+uint32_t read_register(const Machine *m, int id) {
+    uint32_t value = 0;
+    uc_reg_read(m->uc, id, &value);
+    return value;
+}
+
+void write_register(Machine *m, int id, uint32_t value) { uc_reg_write(m->uc, id, &value); }
+
+uint32_t effective_address(const Machine *m, const Instruction *i, uint32_t pc) {
+    bool table = i->class_ == CLASS_TABLE_BRANCH;
+    uint32_t base = i->base == 15 ? (table ? pc + 4 : (pc + 4) & ~3u) : m->registers[i->base];
+    uint32_t index = i->index == NO_REGISTER ? 0 : m->registers[i->index];
+    return base + (uint32_t)i->offset + (index << i->index_shift);
+}
+
+/* The thirteen words that were just written through the interface, in the memory of Unicorn itself:
+ * behind one of the pointers that its handle begins with. Read through the kernel, because any of
+ * these words may be no pointer. */
+static uint32_t *find_live_registers(uc_engine *uc, const uint32_t *marks, size_t bytes) {
+    static _Thread_local uint8_t window[WINDOW_BYTES];
+    uintptr_t candidates[HANDLE_WORDS];
+    struct iovec here = {candidates, sizeof candidates}, there = {uc, sizeof candidates};
+    ssize_t got = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+    for (ssize_t i = 0; i < got / (ssize_t)sizeof *candidates; i++) {
+        here = (struct iovec){window, sizeof window};
+        there = (struct iovec){(void *)candidates[i], sizeof window};
+        ssize_t size = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+        const uint8_t *found = size > 0 ? memmem(window, (size_t)size, marks, bytes) : NULL;
+        if (found)
+            return (uint32_t *)(candidates[i] + (size_t)(found - window));
+    }
+    return NULL;
+}
+
+bool find_registers(Machine *m) {
+    uint32_t marks[13];
+    for (uint32_t i = 0; i < 13; i++) {
+        marks[i] = 0x9E3779B9u * (i + 1);
+        write_register(m, UC_ARM_REG_R0 + (int)i, marks[i]);
+    }
+    m->registers = find_live_registers(m->uc, marks, sizeof marks);
+    bool found = m->registers != NULL;
+    if (found) {
+        m->registers[7] = 0x12345678;
+        found = read_register(m, UC_ARM_REG_R7) == 0x12345678;
+    }
+    uc_context_restore(m->uc, m->pristine);
+    return found;
+}
+
+/* Where in a saved context IPSR and CONTROL lie: found by changing what Unicorn's interface can
+ * change, then checked by reading back through it. */
+bool find_mode_fields(Machine *m) {
+    size_t size = uc_context_size(m->uc), primask = 0, control = 0;
+    const uint8_t *before = (const uint8_t *)m->pristine, *after = (const uint8_t *)m->scratch;
+    write_register(m, UC_ARM_REG_PRIMASK, 1);
+    write_register(m, UC_ARM_REG_PSP, 0x12345678);
+    write_register(m, UC_ARM_REG_CONTROL, 1); /* last: unprivileged code can change nothing more */
+    uc_context_save(m->uc, m->scratch);
+    uc_context_restore(m->uc, m->pristine);
+    for (size_t i = 0; i + 4 <= size; i += 4) {
+        uint32_t was, is;
+        memcpy(&was, before + i, 4);
+        memcpy(&is, after + i, 4);
+        if (was == is || is != 1)
+            continue;
+        if (!control)
+            control = i;
+        else if (!primask)
+            primask = i;
+    }
+
+    if (control < 28 || !primask)
+        return false;
+    uint32_t other, exception = EXCEPTION_SYSTICK;
+    memcpy(&other, after + control - 28, 4);
+    uc_context_save(m->uc, m->scratch);
+    memcpy((uint8_t *)m->scratch + primask - 4, &exception, 4);
+    uc_context_restore(m->uc, m->scratch);
+    bool found = other == 0x12345678 && read_register(m, UC_ARM_REG_IPSR) == exception;
+    uc_context_restore(m->uc, m->pristine);
+    m->control_offset = control;
+    m->exception_offset = primask - 4;
+    return found;
+}

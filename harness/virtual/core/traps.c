@@ -1,0 +1,56 @@
+/* Which instructions must be looked at each time they execute? Those that may have to trap get a
+ * hook of their own, when their block is first seen in a mode that makes them trap. */
+#include "machine.h"
+
+enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
+
+static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
+    (void)size;
+    Machine *m = user;
+    uint32_t pc = (uint32_t)address;
+    Instruction i;
+    if (!fetch_instruction(m, pc, &i))
+        return;
+    if (i.is_fp && (m->cpacr & CPACR_FULL) != CPACR_FULL) {
+        m->trap_cfsr = CFSR_NOCP;
+    } else if (i.class_ == CLASS_DIV && (m->ccr & CCR_DIV_0_TRP)) {
+        uint32_t divisor = memory_at(m, pc + 2, 2, false)[0] & 0xF;
+        if (read_register(m, UC_ARM_REG_R0 + (int)divisor) == 0)
+            m->trap_cfsr = CFSR_DIVBYZERO;
+    } else if (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP)) {
+        if (effective_address(m, &i, pc) & (i.access_bytes - 1u))
+            m->trap_cfsr = CFSR_UNALIGNED;
+    }
+    if (m->trap_cfsr) {
+        m->trap_pc = pc;
+        uc_emu_stop(uc);
+    }
+}
+
+bool add_traps(Machine *m, const Block *block) {
+    bool fp = (m->cpacr & CPACR_FULL) != CPACR_FULL, added = false;
+    if (!fp && !(m->ccr & (CCR_DIV_0_TRP | CCR_UNALIGN_TRP)))
+        return false;
+    Instruction i;
+    for (uint32_t at = block->start; at < block->end && fetch_instruction(m, at, &i);
+         at += i.bytes) {
+        if (!((i.is_fp && fp) || (i.class_ == CLASS_DIV && (m->ccr & CCR_DIV_0_TRP)) ||
+              (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP))))
+            continue;
+        bool known = false;
+        for (uint32_t k = 0; k < m->trap_count; k++)
+            known |= m->traps[k].address == at;
+        if (known || m->trap_count == MAX_TRAPS)
+            continue;
+        Trap *trap = &m->traps[m->trap_count++];
+        trap->address = at;
+        uc_hook_add(m->uc, &trap->hook, UC_HOOK_CODE, (void *)on_trap, m, at, at);
+        added = true;
+    }
+    return added;
+}
+
+void forget_traps(Machine *m) {
+    while (m->trap_count)
+        uc_hook_del(m->uc, m->traps[--m->trap_count].hook);
+}
