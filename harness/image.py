@@ -239,8 +239,11 @@ def _file_names(sources: Mapping[str, str]) -> tuple[str, ...]:
 def _board_values(board: Board, stack_reserve_bytes: int) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", board.name):
         raise ConfigError("board name has characters that cannot be compiled", got=board.name)
+    if not re.fullmatch(r"[A-Za-z0-9_]+", board.chip):
+        raise ConfigError("chip has characters that cannot be compiled", got=board.chip)
     values: dict[str, object] = {
         "BOARD_NAME": board.name,
+        "BOARD_CHIP": board.chip,
         "BOARD_CORE": board.core,
         "BOARD_SYSCLK_HZ": board.sysclk_hz,
         "BOARD_FLASH_WAIT_STATES": board.flash_wait_states,
@@ -257,12 +260,16 @@ def _board_values(board: Board, stack_reserve_bytes: int) -> str:
         "STACK_RESERVE_BYTES": stack_reserve_bytes,
     }
     for role, pin in (("TX", board.console.tx), ("RX", board.console.rx)):
-        match = re.fullmatch(r"P([A-K])(\d{1,2})", pin)
+        match = re.fullmatch(r"P([A-K]|\d\.)(\d{1,2})", pin)
         if match is None:
             raise ConfigError(
-                f"console.{role.lower()} is no pin", where=board.name, expected="PD8", got=pin
+                f"console.{role.lower()} is no pin",
+                where=board.name,
+                expected="PD8 or P0.06",
+                got=pin,
             )
-        values[f"BOARD_CONSOLE_{role}_PORT"], values[f"BOARD_CONSOLE_{role}_PIN"] = match.groups()
+        values[f"BOARD_CONSOLE_{role}_PORT"] = match[1][0]
+        values[f"BOARD_CONSOLE_{role}_PIN"] = int(match[2])
     return "".join(f'set({name} "{value}")\n' for name, value in values.items())
 
 

@@ -45,14 +45,13 @@ class Recipe:
         digest = hashlib.sha256()
         facts = (self.board_values, self.port, self.kernels, self.selftest, self.compiler_version)
         digest.update(repr((facts, self.model_files)).encode())
-        folders = [FIRMWARE_DIR / "app", FIRMWARE_DIR / "cmake", self.engine_dir]
-        folders.append(FIRMWARE_DIR / "port" / self.port)
+        folders = [FIRMWARE_DIR / name for name in ("app", "cmake", "port")] + [self.engine_dir]
         if self.kernels:
             folders.append(FIRMWARE_DIR / "kernels")
         for folder in folders:
             for path in sorted(folder.rglob("*.*")):
                 _add_file(digest, path)
-        for name in ("CMakeLists.txt", "engine/engine.h", "port/port.h"):
+        for name in ("CMakeLists.txt", "engine/engine.h"):
             _add_file(digest, FIRMWARE_DIR / name)
         return digest.digest()
 

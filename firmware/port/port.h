@@ -1,7 +1,8 @@
 /* What does the app need from a chip? This much and no more; one folder per chip family implements
- * it. The port owns the entry point: it sets up clocks, caches, console and cycle counter as
- * board.h says, then calls serve(). It calls clock_tick() (app/clock.h) from its timer and
- * fault_report() (app/fault.h) from its fault handlers. */
+ * it, together with the folders that its parts.cmake names. The port owns the entry point: it sets
+ * up clocks, caches, console and cycle counter as board.h says, then calls serve(). It calls
+ * clock_tick() (app/clock.h) from its timer and fault_report() (app/fault.h) from its fault
+ * handlers. */
 #ifndef HILNAS_PORT_H
 #define HILNAS_PORT_H
 

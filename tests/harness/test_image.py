@@ -378,19 +378,32 @@ def test_a_board_that_cannot_be_compiled_is_refused() -> None:
     with pytest.raises(ConfigError, match="board name has characters that cannot be compiled"):
         build(model_sources(), dataclasses.replace(BOARD, name='x"; rm'))
     console = dataclasses.replace(BOARD.console, tx="8")
-    with pytest.raises(ConfigError, match="console.tx is no pin .expected PD8, got 8"):
+    with pytest.raises(ConfigError, match="console.tx is no pin .expected PD8 or P0.06, got 8"):
         build(model_sources(), dataclasses.replace(BOARD, console=console))
 
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"sysclk_hz": 100_500_000}, "this PLL set-up makes whole megahertz only"),
+        (
+            {"sysclk_hz": 99_500_000, "clock_hz": 49_750_000},
+            "this PLL set-up makes whole megahertz only",
+        ),
+        (
+            {"sysclk_hz": 20_000_000, "clock_hz": 20_000_000},
+            "sysclk_hz is out of the range of the PLL",
+        ),
+        (
+            {"sysclk_hz": 110_000_000, "clock_hz": 27_500_000},
+            "sysclk_hz is above what the chip can do",
+        ),
         ({"flash_wait_states": 16}, "flash_wait_states has four bits"),
-        ({"baud": 4_000_000}, "the baud rate is above a sixteenth of clock_hz"),
+        ({"flash_wait_states": 2}, "flash_wait_states are too few"),
+        ({"baud": 4_000_000}, "the baud rate is too high for clock_hz"),
         ({"baud": 2_700_000}, "the baud rate is not within 2 %"),
         ({"clock_hz": 30_000_000}, "clock_hz is not sysclk_hz divided by 1, 2, 4, 8 or 16"),
-        ({"base": 0x4000_0000}, "console.base is no USART of an STM32F412"),
+        ({"clock_hz": 100_000_000}, "clock_hz is above what the bus of the console may have"),
+        ({"base": 0x4000_0000}, "console.base is no USART of this port"),
     ],
 )
 def test_a_clock_the_chip_cannot_make_is_refused(changes: dict[str, int], complaint: str) -> None:

@@ -1,8 +1,9 @@
-/* How does the part get from its 16 MHz oscillator to board.sysclk_hz? RM0402: wait states first
- * (embedded flash), voltage scale 1 above 84 MHz (power controller), PLL factors (RCC). */
+/* How does the part get from its 16 MHz oscillator to board.sysclk_hz? RM0402, RM0390, RM0090: wait
+ * states first (embedded flash), voltage scale 1 (power controller), PLL factors (RCC), and, where
+ * the frequency asks for it, over-drive (power controller). */
 #include "chip.h"
-#include "registers.h"
-#include "uart.h"
+#include "flash.h"
+#include "prescaler.h"
 
 #define HSI_HZ 16000000u
 #define PLL_INPUT_HZ 2000000u /* the reference manual's advice against jitter */
@@ -10,29 +11,28 @@
 #define PLL_P 2u
 #define PLL_N (BOARD_SYSCLK_HZ * PLL_P / PLL_INPUT_HZ)
 #define PLL_Q 8u /* feeds USB, unused; at most 48 MHz is allowed */
-#define PLL_R 2u
+#define PLL_R 2u /* reserved in the STM32F429, with this value at reset */
 
+_Static_assert(BOARD_SYSCLK_HZ <= SYSCLK_MAX_HZ, "sysclk_hz is above what the chip can do");
 _Static_assert(BOARD_SYSCLK_HZ % 1000000u == 0, "this PLL set-up makes whole megahertz only");
 _Static_assert(PLL_N >= 50 && PLL_N <= 432, "sysclk_hz is out of the range of the PLL");
 _Static_assert(BOARD_FLASH_WAIT_STATES <= 15, "flash_wait_states has four bits");
+/* RM0402, table 6; RM0390, table 5; RM0090, table 11: the same steps. */
+_Static_assert(BOARD_SYSCLK_HZ <= 30000000u * (BOARD_FLASH_WAIT_STATES + 1u),
+               "flash_wait_states are too few: one for each 30 MHz begun, less one");
 
-/* The bus that feeds the console is divided down to clock_hz. The other one needs a legal divider
- * only: APB1 takes at most half of the core clock, APB2 all of it. */
-#define DIVIDER (BOARD_SYSCLK_HZ / BOARD_CONSOLE_CLOCK_HZ)
-_Static_assert(BOARD_CONSOLE_CLOCK_HZ *DIVIDER == BOARD_SYSCLK_HZ && DIVIDER >= 1 &&
-                   DIVIDER <= 16 && (DIVIDER & (DIVIDER - 1)) == 0,
-               "clock_hz is not sysclk_hz divided by 1, 2, 4, 8 or 16");
-#define PRESCALER_BITS(divider)                                                                    \
-    ((divider) == 16 ? 7u : (divider) == 8 ? 6u : (divider) == 4 ? 5u : (divider) == 2 ? 4u : 0u)
-#define APB1_BITS (UART_APB == 1 ? PRESCALER_BITS(DIVIDER) : PRESCALER_BITS(2))
-#define APB2_BITS (UART_APB == 2 ? PRESCALER_BITS(DIVIDER) : PRESCALER_BITS(1))
+/* RM0390, 5.1.4: while the part runs from its oscillator and the PLL starts. */
+static void over_drive_start(void) {
+    PWR_CR |= PWR_CR_ODEN;
+    while ((PWR_CSR & PWR_CSR_ODRDY) == 0) {
+    }
+    PWR_CR |= PWR_CR_ODSWEN;
+    while ((PWR_CSR & PWR_CSR_ODSWRDY) == 0) {
+    }
+}
 
 void clocks_start(void) {
-    FLASH_ACR = BOARD_FLASH_WAIT_STATES | (BOARD_PREFETCH ? FLASH_ACR_PRFTEN : 0u) |
-                (BOARD_INSTRUCTION_CACHE ? FLASH_ACR_ICEN : 0u) |
-                (BOARD_DATA_CACHE ? FLASH_ACR_DCEN : 0u);
-    while ((FLASH_ACR & FLASH_ACR_LATENCY_MASK) != BOARD_FLASH_WAIT_STATES) {
-    }
+    flash_start();
 
     RCC_APB1ENR |= RCC_APB1ENR_PWREN;
     (void)RCC_APB1ENR; /* reading back waits until the clock has arrived */
@@ -40,6 +40,9 @@ void clocks_start(void) {
 
     RCC_PLLCFGR = PLL_M | PLL_N << 6 | (PLL_P / 2 - 1) << 16 | PLL_Q << 24 | PLL_R << 28;
     RCC_CR |= RCC_CR_PLLON;
+    if (BOARD_SYSCLK_HZ > PLAIN_MAX_HZ) {
+        over_drive_start();
+    }
     while ((RCC_CR & RCC_CR_PLLRDY) == 0) {
     }
 

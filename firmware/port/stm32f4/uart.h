@@ -1,9 +1,10 @@
 /* Which bus, enable bit and alternate function belong to the console UART of board.h? RM0402,
- * memory map and RCC chapters; STM32F412 datasheet, alternate function table. */
+ * RM0390, RM0090: memory map and RCC chapters; the data sheets' alternate function tables. All
+ * three parts have these four at the same place. */
 #ifndef HILNAS_STM32F4_UART_H
 #define HILNAS_STM32F4_UART_H
 
-#include "board.h"
+#include "registers.h"
 
 #if BOARD_CONSOLE_BASE == 0x40011000 /* USART1 */
 #define UART_APB 2
@@ -22,7 +23,13 @@
 #define UART_ENABLE (1u << 18)
 #define UART_ALTERNATE 7u
 #else
-#error "console.base is no USART of an STM32F412"
+#error "console.base is no USART of this port: USART1, 2, 3 or 6 of an STM32F4"
 #endif
+
+#define UART_CLOCK_ENABLE (*(UART_APB == 1 ? &RCC_APB1ENR : &RCC_APB2ENR))
+
+/* RM0402, 25.4.4: BRR holds clock / baud in sixteenths of sixteen samples a bit. */
+#define UART_DIVISOR_SCALE 1u
+#define UART_DIVISOR_LEAST 16u
 
 #endif

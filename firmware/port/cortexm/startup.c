@@ -1,23 +1,24 @@
 /* What happens between reset and serve()? */
-#include "board.h"
 #include "chip.h"
+#include "core.h"
+#include "part.h"
 #include "port.h"
-#include "registers.h"
 #include "serve.h"
 
-enum { CORE_VECTORS = 16, IRQ_VECTORS = 97 }; /* RM0402, table 40: IRQ 0 to 96 */
+enum { CORE_VECTORS = 16 };
 
 _Noreturn void reset_entry(void);
 
 typedef void (*vector_t)(void);
 
 /* Everything that is not handled is reported: silence is the one wrong answer. */
-__attribute__((section(".vectors"), used)) const vector_t vectors[CORE_VECTORS + IRQ_VECTORS] = {
+__attribute__((section(".vectors"), used))
+const vector_t vectors[CORE_VECTORS + PART_INTERRUPTS] = {
     [0] = (vector_t)(uintptr_t)__stack_high,
     [1] = reset_entry,
     [2 ... 14] = fault_entry,
     [15] = systick_entry,
-    [CORE_VECTORS... CORE_VECTORS + IRQ_VECTORS - 1] = fault_entry,
+    [CORE_VECTORS... CORE_VECTORS + PART_INTERRUPTS - 1] = fault_entry,
 };
 
 _Noreturn void reset_entry(void) {

@@ -1,10 +1,12 @@
-/* Which parts has this port, and in which order are they started? */
-#ifndef HILNAS_STM32F4_CHIP_H
-#define HILNAS_STM32F4_CHIP_H
+/* Which parts has a Cortex-M port, and in which order are they started? This folder holds what
+ * every chip family shares; a family's folder adds clocks_start(), console_start(), port_read(),
+ * port_write() and part.h, which says how many interrupt lines the part has (PART_INTERRUPTS). */
+#ifndef HILNAS_CORTEXM_CHIP_H
+#define HILNAS_CORTEXM_CHIP_H
 
 #include <stdint.h>
 
-/* Flash wait states and caches, then the PLL: the order the part demands. */
+/* Flash wait states and caches, then the clock: the order the part demands. */
 void clocks_start(void);
 
 /* The UART that board.h names, 8N1, polled. */

@@ -1,9 +1,9 @@
 /* How does an exception nobody wanted become a FAULT message? ARMv7-M ARM, B1.5.6 (the stacked
  * frame), B3.2.15 (CFSR). */
 #include "chip.h"
+#include "core.h"
 #include "fault.h"
 #include "port.h"
-#include "registers.h"
 
 enum {
     FRAME_BYTES = 32,     /* r0-r3, r12, lr, pc, xpsr */

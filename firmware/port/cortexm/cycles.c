@@ -1,8 +1,8 @@
 /* Who counts the core's cycles? DWT CYCCNT; SysTick says when it is time to look. */
 #include "chip.h"
 #include "clock.h"
+#include "core.h"
 #include "port.h"
-#include "registers.h"
 
 #define TICK_CYCLES (1u << 24) /* SysTick has 24 bits; shorter runs see no interrupt */
 

@@ -1,0 +1,1 @@
+set(PORT_PARTS) # it is an ordinary program and shares nothing
