@@ -12,7 +12,8 @@ from harness.toml import load_toml
 
 MemoryKind = Literal["flash", "ram", "rom"]
 MEMORY_KINDS = ("flash", "ram", "rom")
-CLOCKS = ("ahb", "apb1", "apb2", "low")
+CLOCKS = ("ahb", "apb1", "apb2", "low", "apb1-timers", "apb2-timers")
+MAX_IRQS = 24  # DEVICE_IRQS in harness/virtual/core/device.h
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,29 @@ class Span:
 @dataclass(frozen=True)
 class DevicePart:
     """One peripheral block. `model`: a name from harness/virtual/core/devices, "storage" where
-    registers only remember. `irq`: its (first) interrupt line. `clock`: what its counters run on.
-    `bits`: width of its counter, where a model has several."""
+    registers only remember. `irq`: its interrupt line, or `irqs` in the model's order, -1 where
+    one is not wired. `clock`: what its counters run on. `bits`: width of its counter, where a
+    model has several."""
 
     model: str
     name: str
     base: int
     size: int = 0x400
     irq: int = -1
+    irqs: tuple[int, ...] = ()
     clock: str = "ahb"
     bits: int = 0
 
     def __post_init__(self) -> None:
         if self.clock not in CLOCKS:
             raise ValueError(f"clock {self.clock!r} is not one of {', '.join(CLOCKS)}")
+        if len(self.irqs) > MAX_IRQS or (self.irqs and self.irq >= 0):
+            raise ValueError(f"{self.name} takes either `irq` or up to {MAX_IRQS} `irqs`")
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """Every interrupt line, in the model's order."""
+        return self.irqs or (self.irq,)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from harness.board import Board
-from harness.chip import CLOCKS, Chip
+from harness.chip import CLOCKS, MAX_IRQS, Chip
 from harness.chip import MEMORY_KINDS as KINDS
 from harness.errors import BoardError
 from harness.virtual.board import TIMING_MODEL
@@ -32,7 +32,7 @@ class _DevicePart(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("base", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
-        ("irq", ctypes.c_int32),
+        ("irqs", ctypes.c_int32 * MAX_IRQS),
         ("clock", ctypes.c_uint32),
         ("bits", ctypes.c_uint32),
     ]
@@ -138,7 +138,9 @@ def _parts_of(board: Board, chip: Chip, serial_fd: int, wake_fd: int) -> _Parts:
     ]
     devices = [
         _DevicePart(
-            d.model.encode(), d.name.encode(), d.base, d.size, d.irq, CLOCKS.index(d.clock), d.bits
+            *(d.model.encode(), d.name.encode(), d.base, d.size),
+            (ctypes.c_int32 * MAX_IRQS)(*d.lines, *[-1] * (MAX_IRQS - len(d.lines))),
+            *(CLOCKS.index(d.clock), d.bits),
         )
         for d in chip.device
     ]

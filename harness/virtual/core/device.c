@@ -14,8 +14,12 @@ static const DeviceModel device_unmodelled = {.name = "unmodelled"};
 
 enum { SLOT_BITS = 10, NO_DEVICE = 0 };
 #define SLOT_BYTES (1u << SLOT_BITS)
+#define VENDOR_BASE 0xE0042000u /* the private bus behind the core's own blocks */
+#define VENDOR_BYTES 0xBD000u
 #define BIT_BAND_BASE 0x42000000u
 #define BIT_BAND_BYTES 0x02000000u
+
+static bool in_slots(uint32_t address) { return address - PERIPHERAL_BASE < PERIPHERAL_BYTES; }
 
 static uint8_t *slot_of(const Machine *m, uint32_t address) {
     return &((Machine *)m)->device_at[(address - PERIPHERAL_BASE) >> SLOT_BITS];
@@ -37,17 +41,18 @@ static Device *new_device(Machine *m, const DeviceModel *model, const DevicePart
     *d = (Device){.model = model,
                   .base = part->base,
                   .size = part->size,
-                  .irq = part->irq,
+                  .irq = part->irqs[0],
                   .clock = (Clock)part->clock,
                   .bits = part->bits,
                   .due = NEVER};
+    memcpy(d->irqs, part->irqs, sizeof d->irqs);
     snprintf(d->name, sizeof d->name, "%s", part->name);
     d->words = take_room(m, part->size);
     d->state = model->state_bytes ? take_room(m, model->state_bytes) : NULL;
     if (!d->words || (model->state_bytes && !d->state))
         return NULL;
     m->device_count += 1;
-    for (uint32_t at = part->base; at < part->base + part->size; at += SLOT_BYTES)
+    for (uint32_t at = part->base; in_slots(at) && at < part->base + part->size; at += SLOT_BYTES)
         *slot_of(m, at) = (uint8_t)m->device_count;
     return d;
 }
@@ -60,11 +65,13 @@ const char *add_device(Machine *m, const DevicePart *part) {
             model = models[i];
     if (!model)
         return "no such device model";
-    if (part->base % SLOT_BYTES || part->size % SLOT_BYTES || !part->size ||
-        part->base < PERIPHERAL_BASE || part->base - PERIPHERAL_BASE > PERIPHERAL_BYTES ||
-        part->size > PERIPHERAL_BYTES - (part->base - PERIPHERAL_BASE))
-        return "a device takes whole kilobytes from 0x40000000 to 0x5fffffff";
-    for (uint32_t at = part->base; at < part->base + part->size; at += SLOT_BYTES)
+    uint32_t last = part->base + part->size - 1;
+    bool vendors = part->base - VENDOR_BASE < VENDOR_BYTES && last - VENDOR_BASE < VENDOR_BYTES;
+    if (part->base % SLOT_BYTES || part->size % SLOT_BYTES || !part->size || last < part->base ||
+        !(vendors || (in_slots(part->base) && in_slots(last))))
+        return "a device takes whole kilobytes from 0x40000000 to 0x5fffffff, or of the private "
+               "bus from 0xe0042000";
+    for (uint32_t at = part->base; in_slots(at) && at <= last; at += SLOT_BYTES)
         if (*slot_of(m, at) != NO_DEVICE)
             return "another device is there";
     return new_device(m, model, part) ? NULL : "too many devices";
@@ -73,6 +80,15 @@ const char *add_device(Machine *m, const DevicePart *part) {
 Device *find_device(Machine *m, const char *model) {
     for (uint32_t i = 0; i < m->device_count; i++)
         if (!strcmp(m->devices[i].model->name, model))
+            return &m->devices[i];
+    return NULL;
+}
+
+Device *device_holding(Machine *m, uint32_t address) {
+    if (in_slots(address))
+        return *slot_of(m, address) ? &m->devices[*slot_of(m, address) - 1] : NULL;
+    for (uint32_t i = 0; i < m->device_count; i++)
+        if (address - m->devices[i].base < m->devices[i].size)
             return &m->devices[i];
     return NULL;
 }
@@ -87,7 +103,7 @@ void reset_devices(Machine *m) {
     }
     for (uint32_t i = 0; i < m->preset_count; i++) {
         const Preset *preset = &m->presets[i];
-        Device *d = &m->devices[*slot_of(m, preset->address) - 1];
+        Device *d = device_holding(m, preset->address);
         d->words[(preset->address - d->base) / 4] = preset->value;
     }
     for (uint32_t i = 0; i < m->device_count; i++)
@@ -127,11 +143,12 @@ bool device_exists(const Machine *m, uint32_t address) {
 
 /* The device at `address`; one without a model is made, and told, at the first access. */
 static Device *device_for(Machine *m, uint32_t address) {
-    uint8_t slot = *slot_of(m, address);
-    if (slot != NO_DEVICE)
-        return &m->devices[slot - 1];
+    Device *known = device_holding(m, address);
+    if (known)
+        return known;
     DevicePart part = {.name = "?", .base = address & ~(SLOT_BYTES - 1), .size = SLOT_BYTES};
-    part.irq = NO_INTERRUPT;
+    for (int i = 0; i < DEVICE_IRQS; i++)
+        part.irqs[i] = NO_INTERRUPT;
     notice(m, NOTICE_UNMODELLED, address);
     return new_device(m, &device_unmodelled, &part);
 }
@@ -180,6 +197,12 @@ void device_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void
         return;
     uint32_t rest = d->model->narrow_is_whole ? 0 : d->words[(address - d->base) / 4];
     device_word_write(m, address & ~3u, merged(rest, offset, size, value));
+}
+
+void schedule(Machine *m, Device *d, uint64_t due) {
+    d->due = due;
+    if (due < m->next_event)
+        m->next_event = due;
 }
 
 uint32_t cycles_per_tick(const Machine *m, const Device *d) { return m->cycles_per_tick[d->clock]; }

@@ -13,17 +13,26 @@ typedef struct Device Device;
 
 #define NEVER UINT64_MAX
 #define NO_INTERRUPT (-1)
+#define DEVICE_IRQS 24
 
-typedef enum { CLOCK_AHB, CLOCK_APB1, CLOCK_APB2, CLOCK_LOW } Clock;
+typedef enum {
+    CLOCK_AHB,
+    CLOCK_APB1,
+    CLOCK_APB2,
+    CLOCK_LOW,
+    CLOCK_APB1_TIMERS, /* twice the bus where its divider is not 1 */
+    CLOCK_APB2_TIMERS,
+    CLOCKS,
+} Clock;
 
 /* What a chip file says of one block; harness/virtual/core.py mirrors it. */
 typedef struct {
     const char *model; /* DeviceModel.name */
     const char *name;  /* the reference manual's: USART3 */
     uint32_t base, size;
-    int32_t irq;    /* first interrupt line, or NO_INTERRUPT */
-    uint32_t clock; /* Clock: what its counters run on */
-    uint32_t bits;  /* width of its counter or data, where a model has several */
+    int32_t irqs[DEVICE_IRQS]; /* interrupt lines in the model's order, or NO_INTERRUPT */
+    uint32_t clock;            /* Clock: what its counters run on */
+    uint32_t bits;             /* width of its counter or data, where a model has several */
 } DevicePart;
 
 typedef struct {
@@ -50,7 +59,8 @@ struct Device {
     const DeviceModel *model;
     char name[16];
     uint32_t base, size;
-    int32_t irq;
+    int32_t irq; /* irqs[0] */
+    int32_t irqs[DEVICE_IRQS];
     Clock clock;
     uint32_t bits;
     uint64_t due;    /* cycle count at which advance() is to be called; NEVER */
@@ -65,10 +75,14 @@ void reset_devices(struct Machine *m);
 void advance_devices(struct Machine *m, uint64_t now);
 uint64_t next_device_event(const struct Machine *m);
 bool device_exists(const struct Machine *m, uint32_t address);
+Device *device_holding(struct Machine *m, uint32_t address); /* that the chip lists, or NULL */
 uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *machine);
 void device_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void *machine);
 uint32_t device_word(struct Machine *m, uint32_t address);
 void device_word_write(struct Machine *m, uint32_t address, uint32_t value);
+
+/* advance() is to be called at that cycle count, or NEVER. */
+void schedule(struct Machine *m, Device *d, uint64_t due);
 
 /* Set or clear the level of an interrupt line; the NVIC pends while it is set. */
 void set_interrupt(struct Machine *m, int irq, bool level);

@@ -104,7 +104,7 @@ static void reset_core(Machine *m) {
     memset(m->line, 0, sizeof m->line);
     m->accelerator = m->parts.accelerator;
     m->core_hz = m->parts.reset_hz;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < CLOCKS; i++)
         m->cycles_per_tick[i] = 1;
     m->status.state = RUNNING;
 }

@@ -165,8 +165,7 @@ static const char *take_parts(Machine *m, const Parts *p) {
         return "the console is not among the devices";
     for (uint32_t i = 0; i < p->preset_count; i++) {
         uint32_t at = p->presets[i].address;
-        if (at % 4 || at - PERIPHERAL_BASE >= PERIPHERAL_BYTES ||
-            !m->device_at[(at - PERIPHERAL_BASE) >> 10])
+        if (at % 4 || !device_holding(m, at))
             return "a reset value belongs to no device";
         m->presets[m->preset_count++] = p->presets[i];
     }

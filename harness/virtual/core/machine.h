@@ -216,7 +216,7 @@ typedef struct Machine {
     size_t device_room_used;
     Device *console;
     bool line[EXCEPTIONS]; /* level of each interrupt line */
-    uint32_t core_hz, cycles_per_tick[4];
+    uint32_t core_hz, cycles_per_tick[CLOCKS];
     Accelerator accelerator;
 
     Notice notices[MAX_NOTICES];

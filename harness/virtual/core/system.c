@@ -39,7 +39,6 @@ enum {
     FPDSCR = 0xEF3C,
     MVFR0 = 0xEF40,
     MVFR1 = 0xEF44,
-    DBGMCU_IDCODE = 0x42000,
 };
 
 enum { CCR_MASK = 0x31B, CCR_DIV_0_TRP = 1u << 4, TRCENA = 1u << 24, PRIORITY_MASK = 0xF0 };
@@ -236,10 +235,8 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
         return 0x10110021;
     case MVFR1:
         return 0x11000011;
-    case DBGMCU_IDCODE:
-        return 0x30006441;
-    default:
-        return 0; /* ITM, FPB, TPIU, MPU: not there */
+    default: /* ITM, FPB, TPIU, MPU: not there; behind them what the vendor added */
+        return device_holding(m, PPB_BASE + offset) ? device_word(m, PPB_BASE + offset) : 0;
     }
 }
 
@@ -381,6 +378,8 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
         m->fpdscr = value & 0x07C00000;
         break;
     default:
+        if (device_holding(m, PPB_BASE + offset))
+            device_word_write(m, PPB_BASE + offset, value);
         break;
     }
 }
