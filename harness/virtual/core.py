@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.board import Board
 from harness.chip import CLOCKS, MAX_IRQS, Chip
 from harness.chip import MEMORY_KINDS as KINDS
 from harness.errors import BoardError
+from harness.virtual import observed
 from harness.virtual.board import TIMING_MODEL
 
 _BUILD = "run `pip install --no-build-isolation -e .` in the project's root"
@@ -126,6 +128,7 @@ def open_library() -> ctypes.CDLL:
     library.machine_memory.argtypes = [machine, ctypes.c_uint32, ctypes.c_uint32]
     library.machine_notices.argtypes = [machine, ctypes.POINTER(_Notice)]
     library.machine_status.restype = ctypes.POINTER(_Status)
+    observed.declare(library)
     for name in ("run", "status", "stop", "allow", "erase", "reset", "free"):
         getattr(library, f"machine_{name}").argtypes = [machine]
     return library
@@ -238,6 +241,20 @@ class Core:
                 hint="link it for this board",
             )
         return at
+
+    def observe(self, modes: observed.Modes, functions: Sequence[int] = ()) -> None:
+        """Begin anew with observing, or end it, while the core does not run; `functions` are the
+        first addresses of functions and of the gaps between them, ascending.
+
+        Raises:
+            BoardError: no memory left for it.
+        """
+        if not observed.observe(self._library, self._machine, modes, functions):
+            raise BoardError("there is no memory left to observe with", where=self._chip.name)
+
+    def observed(self) -> observed.Observed | None:
+        """What was seen since then; None when nothing is observed."""
+        return observed.read(self._library, self._machine)
 
     def reset(self) -> None:
         """The next `run()` starts from the vector table."""

@@ -39,6 +39,8 @@ void settle_at(Machine *m, uint32_t pc) {
     uint32_t done, cost = cost_before(m, block, pc, &done);
     m->status.cycles -= block->cost - cost;
     m->status.instructions -= block->instructions - done;
+    if (m->observer)
+        observe_cut(m, block, pc, block->cost - cost);
 }
 
 void forget_costs(Machine *m) {
@@ -74,7 +76,8 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     Block *block = &m->blocks[(pc >> 1) & (BLOCKS - 1)];
     const Block *last = m->last;
     bool branched = last->end != pc;
-    uint64_t cycles = m->status.cycles + (branched ? last->taken : 0);
+    uint32_t taken = branched ? last->taken : 0;
+    uint64_t cycles = m->status.cycles + taken;
     if (__builtin_expect(block->key != (pc | (uint64_t)size << 32), 0)) {
         /* `last` may be overwritten from here on. */
         if (!meet_block(m, block, pc, size)) {
@@ -91,6 +94,11 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     m->status.cycles = cycles + block->cost;
     m->status.instructions += block->instructions;
     m->last = block;
+    if (__builtin_expect(m->observer != NULL, 0))
+        observe_block(m, block,
+                      &(Spent){.by = {[SPENT_ISSUE] = block->cost,
+                                      [SPENT_BRANCH] = taken,
+                                      [SPENT_FETCH] = branched ? block->entry : 0}});
     if (__builtin_expect(block->changes_mask && m->any_pending, 0))
         stop_at_next_block(m);
 }

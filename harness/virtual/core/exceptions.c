@@ -102,6 +102,8 @@ static bool store_word(Machine *m, uint32_t address, uint32_t word) {
     uint8_t *at = memory_at(m, address, 4, true);
     if (at)
         memcpy(at, &word, 4);
+    if (at && m->observer)
+        observe_write(m, address, 4);
     return at != NULL;
 }
 
@@ -146,6 +148,8 @@ static void set_program_status(Machine *m, uint32_t psr) {
  */
 static void take(Machine *m, int number, uint32_t control, Stacks stacks, uint32_t link) {
     uint32_t vector, flags = read_register(m, UC_ARM_REG_CPSR) & PSR_FLAGS;
+    if (m->observer)
+        observe_exception(m, number);
     if (!load_word(m, m->vtor + 4 * (uint32_t)number, &vector)) {
         m->hfsr |= HFSR_VECTTBL;
         if (number <= EXCEPTION_HARD || !load_word(m, m->vtor + 4 * EXCEPTION_HARD, &vector)) {
@@ -325,6 +329,8 @@ void return_from_exception(Machine *m, uint32_t exc_return) {
         write_register(m, UC_ARM_REG_FPSCR, fp[16]);
     write_register(m, UC_ARM_REG_R15, (words[6] & ~1u) | (psr & PSR_THUMB ? 1 : 0));
     set_program_status(m, psr);
+    if (m->observer)
+        observe_return(m);
     m->status.cycles += EXIT_CYCLES;
 }
 

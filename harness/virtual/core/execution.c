@@ -89,6 +89,8 @@ static void sleep_until_interrupt(Machine *m) {
 
 static void reset_core(Machine *m) {
     uint32_t vector[2];
+    if (m->observer)
+        observe_reset(m);
     uc_context_restore(m->uc, m->pristine);
     reset_exceptions(m);
     reset_system(m);

@@ -106,6 +106,7 @@ static uc_err build(Machine *m) {
 EXPORT void machine_free(Machine *m) {
     if (!m)
         return;
+    forget_observer(m);
     if (m->pristine)
         uc_context_free(m->pristine);
     if (m->scratch)

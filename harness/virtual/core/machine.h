@@ -5,6 +5,7 @@
 
 #include "decode.h"
 #include "device.h"
+#include "observe.h"
 #include <unicorn/unicorn.h>
 
 typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED } RunState;
@@ -80,7 +81,7 @@ typedef struct {
 } Parts;
 
 /* What one translated block costs, resolved when it is first seen. */
-typedef struct {
+typedef struct Block {
     uint64_t key;        /* pc | bytes << 32, or one that never matches */
     uint32_t start, end; /* end: first address behind it, where it falls through to */
     uint16_t cost;       /* all instructions; the last one as not taken */
@@ -155,6 +156,7 @@ typedef struct Machine {
     Block *last;
     uint64_t next_event; /* cycle count at which the run loop must look around */
     Status status;
+    Observer *observer; /* NULL: nobody watches */
 
     Parts parts;
     uc_engine *uc;
