@@ -19,7 +19,7 @@ _Static_assert(PLL_N >= 50 && PLL_N <= 432, "sysclk_hz is out of the range of th
 _Static_assert(BOARD_FLASH_WAIT_STATES <= 15, "flash_wait_states has four bits");
 /* RM0402, table 6; RM0390, table 5; RM0090, table 11: the same steps. */
 _Static_assert(BOARD_SYSCLK_HZ <= 30000000u * (BOARD_FLASH_WAIT_STATES + 1u),
-               "flash_wait_states are too few: one for each 30 MHz begun, less one");
+               "flash_wait_states are too few for sysclk_hz");
 
 /* RM0390, 5.1.4: while the part runs from its oscillator and the PLL starts. */
 static void over_drive_start(void) {
