@@ -57,7 +57,7 @@ class Recipe:
 
     def key(self) -> str:
         """Same key, same build tree: the content and the places CMake remembers."""
-        places = repr((FIRMWARE_DIR, self.engine_dir, self.compiler))
+        places = repr((FIRMWARE_DIR, self.engine_dir, self.compiler, tool("cmake"), tool("ninja")))
         return hashlib.sha256(self.content_digest() + places.encode()).hexdigest()[:24]
 
 
