@@ -4,9 +4,15 @@
 #include <string.h>
 
 extern const DeviceModel device_storage, device_gpio, device_rcc_f4, device_pwr_f4, device_usart_v1;
+extern const DeviceModel device_nrf_clock, device_nrf_egu, device_nrf_gpio, device_nrf_gpiote,
+    device_nrf_nvmc, device_nrf_ppi, device_nrf_rng, device_nrf_rtc, device_nrf_storage,
+    device_nrf_temp, device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
 
 static const DeviceModel *const models[] = {
-    &device_storage, &device_gpio, &device_rcc_f4, &device_pwr_f4, &device_usart_v1,
+    &device_storage,   &device_gpio,      &device_rcc_f4,   &device_pwr_f4,      &device_usart_v1,
+    &device_nrf_clock, &device_nrf_egu,   &device_nrf_gpio, &device_nrf_gpiote,  &device_nrf_nvmc,
+    &device_nrf_ppi,   &device_nrf_rng,   &device_nrf_rtc,  &device_nrf_storage, &device_nrf_temp,
+    &device_nrf_timer, &device_nrf_uarte, &device_nrf_wdt,
 };
 
 /* A block nobody models: the chip file does not list it. */
@@ -96,7 +102,8 @@ Device *device_holding(Machine *m, uint32_t address) {
 void reset_devices(Machine *m) {
     for (uint32_t i = 0; i < m->device_count; i++) {
         Device *d = &m->devices[i];
-        memset(d->words, 0, d->size);
+        if (!d->model->keeps_registers)
+            memset(d->words, 0, d->size);
         if (d->state)
             memset(d->state, 0, d->model->state_bytes);
         d->due = NEVER;

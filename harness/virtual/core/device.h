@@ -41,6 +41,8 @@ typedef struct {
     /* A narrow write hands over a word whose other bytes are 0, not what was stored there: for data
      * and trigger registers. */
     bool narrow_is_whole;
+    /* Some of its registers outlive a reset: reset() clears the others, by m->reset_cause. */
+    bool keeps_registers;
     /* Any may be NULL. Offsets are of whole words. `words` holds what was written before, and is
      * what a read without a model answers; a model's write() stores what is to be kept. */
     void (*reset)(struct Machine *m, Device *d);

@@ -94,7 +94,12 @@ static void reset_core(Machine *m) {
     uc_context_restore(m->uc, m->pristine);
     reset_exceptions(m);
     reset_system(m);
-    reset_devices(m);
+    memset(m->line, 0, sizeof m->line);
+    m->accelerator = m->parts.accelerator;
+    m->core_hz = m->parts.reset_hz;
+    for (int i = 0; i < CLOCKS; i++)
+        m->cycles_per_tick[i] = 1;
+    reset_devices(m); /* which may set any of these */
     memcpy(vector, m->memories[0].bytes, sizeof vector);
     write_register(m, UC_ARM_REG_R13, vector[0] & ~3u);
     write_register(m, UC_ARM_REG_R14, 0xFFFFFFFF);
@@ -103,11 +108,6 @@ static void reset_core(Machine *m) {
     m->reset_wanted = false;
     m->retranslate = true;
     m->access_cycles = NEVER;
-    memset(m->line, 0, sizeof m->line);
-    m->accelerator = m->parts.accelerator;
-    m->core_hz = m->parts.reset_hz;
-    for (int i = 0; i < CLOCKS; i++)
-        m->cycles_per_tick[i] = 1;
     m->status.state = RUNNING;
 }
 
