@@ -26,6 +26,18 @@ uint64_t cycles_now(Machine *m, uint32_t address, bool write) {
     return m->status.cycles - block->cost + cost_before(m, block, at, NULL);
 }
 
+/* The first instruction of the block at work that accesses `address`; where none does, the block's
+ * first. */
+uint32_t accessing_pc(const Machine *m, uint32_t address) {
+    const Block *block = m->last;
+    Instruction i;
+    for (uint32_t at = block->start; at < block->end && fetch_instruction(m, at, &i); at += i.bytes)
+        if ((is_load(&i) || is_store(&i)) &&
+            address - effective_address(m, &i, at) < (uint32_t)i.elements * i.access_bytes)
+            return at;
+    return block->start;
+}
+
 void forget_last_block(Machine *m, uint32_t next) {
     m->none = (Block){.key = NO_KEY, .start = next, .end = next, .last_class = CLASS_HINT};
     m->last = &m->none;

@@ -213,6 +213,7 @@ void raise_fault(Machine *m, int number, uint32_t cfsr_bits, uint32_t hfsr_bits)
     int current = execution_priority(m);
     m->cfsr |= cfsr_bits;
     m->hfsr |= hfsr_bits;
+    record_fault(m, number, cfsr_bits);
     number = escalate(m, number, current);
     if (number)
         enter(m, number);

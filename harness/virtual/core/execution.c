@@ -21,9 +21,11 @@ static uint64_t next_timed_event(const Machine *m) {
 
 void plan_next_event(Machine *m) {
     m->next_event = m->status.cycles + LOOK_AROUND_CYCLES;
-    uint64_t next = next_timed_event(m);
+    uint64_t next = next_timed_event(m), end = deadline_cycles(m);
     if (next < m->next_event)
         m->next_event = next;
+    if (end < m->next_event)
+        m->next_event = end;
 }
 
 void on_interrupt(uc_engine *uc, uint32_t number, void *user) {
@@ -69,6 +71,7 @@ static void refuse_instruction(Machine *m, uint32_t pc) {
 static void catch_up(Machine *m) {
     advance_systick(m, m->status.cycles);
     advance_devices(m, m->status.cycles);
+    check_deadline(m);
 }
 
 static void sleep_until_interrupt(Machine *m) {
@@ -76,13 +79,16 @@ static void sleep_until_interrupt(Machine *m) {
         catch_up(m);
         if (would_interrupt(m))
             return;
-        uint64_t next = next_timed_event(m);
+        uint64_t next = next_timed_event(m), end = deadline_cycles(m);
         bool wakes = next_device_event(m) != NEVER || !m->pending[EXCEPTION_SYSTICK];
         if (next != NEVER && wakes) { /* a masked tick wakes nothing, ever */
-            flush_serial(m);
-            m->status.cycles = next; /* nothing happens before */
+            next = end < next ? end : next;
+            pump_serial(m);
+            if (pace_until(m, next))
+                m->status.cycles = next; /* nothing happens before */
         } else {
-            wait_for_anything(m, ASLEEP, false);
+            wait_for_anything(m, ASLEEP, true);
+            pump_serial(m);
         }
     }
 }
@@ -96,7 +102,7 @@ static void reset_core(Machine *m) {
     reset_system(m);
     memset(m->line, 0, sizeof m->line);
     m->accelerator = m->parts.accelerator;
-    m->core_hz = m->parts.reset_hz;
+    set_core_clock(m, m->parts.reset_hz);
     for (int i = 0; i < CLOCKS; i++)
         m->cycles_per_tick[i] = 1;
     reset_devices(m); /* which may set any of these */
@@ -150,6 +156,8 @@ static void execute(Machine *m) {
 
 /* Run until the control thread wants a stop. NULL, or what broke inside the emulation itself. */
 EXPORT const char *machine_run(Machine *m) {
+    if (m->status.state == STOPPED)
+        m->status.state = RUNNING;
     while (!m->stop_wanted && !m->error[0]) {
         if (m->reset_wanted)
             reset_core(m);
@@ -169,7 +177,9 @@ EXPORT const char *machine_run(Machine *m) {
         if (m->status.state != LOCKED_UP)
             execute(m);
     }
-    flush_serial(m);
+    finish_serial(m);
+    if (m->status.state != LOCKED_UP)
+        m->status.state = STOPPED;
     return m->error[0] ? m->error : NULL;
 }
 

@@ -51,7 +51,9 @@ void notice(Machine *m, NoticeKind kind, uint32_t address) {
         if (m->notices[i].kind == kind && m->notices[i].address == address)
             return;
     if (m->notice_count < MAX_NOTICES)
-        m->notices[m->notice_count++] = (Notice){kind, address, m->last->start};
+        m->notices[m->notice_count++] = (Notice){kind, address, accessing_pc(m, address)};
+    if (kind == NOTICE_UNMODELLED)
+        refuse_unmodelled(m);
 }
 
 EXPORT uint32_t machine_notices(const Machine *m, Notice *into) {
@@ -198,6 +200,9 @@ EXPORT Machine *machine_new(const Parts *parts, char *reason, size_t reason_byte
     forget_last_block(m, 0);
     forget_costs(m);
     machine_erase(m);
+    m->core_hz = parts->reset_hz;
+    m->limits.deadline_ns = NEVER;
+    reset_limits(m);
     m->status.state = STOPPED;
     m->reset_wanted = true;
     return m;

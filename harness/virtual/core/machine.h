@@ -65,6 +65,39 @@ typedef struct {
     uint32_t kind, address, pc;
 } Notice;
 
+/* Why a run ended by itself. */
+typedef enum { ENDED_NOT, ENDED_DEADLINE, ENDED_TEXT, ENDED_REFUSED, ENDED_IDLE } EndKind;
+
+/* A fault as it was raised, before any handler ran. */
+typedef struct {
+    uint32_t number, pc, lr, sp, cfsr, hfsr, mmfar, bfar;
+    uint64_t cycles;
+} FaultRecord;
+
+#define LIMIT_TEXT_BYTES 200
+
+typedef struct {
+    uint64_t deadline_ns;            /* of virtual time; NEVER */
+    uint64_t clock_ns, clock_cycles; /* virtual time was so much at that cycle count */
+    uint32_t clock_hz;               /* and goes so fast since */
+    uint64_t host_lead_ns;           /* host time minus virtual time, when they last met */
+    uint8_t text[LIMIT_TEXT_BYTES + 1], text_fallback[LIMIT_TEXT_BYTES + 1];
+    uint32_t text_bytes, text_matched;
+    bool refuse_unmodelled, pace;
+    volatile bool input_over; /* the host sends no more: waiting for it ends the run */
+    EndKind ended;
+    uint32_t fault_count;
+    FaultRecord fault; /* the last one */
+} Limits;
+
+/* What Python asks after a run. */
+typedef struct {
+    uint32_t ended, fault_count;
+    uint64_t virtual_ns;
+    uint32_t core_hz, cfsr, hfsr, registers[16], special[4]; /* xPSR, MSP, PSP, CONTROL */
+    FaultRecord fault;
+} Report;
+
 /* What a unit is made of; harness/virtual/core.py mirrors it. */
 typedef struct {
     const MemoryPart *memories;
@@ -221,6 +254,7 @@ typedef struct Machine {
     uint32_t core_hz, cycles_per_tick[CLOCKS];
     Accelerator accelerator;
 
+    Limits limits;
     Notice notices[MAX_NOTICES];
     uint32_t notice_count;
 } Machine;
@@ -236,6 +270,7 @@ uint64_t cycles_now(Machine *m, uint32_t address, bool write);
 void forget_last_block(Machine *m, uint32_t next);
 void settle_at(Machine *m, uint32_t pc);
 void forget_costs(Machine *m);
+uint32_t accessing_pc(const Machine *m, uint32_t address);
 void accelerator_changed(Machine *m); /* wait states, prefetch or caches were set */
 
 /* traps.c */
@@ -262,6 +297,18 @@ void stop_at_next_block(Machine *m);
 void plan_next_event(Machine *m);
 void on_interrupt(uc_engine *uc, uint32_t number, void *machine);
 
+/* limits.c */
+uint64_t virtual_ns(Machine *m);
+void set_core_clock(Machine *m, uint32_t hz);
+uint64_t deadline_cycles(Machine *m);
+void check_deadline(Machine *m);
+bool check_input(Machine *m);
+void check_text(Machine *m, uint8_t byte);
+void refuse_unmodelled(Machine *m);
+void record_fault(Machine *m, int number, uint32_t cfsr_bits);
+bool pace_until(Machine *m, uint64_t next);
+void reset_limits(Machine *m);
+
 /* machine.c */
 void request_reset(Machine *m, ResetCause cause);
 void notice(Machine *m, NoticeKind kind, uint32_t address);
@@ -284,6 +331,7 @@ void advance_systick(Machine *m, uint64_t now);
 
 /* serial.c */
 void flush_serial(Machine *m);
+void finish_serial(Machine *m); /* all of it, while the host reads */
 void pump_serial(Machine *m);
 void wait_for_anything(Machine *m, RunState state, bool also_serial);
 bool serial_waits_for_host(Machine *m);

@@ -43,6 +43,14 @@ static void send_to_host(Machine *m, bool wait) {
 
 void flush_serial(Machine *m) { send_to_host(m, false); }
 
+/* After a run that ended by itself: nobody has asked the core to hurry. */
+void finish_serial(Machine *m) {
+    bool stopping = m->stop_wanted;
+    m->stop_wanted = m->limits.ended == ENDED_NOT;
+    send_to_host(m, true);
+    m->stop_wanted = stopping;
+}
+
 void pump_serial(Machine *m) {
     flush_serial(m);
     drain_host(m);
@@ -51,10 +59,12 @@ void pump_serial(Machine *m) {
 }
 
 void wait_for_anything(Machine *m, RunState state, bool also_serial) {
-    uint32_t before = m->status.state;
+    uint32_t before = m->status.state, unread = m->received.count;
     m->status.state = state;
     pump_serial(m);
-    while (!m->stop_wanted && !(also_serial && m->received.count)) {
+    while (!m->stop_wanted && !(also_serial && m->received.count > unread)) {
+        if (also_serial && !check_input(m))
+            break;
         short wanted = (short)((also_serial ? POLLIN : 0) | (m->sent.count ? POLLOUT : 0));
         struct pollfd fds[2] = {{.fd = m->parts.wake_fd, .events = POLLIN},
                                 {.fd = m->parts.serial_fd, .events = wanted}};
@@ -98,6 +108,7 @@ bool serial_take(Machine *m, uint8_t *byte) {
 void serial_put(Machine *m, uint8_t byte) {
     Queue *queue = &m->sent;
     m->empty_polls = 0;
+    check_text(m, byte);
     if (queue->count == SERIAL_BYTES)
         send_to_host(m, true); /* the host reads slowly: the line stalls, nothing is lost */
     if (queue->count == SERIAL_BYTES) {
