@@ -19,7 +19,7 @@ EXPORT uint8_t *machine_memory(Machine *m, uint32_t address, uint32_t bytes) {
 
 EXPORT const Status *machine_status(const Machine *m) { return &m->status; }
 
-/* Flash to 0xFF, RAM to its start-up pattern, nothing on the line. */
+/* A unit as it comes: flash to 0xFF, RAM to its start-up pattern, nothing on the line, no power yet. */
 EXPORT void machine_erase(Machine *m) {
     for (uint32_t k = 0; k < m->memory_count; k++) {
         Memory *memory = &m->memories[k];
@@ -30,12 +30,15 @@ EXPORT void machine_erase(Machine *m) {
     }
     m->sent.count = m->received.count = 0;
     m->notice_count = 0;
+    m->reset_wanted = true;
+    m->reset_cause = RESET_POWER;
     forget_traps(m);
 }
 
 EXPORT void machine_reset(Machine *m) {
+    if (!m->reset_wanted)
+        m->reset_cause = RESET_PIN;
     m->reset_wanted = true;
-    m->reset_cause = RESET_PIN;
     m->error[0] = 0;
 }
 

@@ -45,7 +45,7 @@ void report(uint32_t word);
 void rest(void);
 """
 
-RUNTIME = r"""
+STM32F4_CONSOLE = r"""
 void put(uint32_t byte) {
     while (!(REG(0x40004800) & 0x80)) {
     }
@@ -56,6 +56,33 @@ uint32_t get(void) {
     }
     return REG(0x40004804) & 0xFF;
 }
+static void console_start(void) { REG(0x4000480C) = 0x200C; }
+"""
+
+NRF52_CONSOLE = r"""
+void put(uint32_t byte) {
+    REG(0x4000211C) = 0;
+    REG(0x4000251C) = byte;
+    while (!REG(0x4000211C)) {
+    }
+}
+uint32_t get(void) {
+    while (!REG(0x40002108)) {
+    }
+    REG(0x40002108) = 0;
+    return REG(0x40002518);
+}
+static void console_start(void) {
+    REG(0x4000250C) = 6;
+    REG(0x40002514) = 8;
+    REG(0x40002524) = 0x10000000;
+    REG(0x40002500) = 4;
+    REG(0x40002008) = 1;
+    REG(0x40002000) = 1;
+}
+"""
+
+RUNTIME = r"""
 void report(uint32_t word) {
     for (int i = 0; i < 4; i++)
         put(word >> (8 * i) & 0xFF);
@@ -105,7 +132,7 @@ void reset(void) {
     for (uint32_t *word = bss_start; word < bss_end; word++)
         *word = 0;
     CPACR |= 0xF << 20;
-    REG(0x4000480C) = 0x200C;
+    console_start();
     REG(0xE000EDFC) |= 1u << 24;
     CYCCNT = 0;
     REG(0xE0001000) |= 1;
@@ -121,16 +148,19 @@ FLAGS = [
 ]
 
 
-def compile_firmware(source: str, folder: Path, *, flash: str = "0x08000000") -> Path:
+def compile_firmware(
+    source: str, folder: Path, *, flash: str = "0x08000000", console: str = STM32F4_CONSOLE
+) -> Path:
     """The ELF of the runtime and `source`; the same source is compiled once a folder."""
-    name = hashlib.sha256((HEADER + RUNTIME + source + flash).encode()).hexdigest()[:16]
+    runtime = HEADER + console + RUNTIME
+    name = hashlib.sha256((runtime + source + flash).encode()).hexdigest()[:16]
     elf = folder / f"{name}.elf"
     if elf.exists():
         return elf
     script = folder / f"{name}.ld"
     script.write_text(LINKER_SCRIPT % {"flash": flash})
     # Two units, so that a test's handler replaces the runtime's weak one.
-    parts = {"runtime": HEADER + RUNTIME, "main": HEADER + source}
+    parts = {"runtime": runtime, "main": HEADER + source}
     codes = [folder / f"{name}-{part}.c" for part in parts]
     for code, text in zip(codes, parts.values(), strict=True):
         code.write_text(text)
