@@ -298,6 +298,8 @@ void return_from_exception(Machine *m, uint32_t exc_return) {
     bool was_active = number < EXCEPTIONS && m->active[number];
     if (was_active)
         m->active[number] = false;
+    if (was_active && m->line[number]) /* its peripheral still asks (B3.4) */
+        pend(m, (int)number);
     if (number != EXCEPTION_NMI)
         write_register(m, UC_ARM_REG_FAULTMASK, 0);
     if (!was_active || (exc_return | 0x1F) != 0xFFFFFFFF ||

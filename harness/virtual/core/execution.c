@@ -75,7 +75,7 @@ static void catch_up(Machine *m) {
 }
 
 static void sleep_until_interrupt(Machine *m) {
-    while (!m->stop_wanted) {
+    while (!m->stop_wanted && !m->reset_wanted) {
         catch_up(m);
         if (would_interrupt(m))
             return;
@@ -172,6 +172,8 @@ EXPORT const char *machine_run(Machine *m) {
         }
         pump_serial(m);
         catch_up(m);
+        if (m->reset_wanted) /* by a watchdog */
+            continue;
         if (m->any_pending)
             take_pending(m);
         if (m->status.state != LOCKED_UP)
