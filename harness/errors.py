@@ -13,6 +13,7 @@
     │   ├── CompileError            1   the compiler refused generated or firmware sources
     │   └── DoesNotFitError         1   flash or SRAM overflowed; carries region and missing_bytes
     ├── BoardError                  1   the board (or the process that plays it) failed
+    ├── ProbeError                  1   the debug probe, or the chip's flash behind it
     ├── LinkError                   1   the serial line
     │   ├── NoReplyError            1   nothing, or only half a frame, before the deadline
     │   ├── FrameError              1   bytes that are no frame
@@ -136,6 +137,10 @@ class DoesNotFitError(BuildError):
 
 class BoardError(HilnasError):
     """The board, or the process that plays it, failed."""
+
+
+class ProbeError(HilnasError):
+    """The debug probe, or the chip's flash behind it."""
 
 
 class LinkError(HilnasError):
