@@ -98,7 +98,7 @@ class Constant:
 @dataclass(frozen=True)
 class Chip:
     """A part family's member: what never differs between two boards that carry it. The first
-    memory is the flash that boots."""
+    memory is the flash that boots. `priority_bits`: how many the NVIC has of each priority."""
 
     name: str
     manual: str
@@ -108,6 +108,7 @@ class Chip:
     memory: tuple[MemoryPart, ...]
     bus: tuple[Span, ...]
     device: tuple[DevicePart, ...]
+    priority_bits: int = 4
     preset: tuple[Preset, ...] = ()
     constant: tuple[Constant, ...] = ()
 

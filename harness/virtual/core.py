@@ -17,7 +17,7 @@ from harness.virtual import observed
 from harness.virtual.board import TIMING_MODEL
 
 _BUILD = "run `pip install --no-build-isolation -e .` in the project's root"
-STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped")
+STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped", "halted")
 
 
 class _MemoryPart(ctypes.Structure):
@@ -70,6 +70,7 @@ class _Parts(ctypes.Structure):
         ("preset_count", ctypes.c_uint32),
         ("accelerator", _Accelerator),
         ("interrupts", ctypes.c_uint32),
+        ("priority_bits", ctypes.c_uint32),
         ("reset_hz", ctypes.c_uint32),
         ("console_base", ctypes.c_uint32),
         ("serial_fd", ctypes.c_int32),
@@ -129,6 +130,10 @@ def open_library() -> ctypes.CDLL:
     library.machine_notices.argtypes = [machine, ctypes.POINTER(_Notice)]
     library.machine_status.restype = ctypes.POINTER(_Status)
     observed.declare(library)
+    for name in ("read", "write"):
+        getattr(library, f"machine_debug_{name}").argtypes = [
+            *(machine, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32)
+        ]
     for name in ("run", "status", "stop", "allow", "erase", "reset", "free"):
         getattr(library, f"machine_{name}").argtypes = [machine]
     return library
@@ -159,6 +164,7 @@ def _parts_of(board: Board, chip: Chip, serial_fd: int, wake_fd: int) -> _Parts:
         len(chip.preset),
         _Accelerator(a.read_bytes, a.line_bytes, a.instruction_lines, a.data_lines, 0, 0, 0, 0),
         chip.interrupts,
+        chip.priority_bits,
         chip.reset_hz,
         board.console.base,
         serial_fd,
@@ -255,6 +261,19 @@ class Core:
     def observed(self) -> observed.Observed | None:
         """What was seen since then; None when nothing is observed."""
         return observed.read(self._library, self._machine)
+
+    def debug_read(self, address: int, size: int, access: int = 4) -> bytes | None:
+        """What a probe reads through the chip's AHB-AP, `access` bytes at a time: memories,
+        peripherals and the private bus, while the core runs or not. None: the bus answers with an
+        error. A core that was asked to halt, step or reset has done so when this returns."""
+        into = ctypes.create_string_buffer(size)
+        failed = self._library.machine_debug_read(self._machine, address, into, size, access)
+        return None if failed else into.raw
+
+    def debug_write(self, address: int, data: bytes, access: int = 4) -> bool:
+        """What a probe writes; False: the bus answers with an error."""
+        size = len(data)
+        return not self._library.machine_debug_write(self._machine, address, data, size, access)
 
     def reset(self) -> None:
         """The next `run()` starts from the vector table."""

@@ -10,6 +10,8 @@
 uint64_t cycles_now(Machine *m, uint32_t address, bool write) {
     const Block *block = m->last;
     Instruction i;
+    if (m->port.visiting)
+        return m->status.cycles; /* no instruction asks, but a debugger */
     bool same_block = m->access_cycles == m->status.cycles;
     uint32_t at = same_block ? m->access_pc : block->start;
     for (; at < block->end && fetch_instruction(m, at, &i); at += i.bytes) {

@@ -19,7 +19,7 @@ enum {
 #define PSR_FLAGS 0xF80F0000u /* NZCVQ and GE: the same bits in CPSR and xPSR */
 #define PSR_IT 0x0600FC00u
 
-bool in_handler(const Machine *m) { return (read_register(m, UC_ARM_REG_IPSR) & 0x1FF) != 0; }
+bool in_handler(const Machine *m) { return *m->ipsr != 0; }
 
 static int group_priority(const Machine *m, uint32_t priority) {
     return (int)(priority & (0xFFu << (m->prigroup + 1)) & 0xFF);
@@ -31,47 +31,43 @@ static int priority_of(const Machine *m, int number) {
     return group_priority(m, m->priority[number]);
 }
 
-/* Fields of Unicorn's core state, relative to the two that find_mode_fields() finds. Read there and
- * not as registers, because unprivileged code reads the registers as zero. */
-enum { OTHER_SP = -28, BASEPRI = -8 }; /* from CONTROL */
-enum { PRIMASK = 4, FAULTMASK = 12 };  /* from IPSR */
-
-static uint32_t context_word(const Machine *m, size_t offset) {
-    uint32_t word;
-    memcpy(&word, (const uint8_t *)m->scratch + offset, sizeof word);
-    return word;
+uint32_t read_control(const Machine *m) {
+    return (m->control[0] & 3) | (m->control[LIVE_FPCA] & CONTROL_FPCA);
 }
 
-typedef struct {
-    uint32_t main, process;
-} Stacks;
-
-static Stacks read_stacks(const Machine *m, bool uses_process) {
-    uc_context_save(m->uc, m->scratch);
-    uint32_t other = context_word(m, m->control_offset + OTHER_SP);
-    uint32_t current = read_register(m, UC_ARM_REG_R13);
-    return uses_process ? (Stacks){other, current} : (Stacks){current, other};
+Stacks read_stacks(const Machine *m) {
+    bool process = !*m->ipsr && (m->control[0] & CONTROL_SPSEL);
+    uint32_t other = m->control[LIVE_OTHER_SP], current = m->registers[13];
+    return process ? (Stacks){other, current} : (Stacks){current, other};
 }
 
 static int execution_priority(const Machine *m) {
     int priority = 256;
-    uc_context_save(m->uc, m->scratch);
     for (int i = 1; i < EXCEPTIONS; i++)
         if (m->active[i] && priority_of(m, i) < priority)
             priority = priority_of(m, i);
-    uint32_t basepri = context_word(m, m->control_offset + BASEPRI);
+    uint32_t basepri = m->control[LIVE_BASEPRI];
     if (basepri && group_priority(m, basepri) < priority)
         priority = group_priority(m, basepri);
-    if (context_word(m, m->exception_offset + PRIMASK) && priority > 0)
+    if (m->ipsr[LIVE_PRIMASK] && priority > 0)
         priority = 0;
-    if (context_word(m, m->exception_offset + FAULTMASK) && priority > -1)
+    if (m->ipsr[LIVE_FAULTMASK] && priority > -1)
         priority = -1;
     return priority;
+}
+
+/* C_MASKINTS: a debugger steps without being led into handlers. */
+static bool masks_interrupts(const Machine *m) {
+    return (m->debug.control & (C_DEBUGEN | C_MASKINTS)) == (C_DEBUGEN | C_MASKINTS);
 }
 
 static bool is_enabled(const Machine *m, int number) {
     if (number >= EXCEPTION_MEMORY && number <= EXCEPTION_USAGE)
         return m->shcsr_enables >> (16 + number - EXCEPTION_MEMORY) & 1;
+    if (number == EXCEPTION_DEBUG)
+        return m->demcr & MON_EN;
+    if (masks_interrupts(m) && number >= EXCEPTION_PENDSV)
+        return false;
     return number < EXCEPTION_IRQ0 || m->enabled[number];
 }
 
@@ -80,20 +76,13 @@ static void lock_up(Machine *m) {
     m->status.pc = read_register(m, UC_ARM_REG_R15);
 }
 
-/* Put the core into the mode that IPSR = `exception` and CONTROL = `control` stand for. Unicorn has
- * no call for it, so the change goes through a saved context. */
-static void set_mode(Machine *m, uint32_t exception, uint32_t control, Stacks stacks) {
-    uint8_t *context = (uint8_t *)m->scratch;
-    uint32_t base = control & 3, fpca = control & CONTROL_FPCA;
+void set_mode(Machine *m, uint32_t exception, uint32_t control, Stacks stacks) {
     bool process = !exception && (control & CONTROL_SPSEL);
-    uint32_t other = process ? stacks.main : stacks.process;
-    uc_context_save(m->uc, m->scratch);
-    memcpy(context + m->exception_offset, &exception, 4);
-    memcpy(context + m->control_offset, &base, 4);
-    memcpy(context + m->control_offset + 4, &fpca, 4); /* FPCA lives in the secure bank */
-    memcpy(context + m->control_offset + OTHER_SP, &other, 4);
-    uc_context_restore(m->uc, m->scratch);
-    write_register(m, UC_ARM_REG_R13, process ? stacks.process : stacks.main);
+    *m->ipsr = exception;
+    m->control[0] = control & 3;
+    m->control[LIVE_FPCA] = control & CONTROL_FPCA; /* Unicorn keeps it in the secure bank */
+    m->control[LIVE_OTHER_SP] = process ? stacks.main : stacks.process;
+    m->registers[13] = process ? stacks.process : stacks.main;
     /* Writing flags makes Unicorn recompute the translation flags that depend on the mode. */
     write_register(m, UC_ARM_REG_APSR_NZCV, read_register(m, UC_ARM_REG_CPSR));
 }
@@ -132,13 +121,12 @@ static bool push_frame(Machine *m, uint32_t frame, uint32_t psr, bool extended) 
     return stored;
 }
 
-static uint32_t program_status(const Machine *m) {
+uint32_t program_status(const Machine *m) {
     uint32_t cpsr = read_register(m, UC_ARM_REG_CPSR);
-    return (cpsr & (PSR_FLAGS | PSR_IT)) | (cpsr >> 5 & 1) << 24 |
-           (read_register(m, UC_ARM_REG_IPSR) & 0x1FF);
+    return (cpsr & (PSR_FLAGS | PSR_IT)) | (cpsr >> 5 & 1) << 24 | *m->ipsr;
 }
 
-static void set_program_status(Machine *m, uint32_t psr) {
+void set_program_status(Machine *m, uint32_t psr) {
     uint32_t cpsr = read_register(m, UC_ARM_REG_CPSR) & ~(PSR_FLAGS | PSR_IT | 1u << 5);
     write_register(m, UC_ARM_REG_CPSR,
                    cpsr | (psr & (PSR_FLAGS | PSR_IT)) | (psr & PSR_THUMB ? 1u << 5 : 0));
@@ -168,10 +156,10 @@ static void take(Machine *m, int number, uint32_t control, Stacks stacks, uint32
 }
 
 static void enter(Machine *m, int number) {
-    uint32_t control = read_register(m, UC_ARM_REG_CONTROL);
+    uint32_t control = read_control(m);
     bool handler = in_handler(m), extended = control & CONTROL_FPCA;
     bool process = !handler && (control & CONTROL_SPSEL);
-    Stacks stacks = read_stacks(m, process);
+    Stacks stacks = read_stacks(m);
     uint32_t *stack = process ? &stacks.process : &stacks.main;
     bool aligns = (m->ccr & CCR_STKALIGN) || extended, misaligned = aligns && (*stack & 4);
     uint32_t frame = *stack - (extended ? EXTENDED_FRAME : BASIC_FRAME) - (misaligned ? 4 : 0);
@@ -278,7 +266,7 @@ static void fail_return(Machine *m, int number, uint32_t cfsr_bits, uint32_t exc
                         Stacks stacks) {
     m->cfsr |= cfsr_bits;
     number = escalate(m, number, execution_priority(m));
-    uint32_t control = read_register(m, UC_ARM_REG_CONTROL);
+    uint32_t control = read_control(m);
     if (number)
         take(m, number, control, stacks, exc_return | 0xF0000000u);
     else
@@ -286,9 +274,9 @@ static void fail_return(Machine *m, int number, uint32_t cfsr_bits, uint32_t exc
 }
 
 void return_from_exception(Machine *m, uint32_t exc_return) {
-    uint32_t number = read_register(m, UC_ARM_REG_IPSR) & 0x1FF;
-    uint32_t control = read_register(m, UC_ARM_REG_CONTROL) & ~(CONTROL_SPSEL | CONTROL_FPCA);
-    Stacks stacks = read_stacks(m, false);
+    uint32_t number = *m->ipsr;
+    uint32_t control = read_control(m) & ~(CONTROL_SPSEL | CONTROL_FPCA);
+    Stacks stacks = read_stacks(m);
     uint32_t kind = exc_return & 0xF, words[8], fp[17], nesting = 0;
     bool extended = !(exc_return & 0x10), to_handler = kind == 1, process = kind == 0xD;
     for (int i = 1; i < EXCEPTIONS; i++)
@@ -301,7 +289,7 @@ void return_from_exception(Machine *m, uint32_t exc_return) {
     if (was_active && m->line[number]) /* its peripheral still asks (B3.4) */
         pend(m, (int)number);
     if (number != EXCEPTION_NMI)
-        write_register(m, UC_ARM_REG_FAULTMASK, 0);
+        m->ipsr[LIVE_FAULTMASK] = 0;
     if (!was_active || (exc_return | 0x1F) != 0xFFFFFFFF ||
         (kind != 1 && kind != 9 && kind != 0xD) ||
         to_handler != (nesting > 1 && !(!to_handler && (m->ccr & CCR_NONBASETHRDENA)))) {

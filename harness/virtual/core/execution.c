@@ -9,7 +9,11 @@
 /* QEMU's EXCP_* */
 enum { UC_SWI = 2, UC_DATA_ABORT = 4, UC_BKPT = 7, UC_EXCEPTION_EXIT = 8, UC_NO_COPROCESSOR = 17 };
 
-void stop_at_next_block(Machine *m) { m->next_event = 0; }
+void stop_at_next_block(Machine *m) {
+    __atomic_store_n(&m->next_event, 0, __ATOMIC_SEQ_CST);
+    if (m->port.visiting)
+        m->port.disturbed = true;
+}
 
 /* When does something happen without any instruction? NEVER: nothing is due. */
 static uint64_t next_timed_event(const Machine *m) {
@@ -26,6 +30,11 @@ void plan_next_event(Machine *m) {
         m->next_event = next;
     if (end < m->next_event)
         m->next_event = end;
+    if (debugger_steps(m))
+        m->next_event = m->status.cycles + 1; /* behind the first block */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (m->port.running && (m->stop_wanted || visitors_wait(m)))
+        m->next_event = 0;
 }
 
 void on_interrupt(uc_engine *uc, uint32_t number, void *user) {
@@ -38,10 +47,14 @@ static void take_interrupt(Machine *m, uint32_t pc) {
     case UC_SWI:
         raise_fault(m, EXCEPTION_SVC, 0, 0);
         break;
-    case UC_BKPT: /* no debugger, monitor disabled */
+    case UC_BKPT:
         settle_at(m, pc);
-        m->dfsr |= 2;
-        raise_fault(m, EXCEPTION_HARD, 0, HFSR_DEBUGEVT);
+        if (halting_debug(m)) {
+            halt_core(m, DFSR_BKPT);
+            break;
+        }
+        m->dfsr |= DFSR_BKPT;
+        raise_fault(m, m->demcr & MON_EN ? EXCEPTION_DEBUG : EXCEPTION_HARD, 0, HFSR_DEBUGEVT);
         break;
     case UC_EXCEPTION_EXIT:
         return_from_exception(m, pc | 1);
@@ -74,10 +87,16 @@ static void catch_up(Machine *m) {
     check_deadline(m);
 }
 
+static bool debugger_wants(const Machine *m) {
+    return halting_debug(m) && (m->debug.control & (C_HALT | C_STEP));
+}
+
 static void sleep_until_interrupt(Machine *m) {
     while (!m->stop_wanted && !m->reset_wanted) {
+        admit_visitors(m);
+        m->port.disturbed = false;
         catch_up(m);
-        if (would_interrupt(m))
+        if (would_interrupt(m) || debugger_wants(m))
             return;
         uint64_t next = next_timed_event(m), end = deadline_cycles(m);
         bool wakes = next_device_event(m) != NEVER || !m->pending[EXCEPTION_SYSTICK];
@@ -93,7 +112,7 @@ static void sleep_until_interrupt(Machine *m) {
     }
 }
 
-static void reset_core(Machine *m) {
+void reset_core(Machine *m) {
     uint32_t vector[2];
     if (m->observer)
         observe_reset(m);
@@ -115,6 +134,14 @@ static void reset_core(Machine *m) {
     m->retranslate = true;
     m->access_cycles = NEVER;
     m->status.state = RUNNING;
+    reset_debug(m, m->reset_cause == RESET_POWER);
+}
+
+static bool exits_at(const Machine *m, uint32_t pc) {
+    for (uint32_t i = 0; i < m->debug.exit_count; i++)
+        if (m->debug.exits[i] == pc)
+            return true;
+    return false;
 }
 
 static void execute(Machine *m) {
@@ -130,7 +157,7 @@ static void execute(Machine *m) {
     plan_next_event(m);
     uc_err error = uc_emu_start(m->uc, pc | 1, 0, 0, 0);
     pc = read_register(m, UC_ARM_REG_R15) & ~1u;
-    if (m->stop_at_block)
+    if (m->stop_at_block && !m->debug.watch_hit)
         return;
     if (m->trap_cfsr) {
         settle_at(m, m->trap_pc);
@@ -145,43 +172,107 @@ static void execute(Machine *m) {
             refuse_instruction(m, pc);
         else
             raise_fault(m, EXCEPTION_USAGE, CFSR_INVSTATE, 0);
-    } else if (error == UC_ERR_OK && m->last->last_class == CLASS_WAIT_INTERRUPT) {
+    } else if (m->debug.watch_hit) {
+        settle_at(m, pc);
+        halt_core(m, DFSR_DWTTRAP);
+    } else if (error == UC_ERR_OK && m->last->last_class == CLASS_WAIT_INTERRUPT &&
+               m->last->end == pc) {
         sleep_until_interrupt(m);
-    } else {
+    } else if (error != UC_ERR_OK || !exits_at(m, pc)) {
         snprintf(m->error, sizeof m->error, "emulator stopped at 0x%08x: %s", pc,
                  uc_strerror(error));
     }
+    m->debug.watch_hit = false;
     forget_last_block(m, read_register(m, UC_ARM_REG_R15) & ~1u);
+}
+
+/* One instruction for the debugger: the block ends behind it, and wherever else it leads, the next
+ * block does not start. */
+static void step(Machine *m) {
+    uint32_t pc = m->registers[15] & ~1u;
+    uint64_t cycles = m->status.cycles, instructions = m->status.instructions;
+    Instruction i;
+    if (fetch_instruction(m, pc, &i)) {
+        uint32_t behind = pc + i.bytes;
+        place_exits(m, &behind);
+        execute(m);
+        place_exits(m, NULL);
+    } else {
+        execute(m);
+    }
+    bool moved = pc != (m->registers[15] & ~1u) || cycles != m->status.cycles ||
+                 instructions != m->status.instructions;
+    if (moved && !m->debug.halted)
+        halt_core(m, DFSR_HALTED);
+}
+
+/* What the debugger or the firmware asked for since the last block. */
+static void settle(Machine *m) {
+    admit_visitors(m);
+    m->port.disturbed = false;
+    if (m->reset_wanted)
+        reset_core(m);
+    if (m->debug.comparators_changed)
+        place_comparators(m);
+    if (m->debug.written_end != m->debug.written_first) {
+        translate_anew(m, m->debug.written_first, m->debug.written_end);
+        m->debug.written_first = m->debug.written_end = 0;
+    }
+    if (m->retranslate) {
+        m->retranslate = false;
+        uc_ctl_flush_tb(m->uc);
+        forget_costs(m);
+    }
+    answer_visitor(m);
+}
+
+/* To the next event. False: the core stands still, `*state` says why. */
+static bool advance(Machine *m, RunState *state) {
+    settle(m);
+    if (debugger_halts(m) || m->status.state == LOCKED_UP) {
+        *state = m->debug.halted ? HALTED : LOCKED_UP;
+        return false;
+    }
+    pump_serial(m);
+    catch_up(m);
+    if (m->reset_wanted) /* by a watchdog */
+        return true;
+    uint64_t before = m->status.cycles;
+    if (m->any_pending)
+        take_pending(m);
+    if (m->status.state == LOCKED_UP || m->debug.halted)
+        return true;
+    if (breakpoint_at(m, m->registers[15] & ~1u))
+        halt_core(m, DFSR_BKPT);
+    else if (!debugger_steps(m))
+        execute(m);
+    else if (m->status.cycles != before) /* stepped into the exception */
+        halt_core(m, DFSR_HALTED);
+    else
+        step(m);
+    return true;
+}
+
+void run_once(Machine *m) {
+    RunState state;
+    advance(m, &state);
 }
 
 /* Run until the control thread wants a stop. NULL, or what broke inside the emulation itself. */
 EXPORT const char *machine_run(Machine *m) {
+    RunState state;
+    take_machine(m);
     if (m->status.state == STOPPED)
         m->status.state = RUNNING;
-    while (!m->stop_wanted && !m->error[0]) {
-        if (m->reset_wanted)
-            reset_core(m);
-        if (m->retranslate) {
-            m->retranslate = false;
-            uc_ctl_flush_tb(m->uc);
-            forget_costs(m);
+    while (!m->stop_wanted && !m->error[0])
+        if (!advance(m, &state)) {
+            answer_visitor(m);
+            wait_for_anything(m, state, false);
         }
-        if (m->status.state == LOCKED_UP) {
-            wait_for_anything(m, LOCKED_UP, false);
-            continue;
-        }
-        pump_serial(m);
-        catch_up(m);
-        if (m->reset_wanted) /* by a watchdog */
-            continue;
-        if (m->any_pending)
-            take_pending(m);
-        if (m->status.state != LOCKED_UP)
-            execute(m);
-    }
     finish_serial(m);
     if (m->status.state != LOCKED_UP)
         m->status.state = STOPPED;
+    leave_machine(m);
     return m->error[0] ? m->error : NULL;
 }
 

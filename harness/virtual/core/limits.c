@@ -113,17 +113,15 @@ bool pace_until(Machine *m, uint64_t next) {
     unsigned __int128 idle = next - m->status.cycles;
     uint64_t due = l->host_lead_ns + virtual_now + (uint64_t)(idle * SECOND_NS / l->clock_hz);
     while (host_now < due) {
-        struct pollfd fds[2] = {{.fd = m->parts.wake_fd, .events = POLLIN},
-                                {.fd = m->parts.serial_fd, .events = POLLIN}};
         struct timespec left = {(time_t)((due - host_now) / SECOND_NS),
                                 (long)((due - host_now) % SECOND_NS)};
-        int ready = ppoll(fds, 2, &left, NULL);
+        Waker waker = sleep_on_line(m, POLLIN, &left);
         host_now = host_ns();
-        if (ready <= 0 || host_now >= due)
+        if (waker == WOKEN_BY_NOTHING || host_now >= due)
             continue;
         uint64_t ahead = due - host_now;
         m->status.cycles = next - (uint64_t)((unsigned __int128)ahead * l->clock_hz / SECOND_NS);
-        if (!fds[0].revents)
+        if (waker == WOKEN_BY_LINE)
             pump_serial(m); /* may pend an interrupt */
         return false;
     }

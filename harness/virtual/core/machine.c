@@ -112,6 +112,7 @@ EXPORT void machine_free(Machine *m) {
     if (!m)
         return;
     forget_observer(m);
+    close_port(m);
     if (m->pristine)
         uc_context_free(m->pristine);
     if (m->scratch)
@@ -137,6 +138,8 @@ static const char *refuse_parts(const Parts *p) {
         return "the chip has more memories, buses, presets or interrupts than there is room for";
     if (!p->memory_count || p->memories[0].kind != MEMORY_FLASH)
         return "the chip's first memory must be the flash that boots";
+    if (p->priority_bits < 3 || p->priority_bits > 8)
+        return "an ARMv7-M core has 3 to 8 priority bits";
     for (uint32_t i = 0; i < p->memory_count; i++)
         if (!p->memories[i].size ||
             (p->memories[i].base | p->memories[i].size | p->memories[i].alias) % PAGE_BYTES)
@@ -187,7 +190,9 @@ EXPORT Machine *machine_new(const Parts *parts, char *reason, size_t reason_byte
         return NULL;
     }
     m->parts = *parts;
-    refusal = take_parts(m, parts);
+    m->port.bell = m->port.answer = -1;
+    m->priority_mask = (uint8_t)(0xFF00u >> parts->priority_bits);
+    refusal = open_port(m) ? take_parts(m, parts) : "no more file descriptors";
     if (!refusal) {
         uc_err error = build(m);
         if (error)

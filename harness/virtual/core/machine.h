@@ -3,12 +3,13 @@
 #ifndef HILNAS_VIRTUAL_MACHINE_H
 #define HILNAS_VIRTUAL_MACHINE_H
 
+#include "debug.h"
 #include "decode.h"
 #include "device.h"
 #include "observe.h"
 #include <unicorn/unicorn.h>
 
-typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED } RunState;
+typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED, HALTED } RunState;
 
 /* Read by the control thread while the core runs. */
 typedef struct {
@@ -106,11 +107,12 @@ typedef struct {
     const Preset *presets;
     uint32_t memory_count, bus_count, device_count, preset_count;
     Accelerator accelerator;
-    uint32_t interrupts;   /* lines of the NVIC */
-    uint32_t reset_hz;     /* the core's clock after reset */
-    uint32_t console_base; /* the device whose line is the pty */
-    int32_t serial_fd;     /* the pty's master end, non-blocking */
-    int32_t wake_fd;       /* readable: the control thread wants the core to stop */
+    uint32_t interrupts;    /* lines of the NVIC */
+    uint32_t priority_bits; /* of each exception's priority; the upper ones of its byte */
+    uint32_t reset_hz;      /* the core's clock after reset */
+    uint32_t console_base;  /* the device whose line is the pty */
+    int32_t serial_fd;      /* the pty's master end, non-blocking */
+    int32_t wake_fd;        /* readable: the control thread wants the core to stop */
 } Parts;
 
 /* What one translated block costs, resolved when it is first seen. */
@@ -160,6 +162,21 @@ enum {
 #define HFSR_FORCED (1u << 30)
 #define HFSR_DEBUGEVT (1u << 31)
 
+/* Fields of Unicorn's core state in words from `control` and from `ipsr`. Read there and not as
+ * registers, because unprivileged code reads the registers as zero. */
+enum { LIVE_OTHER_SP = -7, LIVE_BASEPRI = -2, LIVE_FPCA = 1 };
+enum {
+    LIVE_PRIMASK = 1,
+    LIVE_FAULTMASK = 3,
+    LIVE_FPCAR = 15,
+    LIVE_FPCCR = 17,
+    LIVE_SECURE_FPCCR = 18,
+    LIVE_FPDSCR = 19,
+    LIVE_CPACR = 21,
+    LIVE_NSACR = 23,
+};
+#define FPCCR_ASPEN (1u << 31)
+
 #define MAX_TRAPS 4096
 #define SERIAL_BYTES 4096
 #define MAX_MEMORIES 8
@@ -194,8 +211,8 @@ typedef struct Machine {
     Parts parts;
     uc_engine *uc;
     uc_context *pristine, *scratch;
-    size_t exception_offset, control_offset; /* in a context, bytes */
-    uint32_t *registers; /* R0 to R15 of the running core; R15 is stale inside a block */
+    uint32_t *registers;      /* R0 to R15 of the running core; R15 is stale inside a block */
+    uint32_t *ipsr, *control; /* and the fields around these, at the LIVE_ distances */
     Memory memories[MAX_MEMORIES];
     uint32_t memory_count;
     Block *blocks;
@@ -215,7 +232,7 @@ typedef struct Machine {
 
     /* Exceptions. */
     bool pending[EXCEPTIONS], active[EXCEPTIONS], enabled[EXCEPTIONS];
-    uint8_t priority[EXCEPTIONS];
+    uint8_t priority[EXCEPTIONS], priority_mask;
     bool any_pending;
     uint32_t vtor, prigroup, scr, ccr, shcsr_enables, cfsr, hfsr, dfsr, mmfar, bfar, cpacr, demcr;
     uint32_t fpccr, fpcar, fpdscr;
@@ -257,6 +274,9 @@ typedef struct Machine {
     Limits limits;
     Notice notices[MAX_NOTICES];
     uint32_t notice_count;
+
+    Debug debug;
+    DebugPort port;
 } Machine;
 
 /* timing.c */
@@ -292,7 +312,20 @@ uint32_t read_register(const Machine *m, int id);
 void write_register(Machine *m, int id, uint32_t value);
 uint32_t effective_address(const Machine *m, const Instruction *instruction, uint32_t pc);
 
+typedef struct {
+    uint32_t main, process;
+} Stacks;
+
+Stacks read_stacks(const Machine *m);
+uint32_t program_status(const Machine *m);
+uint32_t read_control(const Machine *m);
+/* Put the core into the mode that IPSR = `exception` and CONTROL = `control` stand for. */
+void set_mode(Machine *m, uint32_t exception, uint32_t control, Stacks stacks);
+void set_program_status(Machine *m, uint32_t psr); /* all but IPSR */
+
 /* execution.c */
+void reset_core(Machine *m);
+void run_once(Machine *m); /* a turn of the run loop, for a core that no thread runs */
 void stop_at_next_block(Machine *m);
 void plan_next_event(Machine *m);
 void on_interrupt(uc_engine *uc, uint32_t number, void *machine);

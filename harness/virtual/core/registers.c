@@ -59,17 +59,24 @@ bool find_registers(Machine *m) {
     return found;
 }
 
-/* Where in a saved context IPSR and CONTROL lie: found by changing what Unicorn's interface can
- * change, then checked by reading back through it. */
+/* Where IPSR and CONTROL lie: found in saved contexts by changing what Unicorn's interface can
+ * change; the same distances from R0 hold in the live state. Checked by reading back through the
+ * interface. */
 bool find_mode_fields(Machine *m) {
     size_t size = uc_context_size(m->uc), primask = 0, control = 0;
     const uint8_t *before = (const uint8_t *)m->pristine, *after = (const uint8_t *)m->scratch;
+    uint32_t marks[13];
+    for (uint32_t i = 0; i < 13; i++) {
+        marks[i] = 0x9E3779B9u * (i + 1);
+        m->registers[i] = marks[i];
+    }
     write_register(m, UC_ARM_REG_PRIMASK, 1);
     write_register(m, UC_ARM_REG_PSP, 0x12345678);
     write_register(m, UC_ARM_REG_CONTROL, 1); /* last: unprivileged code can change nothing more */
     uc_context_save(m->uc, m->scratch);
     uc_context_restore(m->uc, m->pristine);
-    for (size_t i = 0; i + 4 <= size; i += 4) {
+    const uint8_t *registers = memmem(after, size, marks, sizeof marks);
+    for (size_t i = 0; registers && i + 4 <= size; i += 4) {
         uint32_t was, is;
         memcpy(&was, before + i, 4);
         memcpy(&is, after + i, 4);
@@ -80,17 +87,16 @@ bool find_mode_fields(Machine *m) {
         else if (!primask)
             primask = i;
     }
-
-    if (control < 28 || !primask)
+    if (!control || !primask)
         return false;
-    uint32_t other, exception = EXCEPTION_SYSTICK;
-    memcpy(&other, after + control - 28, 4);
-    uc_context_save(m->uc, m->scratch);
-    memcpy((uint8_t *)m->scratch + primask - 4, &exception, 4);
-    uc_context_restore(m->uc, m->scratch);
-    bool found = other == 0x12345678 && read_register(m, UC_ARM_REG_IPSR) == exception;
+    m->control = m->registers + ((ptrdiff_t)control - (registers - after)) / 4;
+    m->ipsr = m->registers + ((ptrdiff_t)primask - (registers - after)) / 4 - LIVE_PRIMASK;
+
+    *m->ipsr = EXCEPTION_SYSTICK;
+    m->control[LIVE_OTHER_SP] = 0x12345678;
+    bool found = read_register(m, UC_ARM_REG_IPSR) == EXCEPTION_SYSTICK &&
+                 read_register(m, UC_ARM_REG_PSP) == 0x12345678 &&
+                 m->ipsr[LIVE_FPCCR] == FPCCR_ASPEN;
     uc_context_restore(m->uc, m->pristine);
-    m->control_offset = control;
-    m->exception_offset = primask - 4;
     return found;
 }

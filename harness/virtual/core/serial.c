@@ -31,11 +31,8 @@ static void send_to_host(Machine *m, bool wait) {
             queue->count -= (uint32_t)put;
             continue;
         }
-        if (!wait || m->stop_wanted)
-            return;
-        struct pollfd fds[2] = {{.fd = m->parts.serial_fd, .events = POLLOUT},
-                                {.fd = m->parts.wake_fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) > 0 && fds[1].revents)
+        if (!wait || m->stop_wanted || m->port.disturbed ||
+            sleep_on_line(m, POLLOUT, NULL) == WOKEN_BY_CONTROL)
             return;
     }
     queue->head = 0;
@@ -62,13 +59,11 @@ void wait_for_anything(Machine *m, RunState state, bool also_serial) {
     uint32_t before = m->status.state, unread = m->received.count;
     m->status.state = state;
     pump_serial(m);
-    while (!m->stop_wanted && !(also_serial && m->received.count > unread)) {
+    while (!m->stop_wanted && !m->port.disturbed && !(also_serial && m->received.count > unread)) {
         if (also_serial && !check_input(m))
             break;
         short wanted = (short)((also_serial ? POLLIN : 0) | (m->sent.count ? POLLOUT : 0));
-        struct pollfd fds[2] = {{.fd = m->parts.wake_fd, .events = POLLIN},
-                                {.fd = m->parts.serial_fd, .events = wanted}};
-        if (poll(fds, wanted ? 2 : 1, -1) > 0 && fds[0].revents)
+        if (sleep_on_line(m, wanted, NULL) == WOKEN_BY_CONTROL)
             break;
         flush_serial(m);
         if (also_serial)
@@ -80,8 +75,8 @@ void wait_for_anything(Machine *m, RunState state, bool also_serial) {
 /* The firmware has looked for a byte and there is none: where it does nothing else, the core sleeps
  * until the host sends one. True when there is a byte now. */
 bool serial_waits_for_host(Machine *m) {
-    if (m->received.count)
-        return true;
+    if (m->received.count || m->port.visiting)
+        return m->received.count > 0;
     uint64_t now = m->status.cycles;
     m->empty_polls = now - m->last_poll < DENSE_CYCLES ? m->empty_polls + 1 : 1;
     m->last_poll = now;

@@ -5,6 +5,9 @@
 enum {
     DWT_CTRL = 0x1000,
     DWT_CYCCNT = 0x1004,
+    DWT_PCSR = 0x101C,
+    COMPARATORS = 0x1020,
+    COMPARATORS_END = 0x2040,
     SCS_ICTR = 0xE004,
     SYST_CSR = 0xE010,
     SYST_RVR = 0xE014,
@@ -31,7 +34,9 @@ enum {
     SCB_DFSR = 0xED30,
     SCB_MMFAR = 0xED34,
     SCB_BFAR = 0xED38,
+    ID_PFR0 = 0xED40,
     SCB_CPACR = 0xED88,
+    DHCSR = 0xEDF0,
     DEMCR = 0xEDFC,
     STIR = 0xEF00,
     FPCCR = 0xEF34,
@@ -41,7 +46,7 @@ enum {
     MVFR1 = 0xEF44,
 };
 
-enum { CCR_MASK = 0x31B, CCR_DIV_0_TRP = 1u << 4, TRCENA = 1u << 24, PRIORITY_MASK = 0xF0 };
+enum { CCR_MASK = 0x31B };
 
 /* ---- SysTick ---- */
 
@@ -125,11 +130,11 @@ static uint32_t read_priorities(const Machine *m, uint32_t first) {
 
 static void write_priorities(Machine *m, uint32_t first, uint32_t word) {
     for (uint32_t i = 0; i < 4 && first + i < EXCEPTIONS; i++)
-        m->priority[first + i] = (uint8_t)(word >> (8 * i)) & PRIORITY_MASK;
+        m->priority[first + i] = (uint8_t)(word >> (8 * i)) & m->priority_mask;
 }
 
 static uint32_t read_icsr(const Machine *m) {
-    uint32_t active = read_register(m, UC_ARM_REG_IPSR) & 0x1FF, nesting = 0, interrupts = 0;
+    uint32_t active = *m->ipsr, nesting = 0, interrupts = 0;
     for (int i = EXCEPTIONS - 1; i > 1; i--) {
         nesting += m->active[i];
         interrupts |= i >= EXCEPTION_IRQ0 && m->pending[i];
@@ -158,6 +163,12 @@ static uint32_t read_shcsr(const Machine *m) {
     return word;
 }
 
+/* ID_PFR0 to ID_ISAR4 (DDI 0439, table 4-1). */
+static const uint32_t features[] = {
+    0x00000030, 0x00000200, 0x00100000, 0,          0x00000030, 0,          0x01000000,
+    0,          0x01101110, 0x02112000, 0x21232231, 0x01111131, 0x01310102,
+};
+
 static uint32_t system_word(Machine *m, uint32_t offset) {
     uint64_t now = 0;
     if (offset == DWT_CYCCNT || (offset >= SYST_CSR && offset <= SYST_CVR)) {
@@ -174,9 +185,15 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
                                                : m->enabled,
                          first);
     }
+    if (offset >= COMPARATORS && offset < COMPARATORS_END)
+        return read_comparators(m, offset);
+    if (offset >= ID_PFR0 && offset < ID_PFR0 + sizeof features)
+        return features[(offset - ID_PFR0) / 4];
     switch (offset) {
     case DWT_CTRL:
         return m->dwt_ctrl | 0x40000000;
+    case DWT_PCSR:
+        return m->debug.halted ? UINT32_MAX : m->last->start;
     case DWT_CYCCNT:
         return cycle_counter(m, now);
     case SCS_ICTR:
@@ -184,7 +201,8 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
     case SYST_CSR: {
         uint32_t word = (uint32_t)m->systick_on | (uint32_t)m->systick_interrupts << 1 |
                         (uint32_t)m->systick_core_clock << 2 | (uint32_t)m->systick_flag << 16;
-        m->systick_flag = false;
+        if (!m->port.visiting)
+            m->systick_flag = false;
         return word;
     }
     case SYST_RVR:
@@ -223,8 +241,11 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
         return m->bfar;
     case SCB_CPACR:
         return m->cpacr;
+    case DHCSR:
+    case DHCSR + 4:
+    case DHCSR + 8:
     case DEMCR:
-        return m->demcr;
+        return read_debug_register(m, offset);
     case FPCCR:
         return m->fpccr;
     case FPCAR:
@@ -235,8 +256,13 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
         return 0x10110021;
     case MVFR1:
         return 0x11000011;
-    default: /* ITM, FPB, TPIU, MPU: not there; behind them what the vendor added */
-        return device_holding(m, PPB_BASE + offset) ? device_word(m, PPB_BASE + offset) : 0;
+    default: { /* ITM, TPIU, IDs; reserved, or the MPU, which is not there; what the vendor added */
+        uint32_t word = 0;
+        if (device_holding(m, PPB_BASE + offset))
+            return device_word(m, PPB_BASE + offset);
+        read_coresight(m, offset, &word);
+        return word;
+    }
     }
 }
 
@@ -281,14 +307,23 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
         write_interrupt_sets(m, offset, value);
         return;
     }
+    if (offset >= COMPARATORS && offset < COMPARATORS_END) {
+        write_comparators(m, offset, value);
+        return;
+    }
     switch (offset) {
+    case DHCSR:
+    case DHCSR + 4:
+    case DHCSR + 8:
+        write_debug_register(m, offset, value);
+        break;
     case DWT_CTRL:
     case DEMCR: {
         uint32_t count = cycle_counter(m, now);
         if (offset == DWT_CTRL)
             m->dwt_ctrl = value & 1;
         else
-            m->demcr = value;
+            write_debug_register(m, offset, value);
         set_cycle_counter(m, count, now);
         break;
     }
@@ -378,9 +413,8 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
         m->fpdscr = value & 0x07C00000;
         break;
     default:
-        if (device_holding(m, PPB_BASE + offset))
+        if (!write_coresight(m, offset, value) && device_holding(m, PPB_BASE + offset))
             device_word_write(m, PPB_BASE + offset, value);
-        break;
     }
 }
 
@@ -399,7 +433,7 @@ void system_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
 }
 
 void reset_system(Machine *m) {
-    m->dwt_ctrl = m->demcr = 0;
+    m->dwt_ctrl = 0;
     set_cycle_counter(m, 0, m->status.cycles);
     m->systick_on = m->systick_interrupts = m->systick_core_clock = m->systick_flag = false;
     m->systick_reload = m->systick_stopped_at = 0;
