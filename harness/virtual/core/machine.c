@@ -19,7 +19,7 @@ EXPORT uint8_t *machine_memory(Machine *m, uint32_t address, uint32_t bytes) {
 
 EXPORT const Status *machine_status(const Machine *m) { return &m->status; }
 
-/* A unit as it comes: flash to 0xFF, RAM to its start-up pattern, nothing on the line, no power yet. */
+/* A unit as it comes: flash at 0xFF, RAM at its start-up pattern, nothing on the line, no power. */
 EXPORT void machine_erase(Machine *m) {
     for (uint32_t k = 0; k < m->memory_count; k++) {
         Memory *memory = &m->memories[k];

@@ -51,10 +51,11 @@ typedef struct {
 
 static bool is(Device *d, uint32_t kind) { return *nrf_word(d, ENABLE) == kind; }
 
-/* A start bit, eight of data, a stop bit; BAUDRATE is the rate times 2^32 / 16 MHz. */
+/* A start bit, eight of data, a stop bit. BAUDRATE is the rate times 2^32 / 16 MHz; the divisor it
+ * makes is a whole number, which is why the actual rates are what the register's table says. */
 static uint64_t byte_cycles(Device *d) {
     uint64_t rate = *nrf_word(d, BAUDRATE);
-    return rate ? (10 * (uint64_t)(NRF_HZ / 16000000) << 32) / rate : NEVER / 2;
+    return rate ? 10 * (NRF_HZ / 16000000) * ((1ull << 32) / rate) : NEVER / 2;
 }
 
 static void plan(Machine *m, Device *d) {
