@@ -20,7 +20,7 @@ from harness.board import BOARDS_DIR, Board, load_board
 from harness.chip import load_chip
 from harness.virtual import TIMING_MODEL
 from harness.virtual.core import Core
-from harness.virtual.elf import flash_segments
+from harness.virtual.loader import read_program
 
 BOARD = "nucleo_f412zg"
 REPEATS = 3
@@ -176,7 +176,7 @@ def _virtual_board(board: Board, elf: Path) -> tuple[int, int, float]:
     os.set_blocking(master, False)
     wake = os.eventfd(0)
     core = Core(board, load_chip(board.chip, BOARDS_DIR), master, wake)
-    for address, data in flash_segments(elf, board.memory.flash):
+    for address, data in read_program(elf, [board.memory.flash]).segments:
         core.write(address, data)
     thread = threading.Thread(target=core.run)
     start = time.perf_counter()
@@ -199,7 +199,7 @@ def _bare_unicorn(board: Board, elf: Path) -> float:
     machine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
     machine.mem_map(flash.base, flash.size)
     machine.mem_map(sram.base, sram.size)
-    for address, data in flash_segments(elf, flash):
+    for address, data in read_program(elf, [flash]).segments:
         machine.mem_write(address, data)
     stack, entry = (int.from_bytes(machine.mem_read(flash.base + i, 4), "little") for i in (0, 4))
     machine.reg_write(arm_const.UC_ARM_REG_SP, stack)

@@ -8,6 +8,7 @@
     ├── ModelError                  1   a .tflite that is refused
     │   ├── MalformedModelError     1   truncated, hostile offsets, contradictions
     │   └── UnsupportedModelError   1   well-formed, but not for this engine
+    ├── ImageError                  1   a firmware file that no board can run
     ├── BuildError                  1
     │   ├── ToolchainError          1   a compiler or build tool is missing or broken
     │   ├── CompileError            1   the compiler refused generated or firmware sources
@@ -112,6 +113,10 @@ class MalformedModelError(ModelError):
 
 class UnsupportedModelError(ModelError):
     """Well-formed, but not for this engine."""
+
+
+class ImageError(HilnasError):
+    """A firmware file that no board can run."""
 
 
 class BuildError(HilnasError):

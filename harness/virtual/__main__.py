@@ -4,10 +4,19 @@ stdin and stdout are the control channel, one JSON object a line; the firmware's
 pty whose path the first line names.
 
     -> (start)                                {"port": "/dev/pts/4", "timing_model": "..."}
-    {"command": "load", "path": "x.elf"}      {}
+    {"command": "load", "path": "x.elf"}      {}; "base" places a raw binary, "start": false leaves
+                                              the core stopped in reset
     {"command": "reset"}                      {}
+    {"command": "halt"}, {"command": "go"}    {}
+    {"command": "limit", "limits": {...}}     {}; see harness/virtual/report.py, for "report" too
+    {"command": "end input"}                  {}; the host sends no more
+    {"command": "report"}                     {"ended": ..., "registers": {...}, ...}
+    {"command": "observe", "modes": {...}, "functions": [...]}
+                                              {}; see harness/virtual/observed.py
+    {"command": "observed"}                   {"observed": {...} or null}
     {"command": "count"}                      {"instructions": n, "cycles": n, "seconds": s,
-                                               "state": "running", "pc": 0}
+                                               "state": "running", "pc": 0,
+                                               "virtual_seconds": s, "faults": n}
     {"command": "quit"}                       {}
 
 A command that fails answers {"error": "..."}. The process ends with "quit", or when stdin closes.
@@ -32,7 +41,9 @@ from harness.chip import Chip, load_chip
 from harness.errors import BoardError, HilnasError
 from harness.virtual.board import TIMING_MODEL
 from harness.virtual.core import Core
-from harness.virtual.elf import flash_segments
+from harness.virtual.loader import memories_of, read_program
+from harness.virtual.observed import Modes
+from harness.virtual.report import Limits
 
 JOIN_SECONDS = 5.0
 
@@ -42,6 +53,7 @@ class Unit:
 
     def __init__(self, board: Board, chip: Chip) -> None:
         self._board = board
+        self._chip = chip
         # The slave end stays open here, so that the line survives clients that come and go.
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -58,19 +70,53 @@ class Unit:
     def port(self) -> str:
         return os.ttyname(self._slave)
 
-    def load(self, path: Path) -> None:
-        segments = flash_segments(path, self._board.memory.flash)
+    def load(self, path: Path, base: int | None = None, start: bool = True) -> None:
+        program = read_program(path, memories_of(self._chip), base=base)
         self.halt()
         self._core.erase()
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         termios.tcflush(self._master, termios.TCIOFLUSH)
-        for address, data in segments:
+        for address, data in program.segments:
             self._core.write(address, data)
-        self._start()
+        self._core.reset()
+        if start:
+            self.go()
 
     def reset(self) -> None:
         self.halt()
-        self._start()
+        self._core.reset()
+        self.go()
+
+    def go(self) -> None:
+        """Let the core run on from where it is; nothing when it runs."""
+        if self._thread is not None:
+            return
+        self._failure = None
+        self._since = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="core", daemon=True)
+        self._thread.start()
+
+    def limit(self, limits: Limits) -> None:
+        self.halt()
+        self._core.limit(limits)
+
+    def end_input(self) -> None:
+        self._core.end_input()
+        if self._thread is not None:
+            os.eventfd_write(self._wake, 1)
+
+    def report(self) -> dict[str, Any]:
+        self.halt()
+        return self._core.report().to_json()
+
+    def observe(self, modes: Modes, functions: list[int]) -> None:
+        self.halt()
+        self._core.observe(modes, functions)
+
+    def observed(self) -> dict[str, Any]:
+        self.halt()
+        seen = self._core.observed()
+        return {"observed": seen.to_json() if seen else None}
 
     def counters(self) -> dict[str, Any]:
         if self._failure is not None:
@@ -82,6 +128,8 @@ class Unit:
             "seconds": self._seconds + running,
             "state": self._core.state if self._thread else "stopped",
             "pc": self._core.pc,
+            "virtual_seconds": self._core.virtual_seconds,
+            "faults": self._core.faults,
         }
 
     def halt(self) -> None:
@@ -108,13 +156,6 @@ class Unit:
             os.close(descriptor)
         self.over = True
 
-    def _start(self) -> None:
-        self._core.reset()
-        self._failure = None
-        self._since = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="core", daemon=True)
-        self._thread.start()
-
     def _run(self) -> None:
         self._failure = self._core.run()
 
@@ -125,7 +166,21 @@ def answer(unit: Unit, line: str) -> dict[str, Any]:
         request = json.loads(line)
         command = request["command"]
         if command == "load":
-            unit.load(Path(request["path"]))
+            unit.load(Path(request["path"]), request.get("base"), request.get("start", True))
+        elif command == "limit":
+            unit.limit(Limits.from_json(request["limits"]))
+        elif command == "end input":
+            unit.end_input()
+        elif command == "go":
+            unit.go()
+        elif command == "halt":
+            unit.halt()
+        elif command == "observe":
+            unit.observe(Modes(**request["modes"]), request["functions"])
+        elif command == "observed":
+            return unit.observed()
+        elif command == "report":
+            return unit.report()
         elif command == "reset":
             unit.reset()
         elif command == "count":

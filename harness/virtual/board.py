@@ -11,19 +11,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from harness.board import BOARDS_DIR, ROOT, Board
 from harness.errors import BoardError
+from harness.virtual.observed import Modes, Observed
+from harness.virtual.report import Limits, Report
 
 # What the cycles mean; docs/timing.md describes it. A change of the model changes the name.
 TIMING_MODEL = "class-table-1"
 
 START_SECONDS = 30.0
 REPLY_SECONDS = 15.0
+OBSERVED_SECONDS = 60.0
 QUIT_SECONDS = 5.0
 
 
@@ -32,7 +36,8 @@ class Counters:
     """What the core has done since the board was started.
 
     state: running, waiting for serial, asleep, locked up or stopped. seconds: host time the core
-    was on, sleeping included. pc: where it locked up, else 0.
+    was on, sleeping included. pc: where it locked up, else 0. virtual_seconds: the board's own
+    time. faults: how often one was raised.
     """
 
     instructions: int
@@ -40,6 +45,8 @@ class Counters:
     seconds: float
     state: str
     pc: int
+    virtual_seconds: float = 0.0
+    faults: int = 0
 
 
 class VirtualBoard:
@@ -79,9 +86,42 @@ class VirtualBoard:
     ) -> None:
         self.close()
 
-    def load(self, elf: Path) -> None:
-        """Erase flash, write the ELF's segments, fill SRAM with a pattern, reset and run."""
-        self._ask({"command": "load", "path": str(elf.resolve())})
+    def load(self, image: Path, *, base: int | None = None, start: bool = True) -> None:
+        """Erase flash, write the image, fill SRAM with a pattern, reset and run, or stay stopped.
+        `base`: where a raw binary goes, if not to the start of flash."""
+        path = str(image.resolve())
+        self._ask({"command": "load", "path": path, "base": base, "start": start})
+
+    def go(self) -> None:
+        """Run on from where the core is."""
+        self._ask({"command": "go"})
+
+    def halt(self) -> None:
+        """Stop between two blocks of instructions."""
+        self._ask({"command": "halt"})
+
+    def limit(self, limits: Limits) -> None:
+        """What ends a run by itself; the core is halted."""
+        self._ask({"command": "limit", "limits": limits.to_json()})
+
+    def end_input(self) -> None:
+        """All has been written to the port that ever will: a run that can only wait for more ends
+        as "idle"."""
+        self._ask({"command": "end input"})
+
+    def report(self) -> Report:
+        """Halts the core and says where it is and what happened."""
+        return Report.from_json(self._ask({"command": "report"}))
+
+    def observe(self, modes: Modes, functions: Sequence[int] = ()) -> None:
+        """Halts the core and begins to observe anew. `functions`: harness.symbols.Symbols'
+        boundaries(); without them, what is called is a function."""
+        self._ask({"command": "observe", "modes": asdict(modes), "functions": list(functions)})
+
+    def observed(self) -> Observed | None:
+        """Halts the core; what was seen since observe(), None when nothing is observed."""
+        seen = self._ask({"command": "observed"}, OBSERVED_SECONDS)["observed"]
+        return None if seen is None else Observed.from_json(seen)
 
     def reset(self) -> None:
         """Reset the core; flash and SRAM keep their contents."""
@@ -112,7 +152,7 @@ class VirtualBoard:
             process.stdout.close()
         self._words.close()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
         if self._words.closed:
             raise BoardError(
                 f"cannot {request['command']}: the virtual board was closed",
@@ -126,7 +166,7 @@ class VirtualBoard:
             stdin.flush()
         except OSError:
             raise self._death(request["command"]) from None
-        reply = self._reply(request["command"], REPLY_SECONDS)
+        reply = self._reply(request["command"], seconds or REPLY_SECONDS)
         if "error" in reply:
             raise BoardError(f"cannot {request['command']}: {reply['error']}")
         return reply

@@ -15,9 +15,12 @@ from harness.chip import MEMORY_KINDS as KINDS
 from harness.errors import BoardError
 from harness.virtual import observed
 from harness.virtual.board import TIMING_MODEL
+from harness.virtual.report import ENDS, Fault, Limits, Notice, Report
 
 _BUILD = "run `pip install --no-build-isolation -e .` in the project's root"
 STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped", "halted")
+NEVER = (1 << 64) - 1
+MAX_NOTICES = 32
 
 
 class _MemoryPart(ctypes.Structure):
@@ -78,6 +81,30 @@ class _Parts(ctypes.Structure):
     ]
 
 
+class _Fault(ctypes.Structure):
+    _fields_ = [
+        *(
+            (name, ctypes.c_uint32)
+            for name in ("number", "pc", "lr", "sp", "cfsr", "hfsr", "mmfar", "bfar")
+        ),
+        ("cycles", ctypes.c_uint64),
+    ]
+
+
+class _Report(ctypes.Structure):
+    _fields_ = [
+        ("ended", ctypes.c_uint32),
+        ("fault_count", ctypes.c_uint32),
+        ("virtual_ns", ctypes.c_uint64),
+        ("core_hz", ctypes.c_uint32),
+        ("cfsr", ctypes.c_uint32),
+        ("hfsr", ctypes.c_uint32),
+        ("registers", ctypes.c_uint32 * 16),
+        ("special", ctypes.c_uint32 * 4),
+        ("fault", _Fault),
+    ]
+
+
 class _Status(ctypes.Structure):
     _fields_ = [
         ("instructions", ctypes.c_uint64),
@@ -129,12 +156,23 @@ def open_library() -> ctypes.CDLL:
     library.machine_memory.argtypes = [machine, ctypes.c_uint32, ctypes.c_uint32]
     library.machine_notices.argtypes = [machine, ctypes.POINTER(_Notice)]
     library.machine_status.restype = ctypes.POINTER(_Status)
+    library.machine_limit.argtypes = [
+        machine,
+        ctypes.c_uint64,
+        ctypes.c_char_p,
+        ctypes.c_uint32,
+        ctypes.c_bool,
+        ctypes.c_bool,
+    ]
+    library.machine_virtual_ns.restype = ctypes.c_uint64
+    library.machine_virtual_ns.argtypes = library.machine_faults.argtypes = [machine]
+    library.machine_report.argtypes = [machine, ctypes.POINTER(_Report)]
     observed.declare(library)
     for name in ("read", "write"):
         getattr(library, f"machine_debug_{name}").argtypes = [
             *(machine, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32)
         ]
-    for name in ("run", "status", "stop", "allow", "erase", "reset", "free"):
+    for name in ("run", "status", "stop", "allow", "erase", "reset", "free", "end_input"):
         getattr(library, f"machine_{name}").argtypes = [machine]
     return library
 
@@ -275,6 +313,38 @@ class Core:
         size = len(data)
         return not self._library.machine_debug_write(self._machine, address, data, size, access)
 
+    def limit(self, limits: Limits) -> None:
+        """What ends a `run()` by itself, from now on; while the core does not run."""
+        nanoseconds = NEVER if limits.seconds is None else round(limits.seconds * 1e9)
+        text = limits.text
+        self._library.machine_limit(
+            self._machine, nanoseconds, text, len(text), limits.refuse_unmodelled, limits.pace
+        )
+
+    def end_input(self) -> None:
+        """The host sends no more: a core that can only wait for it has run to its end."""
+        self._library.machine_end_input(self._machine)
+
+    def report(self) -> Report:
+        """What became of the run; exact while the core does not run."""
+        raw = _Report()
+        self._library.machine_report(self._machine, ctypes.byref(raw))
+        fault = {name: int(getattr(raw.fault, name)) for name, *_ in raw.fault._fields_}
+        names = [f"r{i}" for i in range(13)] + ["sp", "lr", "pc"]
+        registers = dict(zip(names, map(int, raw.registers), strict=True))
+        registers |= zip(("xpsr", "msp", "psp", "control"), map(int, raw.special), strict=True)
+        notices = (_Notice * MAX_NOTICES)()
+        count = self._library.machine_notices(self._machine, notices)
+        return Report(
+            ended=ENDS[raw.ended],
+            seconds=raw.virtual_ns / 1e9,
+            core_hz=raw.core_hz,
+            registers=registers | {"cfsr": raw.cfsr, "hfsr": raw.hfsr},
+            faults=raw.fault_count,
+            fault=Fault(**fault) if raw.fault_count else None,
+            notices=tuple(Notice(n.address, n.pc) for n in notices[:count]),
+        )
+
     def reset(self) -> None:
         """The next `run()` starts from the vector table."""
         self._library.machine_reset(self._machine)
@@ -290,6 +360,15 @@ class Core:
     @property
     def state(self) -> str:
         return STATES[self._status.state]
+
+    @property
+    def virtual_seconds(self) -> float:
+        return float(self._library.machine_virtual_ns(self._machine)) / 1e9
+
+    @property
+    def faults(self) -> int:
+        """How often one was raised."""
+        return int(self._library.machine_faults(self._machine))
 
     @property
     def pc(self) -> int:

@@ -8,11 +8,19 @@
 
 #define SECOND_NS 1000000000ull
 
-/* Nanoseconds of the board's life: cycles at the clock they ran at. */
+/* Nanoseconds of the board's life: cycles at the clock they ran at. May be asked while it runs. */
+EXPORT uint64_t machine_virtual_ns(const Machine *m) {
+    const Limits *l = &m->limits;
+    uint64_t cycles = m->status.cycles - l->clock_cycles;
+    return l->clock_ns + (uint64_t)((unsigned __int128)cycles * SECOND_NS / l->clock_hz);
+}
+
+EXPORT uint32_t machine_faults(const Machine *m) { return m->limits.fault_count; }
+
+/* The same on the core's thread, which sees a new clock. */
 uint64_t virtual_ns(Machine *m) {
     Limits *l = &m->limits;
-    uint64_t cycles = m->status.cycles - l->clock_cycles;
-    uint64_t now = l->clock_ns + (uint64_t)((unsigned __int128)cycles * SECOND_NS / l->clock_hz);
+    uint64_t now = machine_virtual_ns(m);
     if (l->clock_hz != m->core_hz) {
         l->clock_ns = now;
         l->clock_cycles = m->status.cycles;
