@@ -1,10 +1,11 @@
-"""Which boards are described, and what are the facts of each? The only reader of boards/."""
+"""Which boards are described, and what are the facts of each? The only reader of board.toml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.chip import Chip, load_chip
 from harness.errors import ConfigError, UnknownBoardError
 from harness.toml import load_toml
 
@@ -103,8 +104,8 @@ def load_board(name: str, boards_dir: Path = BOARDS_DIR) -> Board:
     """Read boards/<name>/board.toml.
 
     Raises:
-        UnknownBoardError: no such folder.
-        ConfigError: the file is not a board description.
+        UnknownBoardError: no such folder, or its chip is not described.
+        ConfigError: the file is not a board description, or names what its chip does not have.
     """
     names = board_names(boards_dir)
     if name not in names:
@@ -119,4 +120,41 @@ def load_board(name: str, boards_dir: Path = BOARDS_DIR) -> Board:
         raise ConfigError(
             "name differs from its folder", where=path, expected=name, got=board.name
         )
+    _require_of_chip(board, load_chip(board.chip, boards_dir), path)
     return board
+
+
+def _require_of_chip(board: Board, chip: Chip, path: Path) -> None:
+    """A slip in one of the two files is found here, not as firmware that stays silent."""
+    memory = board.memory
+    if not chip.covers("flash", memory.flash.base, memory.flash.end):
+        raise _not_of_chip("memory.flash", memory.flash, chip, path)
+    if not chip.covers("ram", memory.sram.base, memory.sram.end):
+        raise _not_of_chip("memory.sram", memory.sram, chip, path)
+    uart = board.console.uart
+    bases = {device.name: device.base for device in chip.device}
+    if uart not in bases:
+        raise ConfigError(
+            f"console.uart: {chip.name} has no {uart}", where=path, hint="correct uart"
+        )
+    if bases[uart] != board.console.base:
+        raise ConfigError(
+            f"console.base is not where {uart} lies",
+            where=path,
+            expected=f"0x{bases[uart]:08x}",
+            got=f"0x{board.console.base:08x}",
+            hint="correct uart or base",
+        )
+
+
+def _not_of_chip(key: str, region: Region, chip: Chip, path: Path) -> ConfigError:
+    return ConfigError(
+        f"{key} does not lie in a memory of {chip.name}",
+        where=path,
+        expected=", ".join(
+            f"{part.name} 0x{part.base:08x} to 0x{part.base + part.size:08x}"
+            for part in chip.memory
+        ),
+        got=f"0x{region.base:08x} to 0x{region.end:08x}",
+        hint="correct base and size",
+    )

@@ -116,6 +116,19 @@ class Chip:
         if not self.memory or self.memory[0].kind != "flash":
             raise ValueError("the first [[memory]] must be the flash that boots")
 
+    def covers(self, kind: MemoryKind, base: int, end: int) -> bool:
+        """Whether memories of `kind`, each at both its places, leave no gap in [base, end)."""
+        spans = sorted(
+            (place, place + part.size)
+            for part in self.memory
+            for place in (part.base, part.alias)
+            if part.kind == kind and place is not None
+        )
+        for first, behind in spans:
+            if first <= base < behind:
+                base = behind
+        return base >= end
+
 
 def load_chip(name: str, boards_dir: Path) -> Chip:
     """Read <boards_dir>/chips/<name>.toml.

@@ -241,6 +241,15 @@ def _board_values(board: Board, stack_reserve_bytes: int) -> str:
         raise ConfigError("board name has characters that cannot be compiled", got=board.name)
     if not re.fullmatch(r"[A-Za-z0-9_]+", board.chip):
         raise ConfigError("chip has characters that cannot be compiled", got=board.chip)
+    ports = sorted(part.parent.name for part in (FIRMWARE_DIR / "port").glob("*/part.h"))
+    if board.port not in ports:
+        raise ConfigError(
+            "the firmware has no such port",
+            where=board.name,
+            expected=f"one of {', '.join(ports)}",
+            got=repr(board.port),
+            hint="correct port in its board.toml",
+        )
     values: dict[str, object] = {
         "BOARD_NAME": board.name,
         "BOARD_CHIP": board.chip,

@@ -1,10 +1,12 @@
 """Board descriptions: read strictly, refused by name."""
 
+import dataclasses
 import shutil
 
 import pytest
 
 from harness.board import BOARDS_DIR, board_names, load_board
+from harness.chip import MemoryPart, load_chip
 from harness.errors import ConfigError, UnknownBoardError
 
 
@@ -32,6 +34,35 @@ def test_a_board_name_cannot_leave_the_folder():
         load_board("../boards/nucleo_f412zg")
 
 
+def test_a_board_whose_chip_is_not_described_is_refused(tmp_path):
+    shutil.copytree(BOARDS_DIR, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chips" / "stm32f412.toml").unlink()
+    with pytest.raises(
+        UnknownBoardError, match=r"stm32f412.toml: unknown chip 'stm32f412' .*describe it there"
+    ):
+        load_board("nucleo_f412zg", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spans", "kind", "base", "end", "covered"),
+    [
+        ([(0x100, 0x100, None)], "ram", 0x100, 0x200, True),
+        ([(0x100, 0x100, None)], "ram", 0x100, 0x201, False),
+        ([(0x100, 0x100, None)], "ram", 0xFF, 0x180, False),
+        ([(0x100, 0x100, None)], "flash", 0x100, 0x200, False),
+        ([(0x200, 0x100, None), (0x100, 0x100, None)], "ram", 0x180, 0x300, True),
+        ([(0x100, 0x100, None), (0x201, 0x100, None)], "ram", 0x100, 0x300, False),
+        ([(0x100, 0x100, None), (0x900, 0x100, 0x200)], "ram", 0x100, 0x300, True),
+    ],
+    ids=["whole", "too long", "too low", "another kind", "two pieces", "a gap", "an alias"],
+)
+def test_a_region_must_lie_in_memory_without_a_gap(spans, kind, base, end, covered):
+    chip = load_chip("stm32f412", BOARDS_DIR)
+    pieces = tuple(MemoryPart("piece", "ram", *span) for span in spans)
+    chip = dataclasses.replace(chip, memory=(MemoryPart("flash", "flash", 0x1000, 0x100), *pieces))
+    assert chip.covers(kind, base, end) is covered
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -48,10 +79,27 @@ def test_a_board_name_cannot_leave_the_folder():
         ("base = 0x0800_0000", "base = -4", "flash: base must be at least 0, got -4"),
         ("base = 0x2000_0000", "base = 0xFFFF_FFF0", "sram: region ends at 0x10003fff0, behind"),
         ("prefetch = true", "prefetsch = true", "unknown key 'prefetsch'"),
+        (
+            "base = 0x0800_0000",
+            "base = 0x0801_0000",
+            "memory.flash does not lie in a memory of stm32f412 .expected flash 0x08000000 to "
+            "0x08100000, .*, got 0x08010000 to 0x08110000.; correct base and size",
+        ),
+        (
+            "size = 0x0004_0000",
+            "size = 0x0004_0001",
+            "memory.sram does not lie in a memory of stm32f412 .*got 0x20000000 to 0x20040001",
+        ),
+        ('uart = "USART3"', 'uart = "USART9"', "console.uart: stm32f412 has no USART9"),
+        (
+            "base = 0x4000_4800",
+            "base = 0x4000_4400",
+            "console.base is not where USART3 lies .expected 0x40004800, got 0x40004400",
+        ),
     ],
 )
 def test_a_wrong_description_is_refused_by_file_and_key(tmp_path, old, new, message):
-    shutil.copytree(BOARDS_DIR / "nucleo_f412zg", tmp_path / "nucleo_f412zg")
+    shutil.copytree(BOARDS_DIR, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "nucleo_f412zg" / "board.toml"
     text = path.read_text()
     assert old in text

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -377,6 +378,10 @@ def test_a_source_cannot_escape_its_folder(name: str) -> None:
 def test_a_board_that_cannot_be_compiled_is_refused() -> None:
     with pytest.raises(ConfigError, match="board name has characters that cannot be compiled"):
         build(model_sources(), dataclasses.replace(BOARD, name='x"; rm'))
+    with pytest.raises(ConfigError, match="chip has characters that cannot be compiled"):
+        build(model_sources(), dataclasses.replace(BOARD, chip="stm 32"))
+    with pytest.raises(ConfigError, match="no such port .expected one of .*stm32f4.*, got '../x'"):
+        build(model_sources(), dataclasses.replace(BOARD, port="../x"))
     console = dataclasses.replace(BOARD.console, tx="8")
     with pytest.raises(ConfigError, match="console.tx is no pin .expected PD8 or P0.06, got 8"):
         build(model_sources(), dataclasses.replace(BOARD, console=console))
@@ -403,10 +408,11 @@ def test_a_board_that_cannot_be_compiled_is_refused() -> None:
         ({"baud": 2_700_000}, "the baud rate is not within 2 %"),
         ({"clock_hz": 30_000_000}, "clock_hz is not sysclk_hz divided by 1, 2, 4, 8 or 16"),
         ({"clock_hz": 100_000_000}, "clock_hz is above what the bus of the console may have"),
+        ({"chip": "stm32f999"}, "chip is not one of this port: stm32f412"),
         ({"base": 0x4000_0000}, "console.base is no USART of this port"),
     ],
 )
-def test_a_clock_the_chip_cannot_make_is_refused(changes: dict[str, int], complaint: str) -> None:
+def test_a_board_the_port_cannot_serve_is_refused(changes: dict[str, Any], complaint: str) -> None:
     console_keys = {field.name for field in dataclasses.fields(BOARD.console)}
     console = dataclasses.replace(
         BOARD.console, **{k: v for k, v in changes.items() if k in console_keys}
