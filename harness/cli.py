@@ -124,15 +124,16 @@ def boards(json_file: JsonOption = None) -> None:
 
     described = [load_board(name) for name in board_names()]
     table = Table(title="Boards")
-    for heading in ("board", "part", "clock", "flash", "SRAM", "via"):
+    for heading in ("board", "core", "clock", "flash", "SRAM", "console", "via"):
         table.add_column(heading, no_wrap=True)  # 80 columns hold it; --json holds the rest
     for board in described:
         table.add_row(
             board.name,
-            board.part,
+            board.core.removeprefix("cortex-").upper(),
             f"{board.sysclk_hz / 1e6:g} MHz",
             f"{board.memory.flash.size // 1024} KiB",
             f"{board.memory.sram.size // 1024} KiB",
+            board.console.uart,
             ", ".join(VIAS),
         )
     if str(json_file) != "-":
