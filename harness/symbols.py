@@ -90,6 +90,14 @@ class Symbols:
         offset = (address & ~1) - function.start
         return f"{function.name}+0x{offset:x}" if offset else function.name
 
+    def variable_at(self, address: int) -> str | None:
+        """`variable+0x12`, `variable` at its start."""
+        variable = _span_at(self.variables, address)
+        if variable is None:
+            return None
+        offset = address - variable.start
+        return f"{variable.name}+0x{offset:x}" if offset else variable.name
+
     def line_at(self, address: int) -> SourceLine | None:
         address &= ~1
         starts, lines = self._lines

@@ -50,9 +50,21 @@ class Program:
 
     def word(self, address: int) -> int | None:
         """The word that the file puts at `address`, None where it puts none."""
+        data = self._bytes(address, 4)
+        return None if data is None else int.from_bytes(data, "little")
+
+    def encoding(self, address: int) -> str | None:
+        """The instruction at `address` as the manual writes it: `0xbf00`, `0xf7f0 0xa000`."""
+        first = self._bytes(address, 2)
+        if first is None:
+            return None
+        rest = self._bytes(address + 2, 2) if first[1] >= 0xE8 else None
+        return " ".join(f"0x{data[1]:02x}{data[0]:02x}" for data in (first, rest) if data)
+
+    def _bytes(self, address: int, size: int) -> bytes | None:
         for start, data in self.segments:
-            if start <= address and address + 4 <= start + len(data):
-                return int.from_bytes(data[address - start : address - start + 4], "little")
+            if start <= address and address + size <= start + len(data):
+                return data[address - start : address - start + size]
         return None
 
 
