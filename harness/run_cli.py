@@ -207,24 +207,15 @@ def _print_summary(outcome: Outcome, request: Request) -> None:
 
 
 def _print_profile(profile: Profile) -> None:
-    from harness.virtual.observed import REASONS
-
-    reasons = [
-        reason
-        for reason in REASONS
-        if any(reason in function.cycles for function in profile.functions)
-    ]
     table = Table(
         title=f"Cycles by function, of {profile.cycles:,}",
-        caption="right of the bar: what a function's own cycles went into, %",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
     table.add_column("function", overflow="fold", min_width=16)
-    for heading in ("own", "%", "callees too", "calls", "|"):
+    for heading in ("own", "%", "callees too", "calls"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for reason in reasons:
-        table.add_column(reason[:5], justify="right", no_wrap=True)
+    table.add_column("own cycles went into, %", overflow="fold")
     for function in profile.functions[:TOP]:
         own = function.own_cycles
         table.add_row(
@@ -233,8 +224,7 @@ def _print_profile(profile: Profile) -> None:
             _percent(own, profile.cycles),
             f"{function.total_cycles:,}",
             f"{function.calls:,}",
-            "|",
-            *(_percent(function.cycles.get(reason, 0), own) for reason in reasons),
+            _went_into(function.cycles),
         )
     errors.print(table)
     lines = Table(title="Cycles by source line", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -249,6 +239,15 @@ def _print_profile(profile: Profile) -> None:
         )
     if any(line.line for line in profile.lines):
         errors.print(lines)
+
+
+def _went_into(cycles: dict[str, int]) -> str:
+    """`issue 71, memory 20, branch 9`: the largest first."""
+    whole = sum(cycles.values())
+    shares = sorted(cycles.items(), key=lambda item: -item[1])
+    return ", ".join(
+        f"{name} {100 * part / whole:.0f}" for name, part in shares if part * 200 >= whole
+    )
 
 
 def _percent(part: int, whole: int) -> str:
