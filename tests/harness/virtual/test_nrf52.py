@@ -85,6 +85,15 @@ void main(void) {
     assert run(source, 2) == [0x12345678, 7]
 
 
+def test_priorities_have_three_bits(run: Run) -> None:
+    source = """
+void main(void) {
+    *(volatile uint8_t *)0xE000E411 = 0xFF;
+    report(REG(0xE000E410));
+}"""
+    assert run(source, 1) == [0xE000]
+
+
 # Clocks, power
 
 

@@ -88,12 +88,15 @@ static void command(Machine *m, Device *d, uint32_t offset, uint32_t value) {
     }
 }
 
-/* Whole words, from 1 to 0; anything else ends in a fault. */
+/* Whole words, from 1 to 0; less than a word ends in a fault. What is stored while writing is not
+ * enabled goes nowhere: firmware that runs on silicon does so. */
 static bool nvmc_program(Machine *m, Device *d, uint32_t address, uint32_t bytes, uint64_t value) {
     uint8_t *at = memory_at(m, address, 4, false);
     uint32_t word;
-    if ((*nrf_word(d, CONFIG) & 3) != WRITES || bytes != 4 || address % 4 || !at)
+    if (bytes != 4 || address % 4 || !at)
         return false;
+    if ((*nrf_word(d, CONFIG) & 3) != WRITES)
+        return true;
     memcpy(&word, at, 4);
     word &= (uint32_t)value;
     memcpy(at, &word, 4);
