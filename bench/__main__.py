@@ -1,8 +1,9 @@
 """`python -m bench [NAME ...]`: run the named benchmarks (default: all) and keep their JSON in
-results/benchmarks/, with what they ran on."""
+results/benchmarks/, with what they ran on. `--programs` and `--seed` belong to `differential`."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import platform
@@ -11,20 +12,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("start", "emulation", "measurement", "demo", "suite")
+NAMES = ("start", "emulation", "measurement", "differential", "demo", "suite")
 
 
-def main(names: list[str]) -> int:
-    unknown = sorted(set(names) - set(NAMES))
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--programs", type=int, help="random sequences to compare")
+    parser.add_argument("--seed", type=int, help="of the first sequence")
+    given = parser.parse_args(arguments)
+    unknown = sorted(set(given.names) - set(NAMES))
     if unknown:
         print(
             f"bench: unknown benchmark {unknown[0]!r}; one of {', '.join(NAMES)}", file=sys.stderr
         )
         return 2
+    options = {k: v for k in ("programs", "seed") if (v := getattr(given, k)) is not None}
+    failed = False
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in names or NAMES:
+    for name in given.names or NAMES:
         print(f"bench: {name}", file=sys.stderr)
-        result = importlib.import_module(f"bench.{name}").run()
+        run = importlib.import_module(f"bench.{name}").run
+        result = run(**options) if name == "differential" else run()
+        failed |= bool(result.get("failed"))
         record = {
             "benchmark": name,
             "command": f"python -m bench {name}",
@@ -35,7 +45,7 @@ def main(names: list[str]) -> int:
         path = RESULTS / f"{name}.json"
         path.write_text(json.dumps(record, indent=2) + "\n")
         print(json.dumps(result, indent=2))
-    return 0
+    return 1 if failed else 0
 
 
 def _cpu() -> str:
