@@ -4,9 +4,10 @@ looks: harness/run_cli.py prints."""
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -208,6 +209,21 @@ def _check(request: Request) -> tuple[Chip, Program]:
     return chip, program
 
 
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM, gathered instead of raised: a question to the board is not torn apart."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _Run:
     """The time between start and end."""
 
@@ -232,8 +248,8 @@ class _Run:
         self._tell_input()
         self._unit.go()
         since = time.monotonic()
-        try:
-            while True:
+        with _interrupts() as interrupted:
+            while not interrupted:
                 self._line.pump(POLL_SECONDS)
                 counters = self._unit.counters()
                 self._tell_fault(counters)
@@ -244,10 +260,9 @@ class _Run:
                 self._tell_input()
                 now = time.monotonic()
                 if self._waited_long_enough(counters, now - since):
-                    return "idle" if not self._line.interactive else "deadline"
+                    return "deadline" if self._line.interactive else "idle"
                 since = now
-        except KeyboardInterrupt:
-            return "user"
+        return "user"
 
     def _tell_input(self) -> None:
         limited = self._limits.seconds is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,12 +114,11 @@ def run(
 
     if uart is Uart.PTY or sys.stdin.isatty():
         _say("Ctrl-C ends the run")
-    with _ended_by_signals():
-        outcome = run_image(
-            request,
-            open_stdio if uart is Uart.STDIO else open_pty,
-            on_fault=lambda text: _say(f"[yellow]fault:[/] {escape(text)}"),
-        )
+    outcome = run_image(
+        request,
+        open_stdio if uart is Uart.STDIO else open_pty,
+        on_fault=lambda text: _say(f"[yellow]fault:[/] {escape(text)}"),
+    )
     _print_summary(outcome, request)
     if outcome.profile is not None and profile is not None:
         profile.write_text(json.dumps(outcome.profile.speedscope))
@@ -157,16 +155,6 @@ def _require_writable(path: Path | None) -> None:
         path.open("a").close()
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", where=path) from None
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: with its summary, and the terminal as it was."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say(text: str) -> None:
