@@ -40,6 +40,9 @@ void halt_core(Machine *m, uint32_t reason) {
     m->dfsr |= reason;
     m->debug.control |= C_HALT;
     m->debug.halted = true;
+    if (m->sleep == SLEEPS_ON_EXIT)
+        finish_return(m, m->exit_link);
+    m->sleep = AWAKE;
     if (m->status.state == LOCKED_UP)
         m->status.state = RUNNING; /* leaving Debug state, it tries again */
 }
@@ -105,6 +108,7 @@ static void write_dhcsr(Machine *m, uint32_t value) {
         d->halted = false;
         forget_last_block(m, m->registers[15]);
     }
+    m->any_pending = true; /* C_MASKINTS may have changed */
     stop_at_next_block(m);
 }
 

@@ -53,8 +53,7 @@ static void take_interrupt(Machine *m, uint32_t pc) {
             halt_core(m, DFSR_BKPT);
             break;
         }
-        m->dfsr |= DFSR_BKPT;
-        raise_fault(m, m->demcr & MON_EN ? EXCEPTION_DEBUG : EXCEPTION_HARD, 0, HFSR_DEBUGEVT);
+        raise_breakpoint(m);
         break;
     case UC_EXCEPTION_EXIT:
         return_from_exception(m, pc | 1);
@@ -73,15 +72,8 @@ static void take_interrupt(Machine *m, uint32_t pc) {
     }
 }
 
-static void refuse_instruction(Machine *m, uint32_t pc) {
-    if (m->last->last_class == CLASS_WAIT_EVENT && pc == m->last->end)
-        return; /* WFE and YIELD come this way too; an event is always there */
-    settle_at(m, pc);
-    raise_fault(m, EXCEPTION_USAGE, CFSR_UNDEFINSTR, 0);
-}
-
 /* What virtual time has brought by now. */
-static void catch_up(Machine *m) {
+void catch_up(Machine *m) {
     advance_systick(m, m->status.cycles);
     advance_devices(m, m->status.cycles);
     check_deadline(m);
@@ -91,13 +83,45 @@ static bool debugger_wants(const Machine *m) {
     return halting_debug(m) && (m->debug.control & (C_HALT | C_STEP));
 }
 
-static void sleep_until_interrupt(Machine *m) {
+/* WFE and YIELD stop Unicorn like an undefined instruction. */
+static void refuse_instruction(Machine *m, uint32_t pc) {
+    enum { YIELD = 0xBF10, YIELD_WIDE = 0x8001 };
+    if (m->last->last_class == CLASS_WAIT_EVENT && pc == m->last->end) {
+        uint16_t code;
+        memcpy(&code, memory_at(m, pc - 2, 2, false), sizeof code);
+        if (code != YIELD && code != YIELD_WIDE)
+            m->sleep = SLEEPS_FOR_EVENT;
+        return;
+    }
+    settle_at(m, pc);
+    raise_fault(m, EXCEPTION_USAGE, CFSR_UNDEFINSTR, 0);
+}
+
+static bool is_woken(Machine *m) {
+    if (debugger_wants(m))
+        return true; /* Debug entry wakes a core, as silicon has it */
+    return m->sleep == SLEEPS_FOR_EVENT ? m->event || takeable(m) : would_interrupt(m);
+}
+
+static void wake_up(Machine *m) {
+    SleepKind slept = m->sleep;
+    m->sleep = AWAKE;
+    if (slept == SLEEPS_FOR_EVENT)
+        m->event = false;
+    if (slept == SLEEPS_ON_EXIT)
+        finish_return(m, m->exit_link);
+}
+
+/* Until something wakes the core, or somebody wants a stop or a reset: it sleeps on after that. */
+static void sleep_on(Machine *m) {
     while (!m->stop_wanted && !m->reset_wanted) {
         admit_visitors(m);
         m->port.disturbed = false;
         catch_up(m);
-        if (would_interrupt(m) || debugger_wants(m))
+        if (is_woken(m)) {
+            wake_up(m);
             return;
+        }
         uint64_t next = next_timed_event(m), end = deadline_cycles(m);
         bool wakes = next_device_event(m) != NEVER || !m->pending[EXCEPTION_SYSTICK];
         if (next != NEVER && wakes) { /* a masked tick wakes nothing, ever */
@@ -177,7 +201,7 @@ static void execute(Machine *m) {
         halt_core(m, DFSR_DWTTRAP);
     } else if (error == UC_ERR_OK && m->last->last_class == CLASS_WAIT_INTERRUPT &&
                m->last->end == pc) {
-        sleep_until_interrupt(m);
+        m->sleep = SLEEPS_FOR_INTERRUPT;
     } else if (error != UC_ERR_OK || !exits_at(m, pc)) {
         snprintf(m->error, sizeof m->error, "emulator stopped at 0x%08x: %s", pc,
                  uc_strerror(error));
@@ -208,6 +232,8 @@ static void step(Machine *m) {
 
 /* What the debugger or the firmware asked for since the last block. */
 static void settle(Machine *m) {
+    if (m->reset_wanted) /* before a debugger writes what a power-on would clear */
+        reset_core(m);
     admit_visitors(m);
     m->port.disturbed = false;
     if (m->reset_wanted)
@@ -235,7 +261,9 @@ static bool advance(Machine *m, RunState *state) {
     }
     pump_serial(m);
     catch_up(m);
-    if (m->reset_wanted) /* by a watchdog */
+    if (m->sleep)
+        sleep_on(m);
+    if (m->sleep || m->reset_wanted) /* the latter by a watchdog */
         return true;
     uint64_t before = m->status.cycles;
     if (m->any_pending)

@@ -177,6 +177,8 @@ enum {
 };
 #define FPCCR_ASPEN (1u << 31)
 
+typedef enum { AWAKE, SLEEPS_FOR_INTERRUPT, SLEEPS_FOR_EVENT, SLEEPS_ON_EXIT } SleepKind;
+
 #define MAX_TRAPS 4096
 #define SERIAL_BYTES 4096
 #define MAX_MEMORIES 8
@@ -235,7 +237,10 @@ typedef struct Machine {
     uint8_t priority[EXCEPTIONS], priority_mask;
     bool any_pending;
     uint32_t vtor, prigroup, scr, ccr, shcsr_enables, cfsr, hfsr, dfsr, mmfar, bfar, cpacr, demcr;
-    uint32_t fpccr, fpcar, fpdscr;
+    bool event;      /* WFE's event register */
+    bool lazy_frame; /* FP registers were left for later, and what storing them takes as well */
+    SleepKind sleep;
+    uint32_t exit_link; /* EXC_RETURN that waits while the core sleeps on exit */
 
     /* Timers. */
     uint32_t dwt_ctrl, systick_reload, systick_stopped_at;
@@ -327,6 +332,7 @@ void set_program_status(Machine *m, uint32_t psr); /* all but IPSR */
 void reset_core(Machine *m);
 void run_once(Machine *m); /* a turn of the run loop, for a core that no thread runs */
 void stop_at_next_block(Machine *m);
+void catch_up(Machine *m); /* what virtual time has brought by now */
 void plan_next_event(Machine *m);
 void on_interrupt(uc_engine *uc, uint32_t number, void *machine);
 
@@ -346,15 +352,27 @@ void reset_limits(Machine *m);
 void request_reset(Machine *m, ResetCause cause);
 void notice(Machine *m, NoticeKind kind, uint32_t address);
 
+/* nvic.c */
+void reset_nvic(Machine *m);
+int priority_of(const Machine *m, int number);
+int execution_priority(const Machine *m);
+bool is_enabled(const Machine *m, int number);
+int most_urgent(const Machine *m); /* pending and enabled; 0: none */
+int takeable(const Machine *m);    /* what would be taken now; 0: none */
+bool would_interrupt(const Machine *m);
+void pend(Machine *m, int number);
+void unpend(Machine *m, int number);
+void deactivate(Machine *m, int number);
+
 /* exceptions.c */
 void reset_exceptions(Machine *m);
 void raise_fault(Machine *m, int number, uint32_t cfsr_bits, uint32_t hfsr_bits);
+void raise_breakpoint(Machine *m);
 void take_pending(Machine *m);
 void return_from_exception(Machine *m, uint32_t exc_return);
+void finish_return(Machine *m, uint32_t exc_return);
+void settle_lazy_stacking(Machine *m);
 bool in_handler(const Machine *m);
-int most_urgent(const Machine *m); /* pending and enabled; 0: none */
-bool would_interrupt(const Machine *m);
-void pend(Machine *m, int number);
 
 /* system.c */
 void reset_system(Machine *m);

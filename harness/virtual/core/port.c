@@ -92,6 +92,8 @@ static void begin_visit(Machine *m) {
     __atomic_fetch_add(&m->port.visitors, 1, __ATOMIC_SEQ_CST);
     stop_at_next_block(m);
     pthread_mutex_lock(&m->port.lock);
+    if (!m->port.running && m->reset_wanted)
+        reset_core(m);
     m->port.visiting = true;
 }
 

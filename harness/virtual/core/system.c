@@ -6,8 +6,10 @@ enum {
     DWT_CTRL = 0x1000,
     DWT_CYCCNT = 0x1004,
     DWT_PCSR = 0x101C,
-    COMPARATORS = 0x1020,
-    COMPARATORS_END = 0x2040,
+    DWT_COMP0 = 0x1020,
+    DWT_END = 0x1060,
+    FPB = 0x2000,
+    FPB_END = 0x2028,
     SCS_ICTR = 0xE004,
     SYST_CSR = 0xE010,
     SYST_RVR = 0xE014,
@@ -140,7 +142,8 @@ static uint32_t read_icsr(const Machine *m) {
         interrupts |= i >= EXCEPTION_IRQ0 && m->pending[i];
     }
     return active | (uint32_t)most_urgent(m) << 12 | (uint32_t)(nesting <= 1) << 11 |
-           interrupts << 22 | (uint32_t)m->pending[EXCEPTION_PENDSV] << 28 |
+           interrupts << 22 | (uint32_t)m->pending[EXCEPTION_NMI] << 31 |
+           (uint32_t)m->pending[EXCEPTION_PENDSV] << 28 |
            (uint32_t)m->pending[EXCEPTION_SYSTICK] << 26;
 }
 
@@ -148,10 +151,10 @@ static const struct {
     uint8_t bit, exception;
     bool pending;
 } shcsr_bits[] = {
-    {0, EXCEPTION_MEMORY, false}, {1, EXCEPTION_BUS, false},     {3, EXCEPTION_USAGE, false},
-    {7, EXCEPTION_SVC, false},    {10, EXCEPTION_PENDSV, false}, {11, EXCEPTION_SYSTICK, false},
-    {12, EXCEPTION_USAGE, true},  {13, EXCEPTION_MEMORY, true},  {14, EXCEPTION_BUS, true},
-    {15, EXCEPTION_SVC, true},
+    {0, EXCEPTION_MEMORY, false},   {1, EXCEPTION_BUS, false},   {3, EXCEPTION_USAGE, false},
+    {7, EXCEPTION_SVC, false},      {8, EXCEPTION_DEBUG, false}, {10, EXCEPTION_PENDSV, false},
+    {11, EXCEPTION_SYSTICK, false}, {12, EXCEPTION_USAGE, true}, {13, EXCEPTION_MEMORY, true},
+    {14, EXCEPTION_BUS, true},      {15, EXCEPTION_SVC, true},
 };
 
 static uint32_t read_shcsr(const Machine *m) {
@@ -163,6 +166,10 @@ static uint32_t read_shcsr(const Machine *m) {
     return word;
 }
 
+static bool is_comparator(uint32_t offset) {
+    return (offset >= DWT_COMP0 && offset < DWT_END) || (offset >= FPB && offset < FPB_END);
+}
+
 /* ID_PFR0 to ID_ISAR4 (DDI 0439, table 4-1). */
 static const uint32_t features[] = {
     0x00000030, 0x00000200, 0x00100000, 0,          0x00000030, 0,          0x01000000,
@@ -171,6 +178,7 @@ static const uint32_t features[] = {
 
 static uint32_t system_word(Machine *m, uint32_t offset) {
     uint64_t now = 0;
+    settle_lazy_stacking(m);
     if (offset == DWT_CYCCNT || (offset >= SYST_CSR && offset <= SYST_CVR)) {
         now = cycles_now(m, PPB_BASE + offset, false);
         if (offset != DWT_CYCCNT)
@@ -185,7 +193,7 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
                                                : m->enabled,
                          first);
     }
-    if (offset >= COMPARATORS && offset < COMPARATORS_END)
+    if (is_comparator(offset))
         return read_comparators(m, offset);
     if (offset >= ID_PFR0 && offset < ID_PFR0 + sizeof features)
         return features[(offset - ID_PFR0) / 4];
@@ -247,11 +255,11 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
     case DEMCR:
         return read_debug_register(m, offset);
     case FPCCR:
-        return m->fpccr;
+        return m->ipsr[LIVE_FPCCR];
     case FPCAR:
-        return m->fpcar;
+        return m->ipsr[LIVE_FPCAR];
     case FPDSCR:
-        return m->fpdscr;
+        return m->ipsr[LIVE_FPDSCR];
     case MVFR0:
         return 0x10110021;
     case MVFR1:
@@ -273,7 +281,9 @@ static void write_interrupt_sets(Machine *m, uint32_t offset, uint32_t value) {
     } else if (offset < NVIC_ISPR) {
         write_bits(m->enabled, first, value, offset < NVIC_ICER);
     } else if (offset < NVIC_IABR) {
-        write_bits(m->pending, first, value, offset < NVIC_ICPR);
+        for (uint32_t i = 0; i < 32 && first + i < EXCEPTIONS; i++)
+            if (value >> i & 1)
+                (offset < NVIC_ICPR ? pend : unpend)(m, (int)(first + i));
     }
     m->any_pending = true;
     stop_at_next_block(m);
@@ -307,7 +317,7 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
         write_interrupt_sets(m, offset, value);
         return;
     }
-    if (offset >= COMPARATORS && offset < COMPARATORS_END) {
+    if (is_comparator(offset)) {
         write_comparators(m, offset, value);
         return;
     }
@@ -404,13 +414,13 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
             pend(m, (int)(value & 0x1FF) + EXCEPTION_IRQ0);
         break;
     case FPCCR:
-        m->fpccr = value & 0xC0000000;
+        m->ipsr[LIVE_FPCCR] = value & 0xC000017B;
         break;
     case FPCAR:
-        m->fpcar = value & ~7u;
+        m->ipsr[LIVE_FPCAR] = value & ~7u;
         break;
     case FPDSCR:
-        m->fpdscr = value & 0x07C00000;
+        m->ipsr[LIVE_FPDSCR] = value & 0x07C00000;
         break;
     default:
         if (!write_coresight(m, offset, value) && device_holding(m, PPB_BASE + offset))

@@ -1,6 +1,16 @@
 /* Which instructions must be looked at each time they execute? Those that may have to trap get a
  * hook of their own, when their block is first seen in a mode that makes them trap. */
 #include "machine.h"
+#include <string.h>
+
+static bool sets_event(const Machine *m, const Instruction *i, uint32_t pc) {
+    enum { SEV = 0xBF40, SEV_WIDE = 0x8004 };
+    if (i->class_ != CLASS_HINT)
+        return false;
+    uint16_t code;
+    memcpy(&code, memory_at(m, pc + i->bytes - 2, 2, false), sizeof code);
+    return code == (i->bytes == 2 ? SEV : SEV_WIDE);
+}
 
 enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
 
@@ -11,7 +21,9 @@ static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) 
     Instruction i;
     if (!fetch_instruction(m, pc, &i))
         return;
-    if (i.is_fp && (m->cpacr & CPACR_FULL) != CPACR_FULL) {
+    if (sets_event(m, &i, pc)) {
+        m->event = true;
+    } else if (i.is_fp && (m->cpacr & CPACR_FULL) != CPACR_FULL) {
         m->trap_cfsr = CFSR_NOCP;
     } else if (i.class_ == CLASS_DIV && (m->ccr & CCR_DIV_0_TRP)) {
         uint32_t divisor = memory_at(m, pc + 2, 2, false)[0] & 0xF;
@@ -29,13 +41,11 @@ static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) 
 
 bool add_traps(Machine *m, const Block *block) {
     bool fp = (m->cpacr & CPACR_FULL) != CPACR_FULL, added = false;
-    if (!fp && !(m->ccr & (CCR_DIV_0_TRP | CCR_UNALIGN_TRP)))
-        return false;
     Instruction i;
     for (uint32_t at = block->start; at < block->end && fetch_instruction(m, at, &i);
          at += i.bytes) {
         if (!((i.is_fp && fp) || (i.class_ == CLASS_DIV && (m->ccr & CCR_DIV_0_TRP)) ||
-              (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP))))
+              (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP)) || sets_event(m, &i, at)))
             continue;
         bool known = false;
         for (uint32_t k = 0; k < m->trap_count; k++)

@@ -14,7 +14,7 @@ from types import TracebackType
 from harness.board import BOARDS_DIR, load_board
 from harness.chip import load_chip
 from harness.virtual.core import Core
-from harness.virtual.elf import flash_segments
+from harness.virtual.loader import memories_of, read_program
 
 DHCSR, DCRSR, DCRDR, DEMCR, DFSR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000ED30
 AIRCR, ICSR, CPUID = 0xE000ED0C, 0xE000ED04, 0xE000ED00
@@ -34,8 +34,8 @@ class Debugger:
         self._line, self._slave = pty.openpty()
         os.set_blocking(self._line, False)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
-        chip = load_chip(self._board.chip, BOARDS_DIR)
-        self.core = Core(self._board, chip, self._line, self._wake)
+        self._chip = load_chip(self._board.chip, BOARDS_DIR)
+        self.core = Core(self._board, self._chip, self._line, self._wake)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Debugger:
@@ -56,7 +56,7 @@ class Debugger:
         """Into flash, not running; nothing is left of what ran before."""
         self.stop()
         self.core.erase()
-        for address, data in flash_segments(elf, self._board.memory.flash):
+        for address, data in read_program(elf, memories_of(self._chip)).segments:
             self.core.write(address, data)
         self.core.reset()
 
@@ -119,7 +119,7 @@ class Debugger:
     def step(self, *, masked: bool = True) -> None:
         self.write(DHCSR, KEY | DEBUGEN | STEP | (MASKINTS if masked else 0))
 
-    def wait_halted(self, seconds: float = 10) -> int:
+    def wait_halted(self, seconds: float = 2) -> int:
         """Why it halted: DFSR, cleared."""
         deadline = time.monotonic() + seconds
         while not self.halted:

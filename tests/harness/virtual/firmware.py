@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import serial
+from elftools.elf.elffile import ELFFile
 
 from harness.virtual import VirtualBoard
 
@@ -170,6 +171,13 @@ def compile_firmware(
         timeout=60,
     )
     return elf
+
+
+def symbols(elf: Path) -> dict[str, int]:
+    """The value of every symbol."""
+    with elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        return {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
 
 
 def run_firmware(board: VirtualBoard, elf: Path, words: int, *, send: bytes = b"") -> list[int]:
