@@ -41,6 +41,9 @@ JsonOption = Annotated[
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
 ViaOption = Annotated[str, typer.Option("--via", help="virtual, hardware or renode.")]
+ThroughOption = Annotated[
+    str, typer.Option("--through", help="How images get into flash: memory (at once) or probe.")
+]
 EngineOption = Annotated[str, typer.Option("--engine", help="aot or tflm.")]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL.tflite", help="A fully int8-quantised model.")
@@ -175,6 +178,7 @@ def measure(
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs after the warm-up.")] = 3,
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
+    through: ThroughOption = "memory",
     json_file: JsonOption = None,
 ) -> None:
     """Latency, SRAM and flash of a .tflite on a board, outputs checked bit for bit."""
@@ -185,7 +189,7 @@ def measure(
     _require_aot(engine)
     described = load_board(board)
     data = read_model(model)
-    with _status() as on_step, open_session(described, via) as session:
+    with _status() as on_step, open_session(described, via, through) as session:
         result = measure_model(
             data,
             session,

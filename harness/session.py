@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from harness import wire
 from harness.board import Board
@@ -26,6 +26,9 @@ from harness.errors import (
 )
 from harness.hostboard import HostBoard
 from harness.link import Link
+
+if TYPE_CHECKING:
+    from harness.virtual.board import VirtualBoard
 
 _BOOT_DEADLINE_S = 10.0
 _REPLY_DEADLINE_S = 10.0
@@ -255,11 +258,31 @@ def _size_of(sizes: tuple[int, ...], index: int, what: str) -> int:
     return sizes[index]
 
 
+class ProbedUnit:
+    """A virtual board whose images go into flash as they do on silicon: through a debug probe,
+    the vendor's flash algorithm and the chip's flash controller."""
+
+    def __init__(self, unit: VirtualBoard, board: Board) -> None:
+        self.port = unit.port
+        self.reset = unit.reset
+        self.explain_silence = unit.explain_silence
+        self._board = board
+        self._probe = unit.debug_port()
+
+    def load(self, elf: Path) -> None:
+        from harness.probe import flash
+        from harness.virtual.loader import read_program
+
+        program = read_program(elf, [self._board.memory.flash])
+        flash(program.segments, target=self._board.pyocd.target, probe=self._probe)
+
+
 @contextmanager
-def _open_virtual(board: Board) -> Iterator[Session]:
+def _open_virtual(board: Board, through: str) -> Iterator[Session]:
     from harness.virtual.board import TIMING_MODEL, VirtualBoard
 
-    with VirtualBoard(board) as unit, Link(unit.port, board.console.baud) as link:
+    with VirtualBoard(board) as played, Link(played.port, board.console.baud) as link:
+        unit: Unit = ProbedUnit(played, board) if through == "probe" else played
         yield Session(board, "virtual", unit, link, timing="modelled", timing_model=TIMING_MODEL)
 
 
@@ -271,14 +294,23 @@ def open_host_session(board: Board) -> Iterator[Session]:
         yield Session(board, "host", unit, link, timing="host", timing_model="")
 
 
-VIAS: dict[str, Callable[[Board], AbstractContextManager[Session]]] = {"virtual": _open_virtual}
+VIAS: dict[str, Callable[[Board, str], AbstractContextManager[Session]]] = {
+    "virtual": _open_virtual
+}
+THROUGH = ("memory", "probe")
 
 
-def open_session(board: Board, via: str) -> AbstractContextManager[Session]:
+def open_session(
+    board: Board, via: str, through: str = "memory"
+) -> AbstractContextManager[Session]:
     """A session with a unit of `board`, closed on leaving the context.
+
+    `through` says how images get into its flash: straight into the memory of a virtual board, or
+    through a debug probe.
 
     Raises:
         UnknownBoardError: `via` is no way to reach it.
+        UsageError: `through` is no way into flash.
         BoardError, LinkError: on entering, when the unit does not start.
     """
     if via not in VIAS:
@@ -287,4 +319,10 @@ def open_session(board: Board, via: str) -> AbstractContextManager[Session]:
             + " or ".join(VIAS),
             hint=f"use --via {next(iter(VIAS))}",
         )
-    return VIAS[via](board)
+    if through not in THROUGH:
+        raise UsageError(
+            f"an image does not get into flash through {through!r}",
+            expected=" or ".join(THROUGH),
+            hint="use --through memory",
+        )
+    return VIAS[via](board, through)

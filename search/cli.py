@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+import harness.flash  # noqa: F401, adds `hilnas flash`
 import harness.run_cli  # noqa: F401, adds `hilnas run`
 from harness.cli import JsonOption, app, console, errors, run, write_json
 from harness.errors import JournalError, UsageError

@@ -17,8 +17,10 @@ pty whose path the first line names.
     {"command": "count"}                      {"instructions": n, "cycles": n, "seconds": s,
                                                "state": "running", "pc": 0,
                                                "virtual_seconds": s, "faults": n}
+    {"command": "debug", "port": 0}           {"debug_port": 41234}    (0: any free one)
     {"command": "quit"}                       {}
 
+`--debug-port PORT` serves the debug port from the start; the first line then names it as well.
 A command that fails answers {"error": "..."}. The process ends with "quit", or when stdin closes.
 """
 
@@ -40,7 +42,10 @@ from harness.board import BOARDS_DIR, Board, load_board
 from harness.chip import Chip, load_chip
 from harness.errors import BoardError, HilnasError
 from harness.virtual.board import TIMING_MODEL
+from harness.virtual.bus import DebugBus
 from harness.virtual.core import Core
+from harness.virtual.dap import AhbAp, DebugPort
+from harness.virtual.debugport import DebugServer
 from harness.virtual.loader import memories_of, read_program
 from harness.virtual.observed import Modes
 from harness.virtual.report import Limits
@@ -64,6 +69,11 @@ class Unit:
         self._failure: str | None = None
         self._seconds = 0.0
         self._since = 0.0
+        self.turn = threading.RLock()  # whose it is: the control channel's or the debug port's
+        self._debug: DebugServer | None = None
+        self._held = False
+        self.memory = DebugBus(self._core, self.turn)
+        self.dap = DebugPort([AhbAp(self.memory)])
         self.over = False
 
     @property
@@ -89,12 +99,40 @@ class Unit:
 
     def go(self) -> None:
         """Let the core run on from where it is; nothing when it runs."""
-        if self._thread is not None:
+        if self._thread is not None or self._held:
             return
         self._failure = None
         self._since = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="core", daemon=True)
         self._thread.start()
+
+    def debug(self, port: int) -> int:
+        """Serve the debug port on loopback; the TCP port, which stays once chosen. From now on the
+        board has power: erased, it runs into lock-up, where it can be halted.
+
+        Raises:
+            BoardError: another program has that one.
+        """
+        if self._debug is None:
+            try:
+                self._debug = DebugServer(self._board.name, self, port)
+            except (OSError, OverflowError) as error:
+                raise BoardError(
+                    f"port {port} cannot be served: {error}",
+                    where=self._board.name,
+                    hint="use port 0, which takes any free one",
+                ) from None
+            self.go()
+        return self._debug.port
+
+    def hold_reset(self, asserted: bool) -> None:
+        """Pull the reset pin, or let go of it; for the debug port."""
+        with self.turn:
+            self._held = asserted
+            self.halt()
+            if not asserted:
+                self._core.reset()
+                self.go()
 
     def limit(self, limits: Limits) -> None:
         self.halt()
@@ -150,7 +188,10 @@ class Unit:
 
     def close(self) -> None:
         """Give everything back; the unit is over."""
+        if self._debug is not None:
+            self._debug.close()
         self.halt()
+        self.memory.close()
         self._core.close()
         for descriptor in (self._master, self._slave, self._wake):
             os.close(descriptor)
@@ -164,36 +205,43 @@ def answer(unit: Unit, line: str) -> dict[str, Any]:
     """Carry out one command line; the reply."""
     try:
         request = json.loads(line)
-        command = request["command"]
-        if command == "load":
-            unit.load(Path(request["path"]), request.get("base"), request.get("start", True))
-        elif command == "limit":
-            unit.limit(Limits.from_json(request["limits"]))
-        elif command == "end input":
-            unit.end_input()
-        elif command == "go":
-            unit.go()
-        elif command == "halt":
-            unit.halt()
-        elif command == "observe":
-            unit.observe(Modes(**request["modes"]), request["functions"])
-        elif command == "observed":
-            return unit.observed()
-        elif command == "report":
-            return unit.report()
-        elif command == "reset":
-            unit.reset()
-        elif command == "count":
-            return unit.counters()
-        elif command == "quit":
-            unit.close()
-        else:
-            return {"error": f"unknown command {command!r}"}
-        return {}
+        with unit.turn:
+            return _carry_out(unit, request)
     except (ValueError, KeyError, TypeError) as error:
         return {"error": f"not a command: {line.strip()[:80]!r} ({error!r})"}
     except HilnasError as error:
         return {"error": str(error)}
+
+
+def _carry_out(unit: Unit, request: dict[str, Any]) -> dict[str, Any]:
+    command = request["command"]
+    if command == "load":
+        unit.load(Path(request["path"]), request.get("base"), request.get("start", True))
+    elif command == "limit":
+        unit.limit(Limits.from_json(request["limits"]))
+    elif command == "end input":
+        unit.end_input()
+    elif command == "go":
+        unit.go()
+    elif command == "halt":
+        unit.halt()
+    elif command == "observe":
+        unit.observe(Modes(**request["modes"]), request["functions"])
+    elif command == "observed":
+        return unit.observed()
+    elif command == "report":
+        return unit.report()
+    elif command == "reset":
+        unit.reset()
+    elif command == "count":
+        return unit.counters()
+    elif command == "debug":
+        return {"debug_port": unit.debug(request["port"])}
+    elif command == "quit":
+        unit.close()
+    else:
+        return {"error": f"unknown command {command!r}"}
+    return {}
 
 
 def main() -> int:
@@ -202,14 +250,18 @@ def main() -> int:
     )
     parser.add_argument("--board", required=True, help="a name that `hilnas boards` lists")
     parser.add_argument("--boards", type=Path, default=BOARDS_DIR, help="folder of descriptions")
+    parser.add_argument("--debug-port", type=int, metavar="PORT", help="0: any free one")
     arguments = parser.parse_args()
     try:
         board = load_board(arguments.board, arguments.boards)
         unit = Unit(board, load_chip(board.chip, arguments.boards))
+        first: dict[str, Any] = {"port": unit.port, "timing_model": TIMING_MODEL}
+        if arguments.debug_port is not None:
+            first["debug_port"] = unit.debug(arguments.debug_port)
     except HilnasError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps({"port": unit.port, "timing_model": TIMING_MODEL}), flush=True)
+    print(json.dumps(first), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(unit, line)), flush=True)
         if unit.over:

@@ -127,6 +127,12 @@ class VirtualBoard:
         """Reset the core; flash and SRAM keep their contents."""
         self._ask({"command": "reset"})
 
+    def debug_port(self, port: int = 0) -> str:
+        """Serve the debug port on loopback from now on: the unique id of the probe, for pyOCD's
+        -u. `port` 0 takes any free one; the one first chosen stays."""
+        answer = self._ask({"command": "debug", "port": port})
+        return f"remote:127.0.0.1:{answer['debug_port']}"
+
     def explain_silence(self) -> str | None:
         """Why no byte comes, where the core cannot send any; None when it could."""
         counters = self.counters()

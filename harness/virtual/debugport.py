@@ -38,7 +38,6 @@ MAX_SEQUENCE_BITS = 256
 # Status codes of the protocol.
 GENERAL_ERROR, PROBE_ERROR, TRANSFER_ERROR, TRANSFER_FAULT = 1, 3, 10, 12
 
-Word = int
 Check = Callable[[Any], bool]
 
 
@@ -48,7 +47,7 @@ class Target(Protocol):
     @property
     def memory(self) -> Memory: ...
     @property
-    def port(self) -> DebugPort: ...
+    def dap(self) -> DebugPort: ...
 
     def hold_reset(self, asserted: bool) -> None: ...
 
@@ -94,7 +93,7 @@ class VirtualProbe:
 
     def __init__(self, name: str, target: Target) -> None:
         self._target = target
-        self._port = target.port
+        self._port = target.dap
         self._wire_protocol: str | None = None
         self._held = False
         self._properties: dict[str, Callable[[], Any]] = {
@@ -188,9 +187,9 @@ class VirtualProbe:
     # ---- pins ----
 
     def _swj_sequence(self, length: int, bits: int) -> None:
-        if length > MAX_SEQUENCE_BITS or bits >> length:
+        if length > MAX_SEQUENCE_BITS:
             raise RefusedRequest(f"a sequence is of at most {MAX_SEQUENCE_BITS} bits")
-        self._port.shift(length, bits)
+        self._port.shift(length, bits)  # pyOCD sends more bits than it counts
 
     def _assert_reset(self, asserted: bool) -> None:
         if asserted != self._held:

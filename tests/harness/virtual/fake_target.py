@@ -33,7 +33,7 @@ class FakeMemory:
 class FakeTarget:
     def __init__(self) -> None:
         self.memory = FakeMemory()
-        self.port = DebugPort([AhbAp(self.memory)])
+        self.dap = DebugPort([AhbAp(self.memory)])
         self.pin: list[bool] = []
 
     def hold_reset(self, asserted: bool) -> None:
