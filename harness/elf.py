@@ -1,17 +1,15 @@
-"""What does a linked image hold, and which function lies at an address? Reads ELF files and linker
-maps; knows nothing of how they were made."""
+"""How large are the parts of a linked image? Reads ELF files and linker maps; knows nothing of how
+they were made."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
 
 from harness.errors import BuildError
 
@@ -68,30 +66,6 @@ def read_footprint(elf: Path, link_map: Path) -> Footprint:
         arena_bytes=sizes.get(".arena", 0),
         stack_reserve_bytes=sizes.get(".stack", 0),
     )
-
-
-def locate(elf: Path, address: int) -> str | None:
-    """`function+0x12` for an address inside one of the image's functions, else None.
-
-    Raises:
-        BuildError: not an ELF file.
-    """
-    with _opened(elf) as file:
-        for name, start, size in _functions(file):
-            if start <= address < start + size:
-                return f"{name}+0x{address - start:x}"
-    return None
-
-
-def _functions(file: Any) -> Iterator[tuple[str, int, int]]:
-    thumb = file["e_machine"] == "EM_ARM"
-    for section in file.iter_sections():
-        if isinstance(section, SymbolTableSection):
-            for symbol in section.iter_symbols():
-                if symbol["st_info"]["type"] == "STT_FUNC":
-                    start = symbol["st_value"] & ~1 if thumb else symbol["st_value"]
-                    # ".isra.0" and the like are the compiler's, not the programmer's.
-                    yield symbol.name.split(".")[0], start, symbol["st_size"]
 
 
 class _opened:

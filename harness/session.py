@@ -3,7 +3,6 @@ it. Knows nothing of models; a Session moves bytes and numbers."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from harness import wire
 from harness.board import Board
-from harness.elf import locate
 from harness.errors import (
     BoardError,
-    BuildError,
     FrameError,
     LinkError,
     NoReplyError,
@@ -26,6 +23,7 @@ from harness.errors import (
 )
 from harness.hostboard import HostBoard
 from harness.link import Link
+from harness.symbols import Symbols
 
 if TYPE_CHECKING:
     from harness.virtual.board import VirtualBoard
@@ -117,7 +115,7 @@ class Session:
                 hint="build it for the board of this session",
             )
         self._hello = None
-        self.link.find_function = functools.partial(_find_function, image.elf)
+        self.link.find_function = Symbols(image.elf).name_at
         self.link.discard()
         self.unit.load(image.elf)
         self._hello = self._expect(image.nonce)
@@ -243,13 +241,6 @@ class Session:
                 where=self.board.name,
                 hint="reset the unit or flash it again",
             ) from None
-
-
-def _find_function(elf: Path, address: int) -> str | None:
-    try:
-        return locate(elf, address)
-    except BuildError:  # the file is gone: the fault is the news, not this
-        return None
 
 
 def _size_of(sizes: tuple[int, ...], index: int, what: str) -> int:

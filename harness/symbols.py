@@ -54,12 +54,12 @@ class Symbols:
     @functools.cached_property
     def functions(self) -> Sequence[Span]:
         """In order of address; of several names for one place, the first global one."""
-        return self._spans("STT_FUNC", thumb=True)
+        return self._spans("STT_FUNC")
 
     @functools.cached_property
     def variables(self) -> Sequence[Span]:
         """Objects with a size, in order of address."""
-        return self._spans("STT_OBJECT", thumb=False)
+        return self._spans("STT_OBJECT")
 
     @functools.cached_property
     def sections(self) -> Sequence[Span]:
@@ -80,14 +80,14 @@ class Symbols:
         return sorted(starts | ends)
 
     def function_at(self, address: int) -> Span | None:
-        return _span_at(self.functions, address & ~1)
+        return _span_at(self.functions, self._plain(address))
 
     def name_at(self, address: int) -> str | None:
         """`function+0x12`, `function` at its start."""
         function = self.function_at(address)
         if function is None:
             return None
-        offset = (address & ~1) - function.start
+        offset = self._plain(address) - function.start
         return f"{function.name}+0x{offset:x}" if offset else function.name
 
     def variable_at(self, address: int) -> str | None:
@@ -99,37 +99,47 @@ class Symbols:
         return f"{variable.name}+0x{offset:x}" if offset else variable.name
 
     def line_at(self, address: int) -> SourceLine | None:
-        address &= ~1
         starts, lines = self._lines
-        k = bisect.bisect_right(starts, address) - 1
+        k = bisect.bisect_right(starts, self._plain(address)) - 1
         return lines[k] if k >= 0 else None
 
     def describe(self, address: int) -> str:
         """`0x08000124, function+0x12 (file.c:3)`, as far as it is known."""
-        text = f"0x{address & ~1:08x}"
+        text = f"0x{self._plain(address):08x}"
         name, line = self.name_at(address), self.line_at(address)
         if name is not None:
             text += f", {name}"
         return f"{text} ({line})" if line is not None else text
 
-    def _spans(self, kind: str, *, thumb: bool) -> Sequence[Span]:
+    @functools.cached_property
+    def _thumb(self) -> bool:
+        """An address of code may have its lowest bit set to say so."""
+        return bool(self._read(lambda elf: elf["e_machine"] == "EM_ARM"))
+
+    def _plain(self, address: int) -> int:
+        return address & ~1 if self._thumb else address
+
+    def _spans(self, kind: str) -> Sequence[Span]:
+        is_code = kind == "STT_FUNC"
         found: dict[int, tuple[bool, Span]] = {}
         for symbol in self._read(_symbols):
             if symbol["st_info"]["type"] != kind or symbol["st_shndx"] == "SHN_UNDEF":
                 continue
-            start = symbol["st_value"] & ~1 if thumb else symbol["st_value"]
+            start = self._plain(symbol["st_value"]) if is_code else symbol["st_value"]
             size, is_local = symbol["st_size"], symbol["st_info"]["bind"] == "STB_LOCAL"
-            if not symbol.name or (not size and not thumb):
+            # ".isra.0" and the like are the compiler's, not the programmer's.
+            name = symbol.name.partition(".")[0] if is_code else symbol.name
+            if not name or (not size and not is_code):
                 continue
             known = found.get(start)
             if known is None or (known[0] and not is_local):
-                found[start] = (is_local, Span(start, start + size, symbol.name))
+                found[start] = (is_local, Span(start, start + size, name))
         spans = sorted((span for _, span in found.values()), key=lambda span: span.start)
         # Assembly without .size reaches up to the next one.
         following = [span.start for span in spans[1:]] + [0]
         whole = [
             span if span.end > span.start else Span(span.start, end, span.name)
-            for span, end in zip(spans, following, strict=True)
+            for span, end in zip(spans, following, strict=False)
         ]
         names = _demangled([span.name for span in whole])
         return [Span(span.start, span.end, name) for span, name in zip(whole, names, strict=True)]

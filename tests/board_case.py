@@ -224,8 +224,7 @@ class BoardCase:
             with pytest.raises(FirmwareFaultError) as caught:
                 flashed.provoke(kind)
             assert caught.value.kind == wire.FAULT_KINDS[kind]
-            where = f"{wire.FAULT_KINDS[kind]} in {function}+0x"
-            assert where in str(caught.value)
+            assert f"{wire.FAULT_KINDS[kind]} in {function}" in str(caught.value)
             assert "while serving Provoke: pc " in str(caught.value)
             flashed.restart()
 

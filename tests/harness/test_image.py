@@ -17,7 +17,7 @@ import pytest
 from harness import image as image_module
 from harness import workspace as workspace_module
 from harness.board import ROOT, Board, load_board
-from harness.elf import locate
+from harness.elf import read_footprint
 from harness.errors import (
     BuildError,
     CompileError,
@@ -28,6 +28,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.image import Image, build_host_program, build_image, cache_dir
+from harness.symbols import Symbols
 from harness.workspace import lease, run_killable
 from tests.firmware import ARENA_BYTES, ENGINE_DIR, model_sources
 
@@ -186,16 +187,18 @@ def test_the_address_of_an_instruction_finds_its_function(image: Image) -> None:
     ).stdout
     line = next(line for line in symbols.splitlines() if line.endswith(" engine_invoke"))
     start = int(line.split()[0], 16) & ~1
-    assert locate(image.elf, start + 6) == "engine_invoke+0x6"
-    assert locate(image.elf, 0x2000_0000) is None
+    symbols_of = Symbols(image.elf)
+    assert symbols_of.name_at(start + 6) == "engine_invoke+0x6"
+    assert symbols_of.name_at(start + 7) == "engine_invoke+0x6"  # with the Thumb bit
+    assert symbols_of.name_at(0x2000_0000) is None
 
 
 def test_what_is_no_elf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.elf").write_text("not an ELF file")
     with pytest.raises(BuildError, match=r"text.elf: is no ELF file: Magic number"):
-        locate(tmp_path / "text.elf", 0)
+        read_footprint(tmp_path / "text.elf", tmp_path / "text.map")
     with pytest.raises(BuildError, match=r"none.elf: cannot be opened: No such file"):
-        locate(tmp_path / "none.elf", 0)
+        read_footprint(tmp_path / "none.elf", tmp_path / "none.map")
 
 
 # what does not fit
