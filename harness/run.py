@@ -211,7 +211,7 @@ def _check(request: Request) -> tuple[Chip, Program]:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM, gathered instead of raised: a question to the board is not torn apart."""
+    """Ctrl-C and SIGTERM, gathered and not raised: no question to the board is torn apart."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, frame: came.append(number))
