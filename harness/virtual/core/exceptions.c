@@ -192,6 +192,8 @@ static int enter(Machine *m, int number) {
     uint32_t frame = *stack - (extended ? EXTENDED_FRAME : BASIC_FRAME) - (misaligned ? 4 : 0);
     uint32_t psr = program_status(m) | (misaligned ? PSR_FRAME_ALIGNED : 0);
 
+    if (m->observer)
+        observe_switch(m);
     bool stored = push_frame(m, frame, psr, extended && !lazy);
     if (stored && lazy)
         stack_lazily(m, frame);
@@ -303,6 +305,8 @@ void finish_return(Machine *m, uint32_t exc_return) {
     uint32_t control = read_control(m) & ~(CONTROL_SPSEL | CONTROL_FPCA), words[8], fp[17];
     bool extended = !(exc_return & 0x10), process = (exc_return & 0xF) == 0xD;
     bool to_handler = (exc_return & 0xF) == 1, lazy = m->ipsr[LIVE_FPCCR] & LSPACT;
+    if (m->observer)
+        observe_switch(m);
     int next = takeable(m);
     if (next) {
         chain(m, next, exc_return);

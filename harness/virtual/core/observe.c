@@ -21,6 +21,11 @@ void observe_cut(Machine *m, const Block *block, uint32_t pc, uint32_t taken_bac
         profile_cut(m->observer->profile, m, block, pc, taken_back);
 }
 
+void observe_switch(Machine *m) {
+    if (m->observer->profile)
+        profile_switch(m->observer->profile, m);
+}
+
 void observe_exception(Machine *m, int number) {
     if (m->observer->profile)
         profile_exception(m->observer->profile, m, number);

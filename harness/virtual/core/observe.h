@@ -86,8 +86,9 @@ typedef struct {
 struct Block;
 void observe_block(struct Machine *m, const struct Block *block, const Spent *spent);
 void observe_cut(struct Machine *m, const struct Block *block, uint32_t pc, uint32_t taken_back);
-void observe_exception(struct Machine *m, int number); /* before its entry is counted */
-void observe_return(struct Machine *m);                /* before it is counted */
+void observe_switch(struct Machine *m); /* from here on cycles are spent on entry or return */
+void observe_exception(struct Machine *m, int number); /* it was taken */
+void observe_return(struct Machine *m);                /* what it interrupted goes on, or another */
 void observe_reset(struct Machine *m);
 void observe_write(struct Machine *m, uint32_t address, uint32_t bytes); /* not by an instruction */
 void forget_observer(struct Machine *m);
@@ -99,6 +100,7 @@ void profile_block(Profile *p, const struct Machine *m, const struct Block *bloc
                    const Spent *spent);
 void profile_cut(Profile *p, const struct Machine *m, const struct Block *block, uint32_t pc,
                  uint32_t taken_back);
+void profile_switch(Profile *p, const struct Machine *m);
 void profile_exception(Profile *p, const struct Machine *m, int number);
 void profile_return(Profile *p, const struct Machine *m);
 void profile_reset(Profile *p, const struct Machine *m);

@@ -15,7 +15,7 @@ typedef enum { ENDS_OTHER, ENDS_CALL, ENDS_INDIRECT, ENDS_WAIT } Ending;
 
 typedef struct {
     uint32_t return_address; /* MARKER: an exception was taken here */
-    uint32_t node;           /* what goes on then */
+    uint32_t node, last;     /* what goes on then */
 } Frame;
 
 #define MARKER 1u /* no address of an instruction */
@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     Frame frames[FRAMES];
     uint32_t depth, node;
+    uint32_t last;   /* the block that ran last, 0: none */
     uint32_t pc, sp; /* when it was interrupted */
     uint64_t left_at;
 } Calls;
@@ -150,7 +151,7 @@ static Calls *calls_of(Profile *p) { return p->in_handler ? &p->handlers : &p->t
 
 static void push(Calls *calls, uint32_t return_address) {
     if (calls->depth < FRAMES)
-        calls->frames[calls->depth++] = (Frame){return_address, calls->node};
+        calls->frames[calls->depth++] = (Frame){return_address, calls->node, calls->last};
 }
 
 /* Back to the frame that `pc` returns to; a jump to anywhere else changes nothing. */
@@ -182,18 +183,19 @@ static void resume_thread(Profile *p, uint32_t pc, uint32_t sp, uint64_t now) {
     if (last->sp == sp)
         return;
     p->thread = oldest;
-    p->threads[oldest].depth = p->threads[oldest].node = 0;
+    p->threads[oldest].depth = p->threads[oldest].node = p->threads[oldest].last = 0;
 }
 
-/* Follow the calls from the block at `place` to the one at `pc`, in `function`. */
+/* Follow the calls from the block that ran last, before any exception, to the one at `pc`. */
 static void follow(Profile *p, const Machine *m, uint32_t number, uint32_t pc) {
     if (p->returned)
         resume_thread(p, pc, m->registers[13], m->status.cycles);
     Calls *calls = calls_of(p);
-    const ProfiledBlock *last = &p->blocks[p->place];
+    const ProfiledBlock *last = &p->blocks[calls->last];
+    Ending ending = calls->last ? (Ending)p->endings[calls->last] : ENDS_OTHER;
     uint32_t function = p->functions_of[number], behind = last->start + last->bytes;
     bool root = calls->node == 0 || p->nodes[calls->node].function >= EXCEPTION_ROOT;
-    bool called = p->place && p->endings[p->place] == ENDS_CALL && pc != behind;
+    bool called = ending == ENDS_CALL && pc != behind;
     if (!p->function_count) /* what is called is a function */
         function = root || called ? pc : p->nodes[calls->node].function;
     if (called) {
@@ -201,7 +203,7 @@ static void follow(Profile *p, const Machine *m, uint32_t number, uint32_t pc) {
         calls->node = child_of(p, calls->node, function);
         p->nodes[calls->node].calls += 1;
     } else {
-        if (p->place && p->endings[p->place] == ENDS_INDIRECT)
+        if (ending == ENDS_INDIRECT)
             pop_to(calls, pc);
         root = calls->node == 0 || p->nodes[calls->node].function >= EXCEPTION_ROOT;
         if (!p->function_count && !root)
@@ -211,6 +213,7 @@ static void follow(Profile *p, const Machine *m, uint32_t number, uint32_t pc) {
             p->nodes[calls->node].calls += 1;
         }
     }
+    calls->last = number;
     p->returned = false;
 }
 
@@ -245,6 +248,7 @@ void profile_cut(Profile *p, const Machine *m, const Block *block, uint32_t pc,
         charge(p, whole, node, (SpentReason)i, -(int64_t)p->spent.by[i]);
     p->place = pc > block->start ? number_of(p, m, block->start, pc - block->start) : 0;
     p->blocks[p->place].executions += p->place != 0;
+    calls_of(p)->last = p->place;
     for (uint32_t i = 0; i < SPENT_EXCEPTION; i++) {
         uint32_t back = left < p->spent.by[i] ? left : p->spent.by[i];
         left -= back;
@@ -253,8 +257,23 @@ void profile_cut(Profile *p, const Machine *m, const Block *block, uint32_t pc,
     p->spent = (Spent){0};
 }
 
-void profile_exception(Profile *p, const Machine *m, int number) {
+/* The exception that is entered or left. */
+static uint32_t exception_node(const Profile *p) {
+    uint32_t node = p->handlers.node;
+    while (node && p->nodes[node].function < EXCEPTION_ROOT)
+        node = p->nodes[node].parent;
+    return node;
+}
+
+void profile_switch(Profile *p, const Machine *m) {
     charge_between(p, m->status.cycles);
+    p->place = 0;
+    p->between = SPENT_EXCEPTION;
+    if (p->in_handler)
+        p->place_node = exception_node(p);
+}
+
+void profile_exception(Profile *p, const Machine *m, int number) {
     if (!p->in_handler) {
         Calls *thread = &p->threads[p->thread];
         if (!p->returned) { /* else tail-chained: the thread never went on */
@@ -265,27 +284,27 @@ void profile_exception(Profile *p, const Machine *m, int number) {
         p->in_handler = true;
     }
     push(&p->handlers, MARKER);
+    p->handlers.last = 0;
     p->handlers.node = child_of(p, 0, EXCEPTION_ROOT + ((uint32_t)number & 0xFF));
     p->nodes[p->handlers.node].calls += 1;
     p->place = 0;
     p->place_node = p->handlers.node;
     p->between = SPENT_EXCEPTION;
     p->returned = false;
+    charge_between(p, m->status.cycles);
 }
 
 void profile_return(Profile *p, const Machine *m) {
-    charge_between(p, m->status.cycles);
     Calls *calls = &p->handlers;
-    uint32_t number = calls->node;
-    while (number && p->nodes[number].function < EXCEPTION_ROOT)
-        number = p->nodes[number].parent;
-    p->place = 0;
-    p->place_node = number;
-    p->between = SPENT_EXCEPTION;
+    p->place_node = exception_node(p);
+    charge_between(p, m->status.cycles);
     while (calls->depth > 0 && calls->frames[calls->depth - 1].return_address != MARKER)
         calls->depth -= 1;
-    if (calls->depth > 0)
-        calls->node = calls->frames[--calls->depth].node;
+    if (calls->depth > 0) {
+        const Frame *interrupted = &calls->frames[--calls->depth];
+        calls->node = interrupted->node;
+        calls->last = interrupted->last;
+    }
     p->returned = p->in_handler && calls->depth == 0;
     p->in_handler = calls->depth > 0;
 }
