@@ -125,6 +125,25 @@ void main(void) {
     assert low_ms == 250
 
 
+def test_the_crystal_takes_over_from_a_running_oscillator(run: Run) -> None:
+    source = """
+void main(void) {
+    low_clock_start();
+    REG(0x40000104) = 0;
+    uint32_t rc = REG(0x40000418), start = CYCCNT;
+    REG(0x40000518) = 1;
+    REG(0x40000008) = 1;
+    uint32_t starting = REG(0x40000418);
+    while (!REG(0x40000104)) {
+    }
+    report(since(start) / 64000);
+    report(rc);
+    report(starting);
+    report(REG(0x40000418));
+}"""
+    assert run(source, 4) == [250, 0x10000, 0x10000, 0x10001]
+
+
 def test_reset_reasons_collect_until_they_are_cleared(run: Run) -> None:
     source = """
 void main(void) {

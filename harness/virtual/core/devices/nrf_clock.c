@@ -82,17 +82,21 @@ static void low_clock_changed(Machine *m) {
             nrf_plan_anew(m, &m->devices[i]);
 }
 
+/* Another source takes over from one that runs when it has started; the clock ticks on meanwhile.
+ * The crystal has the RC oscillator tick in its place until then. */
 static void start_low_clock(Machine *m, Device *d) {
     State *s = d->state;
     uint32_t source = *nrf_word(d, LFCLKSRC) & 3;
-    if (s->low_since != NEVER)
-        return;
+    bool ticks = s->low_since != NEVER,
+         is_there = ticks && s->low_due == NEVER && source == (*nrf_word(d, LFCLKSTAT) & 3);
+    uint32_t start_us = is_there ? 0 : source == SOURCE_CRYSTAL ? LFXO_US : LFRC_US;
     *nrf_word(d, LFCLKRUN) = 1;
     *nrf_word(d, LFCLKSRCCOPY) = source;
-    /* The crystal takes its time; the RC oscillator ticks in its place until then. */
+    s->low_due = m->status.cycles + (uint64_t)NRF_MICROSECOND * start_us;
+    if (ticks)
+        return;
     *nrf_word(d, LFCLKSTAT) = source == SOURCE_CRYSTAL ? RUNNING_STATE | SOURCE_RC : 0;
     s->low_since = m->status.cycles;
-    s->low_due = s->low_since + NRF_MICROSECOND * (source == SOURCE_CRYSTAL ? LFXO_US : LFRC_US);
     low_clock_changed(m);
 }
 
