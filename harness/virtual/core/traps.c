@@ -27,7 +27,7 @@ static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) 
         m->trap_cfsr = CFSR_NOCP;
     } else if (i.class_ == CLASS_DIV && (m->ccr & CCR_DIV_0_TRP)) {
         uint32_t divisor = memory_at(m, pc + 2, 2, false)[0] & 0xF;
-        if (read_register(m, UC_ARM_REG_R0 + (int)divisor) == 0)
+        if (m->registers[divisor] == 0) /* LR too, which Unicorn does not number in a row */
             m->trap_cfsr = CFSR_DIVBYZERO;
     } else if (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP)) {
         if (effective_address(m, &i, pc) & (i.access_bytes - 1u))

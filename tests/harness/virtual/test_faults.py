@@ -129,6 +129,16 @@ def test_division_by_zero_traps_where_asked_for(run: Run) -> None:
     assert (fault.number, fault.cfsr, fault.pc_offset) == (USAGE, DIVBYZERO, 0)
 
 
+def test_every_register_can_divide_where_zero_traps(run: Run) -> None:
+    registers = ["r0", "r5", "r8", "r12", "lr"]
+    divisions = "".join(
+        f'__asm volatile("mov {n}, #2; udiv %0, %1, {n}" : "=&r"(q) : "r"(84) : "{n}"); report(q);'
+        for n in registers
+    )
+    source = f"void main(void) {{ uint32_t q; CCR |= 1 << 4; {divisions} }}"
+    assert run(source, len(registers)) == [42] * len(registers)
+
+
 def test_division_by_zero_gives_zero_otherwise(run: Run) -> None:
     source = """
 void main(void) {
