@@ -1,208 +1,203 @@
-"""How many instructions a second does the virtual board execute, cycle model on, on one core? And
-how many does Unicorn alone, without hooks, on the same image?"""
+"""How many instructions a second does the virtual board execute, with its whole cycle model, on
+one core? Beside it, on the same ELF: Unicorn without hooks, qemu-system-arm with and without
+-icount, and LabWired.
+
+Programs stop by themselves and run a layer or inferences only. Seconds are those of the processor,
+the least of several runs, so that what else the machine does counts little; what an emulator takes
+to start is subtracted: the same program told to go round zero times. Emulators that are not there
+are said to be absent.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-import pty
+import resource
 import subprocess
 import tempfile
-import threading
-import time
-import tty
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
-import unicorn
-from unicorn import arm_const
-
-from harness.board import BOARDS_DIR, Board, load_board
-from harness.chip import load_chip
+from bench.differential.executors import (
+    Executor,
+    Hooks,
+    VirtualBoard,
+    bare_unicorn,
+    qemu_version,
+    qemu_with,
+)
+from bench.differential.image import Image
+from bench.differential.program import MODELS, WORKLOADS, build_network, build_program
+from bench.measurement import sampled_networks
+from harness.board import ROOT
 from harness.virtual import TIMING_MODEL
-from harness.virtual.core import Core
-from harness.virtual.loader import read_program
 
-BOARD = "nucleo_f412zg"
+KERNELS = {
+    "convolution 3x3, plain C": "convolution_3x3.c",
+    "convolution 1x1, SMLAD": "convolution_1x1_smlad.c",
+    "depthwise 3x3, plain C": "depthwise_3x3.c",
+}
+SAMPLED = 2  # of the demo's space
+# LabWired wants an environment of its own:
+#   python -m venv build/labwired && build/labwired/bin/pip install labwired==0.25.0
+LABWIRED = Path(os.environ.get("HILNAS_LABWIRED", ROOT / "build" / "labwired" / "bin" / "python"))
+LABWIRED_CHIP, LABWIRED_LIMIT_S = "stm32f405", 3.0
+
+INSTRUCTIONS = 40_000_000  # about; a whole number of rounds
 REPEATS = 3
-MIN_MIPS = 100
+REAL_HZ = 100_000_000
+MIN_MIPS = 200
+QEMU_MODES = {
+    "qemu": (),
+    "qemu, icount shift=0": ("-icount", "shift=0"),
+    "qemu, icount auto": ("-icount", "shift=auto"),
+}
 
-LINKER_SCRIPT = """
-ENTRY(reset)
-MEMORY
-{
-  FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 1M
-  RAM (rwx) : ORIGIN = 0x20000000, LENGTH = 256K
-}
-SECTIONS
-{
-  .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) } > FLASH
-  .bss (NOLOAD) : { *(.bss*) } > RAM
-}
-"""
 
-START = """
-#include <stdint.h>
-void reset(void);
-__attribute__((section(".vectors"), used)) void *const vectors[] = {(void *)0x20040000, reset};
-int8_t input[16 * 16 * 32], output[16 * 16 * 32];
-const int8_t weights[32 * 3 * 3 * 32] = {1, 2, 3, -4, 5};
-static int8_t requantize(int32_t sum) {
-    int32_t scaled = (int32_t)(((int64_t)sum * 1518500250 + (1 << 30)) >> 31) >> 6;
-    return (int8_t)(scaled > 127 ? 127 : scaled < -128 ? -128 : scaled);
-}
-static void layer(void);
-void reset(void) {
-    for (int i = 0; i < ROUNDS; i++)
-        layer();
-    __asm volatile("end_of_run: .global end_of_run\\n wfi\\n b end_of_run");
-}
-"""
-
-# name: (rounds, C of one layer); a few hundred million instructions each.
-WORKLOADS = {
-    "convolution 3x3, plain C": (
-        12,
-        """
-static void layer(void) {
-    for (int y = 1; y < 15; y++)
-        for (int x = 1; x < 15; x++)
-            for (int o = 0; o < 32; o++) {
-                int32_t sum = 0;
-                for (int dy = -1; dy <= 1; dy++)
-                    for (int dx = -1; dx <= 1; dx++) {
-                        const int8_t *in = input + ((y + dy) * 16 + x + dx) * 32;
-                        const int8_t *w = weights + ((o * 3 + dy + 1) * 3 + dx + 1) * 32;
-                        for (int c = 0; c < 32; c++)
-                            sum += (in[c] + 128) * w[c];
-                    }
-                output[(y * 16 + x) * 32 + o] = requantize(sum);
-            }
-}""",
-    ),
-    "convolution 1x1, SMLAD": (
-        120,
-        """
-static uint32_t sxtb16(uint32_t word) {
-    uint32_t result;
-    __asm("sxtb16 %0, %1" : "=r"(result) : "r"(word));
-    return result;
-}
-static uint32_t sxtb16_odd(uint32_t word) {
-    uint32_t result;
-    __asm("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
-    return result;
-}
-static int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
-    int32_t result;
-    __asm("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
-    return result;
-}
-static void layer(void) {
-    for (int p = 0; p < 256; p++)
-        for (int o = 0; o < 32; o++) {
-            int32_t sum = 0;
-            const uint32_t *in = (const uint32_t *)(input + p * 32);
-            const uint32_t *w = (const uint32_t *)(weights + o * 32);
-            for (int c = 0; c < 8; c++) {
-                sum = smlad(sxtb16(in[c]), sxtb16(w[c]), sum);
-                sum = smlad(sxtb16_odd(in[c]), sxtb16_odd(w[c]), sum);
-            }
-            output[p * 32 + o] = requantize(sum);
-        }
-}""",
-    ),
-    "depthwise 3x3, plain C": (
-        180,
-        """
-static void layer(void) {
-    for (int y = 1; y < 15; y++)
-        for (int x = 1; x < 15; x++)
-            for (int c = 0; c < 32; c++) {
-                int32_t sum = 0;
-                for (int dy = -1; dy <= 1; dy++)
-                    for (int dx = -1; dx <= 1; dx++)
-                        sum += (input[((y + dy) * 16 + x + dx) * 32 + c] + 128) *
-                               weights[((dy + 1) * 3 + dx + 1) * 32 + c];
-                output[(y * 16 + x) * 32 + c] = requantize(sum);
-            }
-}""",
-    ),
-}
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    kind: str  # kernel or network
+    elf: Path
+    image: Image
 
 
 def run() -> dict[str, object]:
-    board = load_board(BOARD)
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (rounds, source) in WORKLOADS.items():
-            elf = _compile(Path(folder) / "workload", rounds, source)
-            runs = [_virtual_board(board, elf) for _ in range(REPEATS)]
-            instructions, cycles, _ = runs[0]
-            seconds = median(seconds for _, _, seconds in runs)
-            bare = median(_bare_unicorn(board, elf) for _ in range(REPEATS))
-            rows.append(
-                {
-                    "workload": name,
-                    "instructions": instructions,
-                    "cycles": cycles,
-                    "cycles_equal_in_all_runs": len({(i, c) for i, c, _ in runs}) == 1,
-                    "virtual_board_mips": round(instructions / seconds / 1e6, 1),
-                    "bare_unicorn_mips": round(instructions / bare / 1e6, 1),
-                    "model_costs_percent": round((seconds / bare - 1) * 100, 1),
-                }
-            )
-    return {"bound": {"min_mips": MIN_MIPS}, "timing_model": TIMING_MODEL, "workloads": rows}
+    board = VirtualBoard()
+    others: dict[str, Executor] = {"unicorn, no hook": bare_unicorn(Hooks())}
+    version = qemu_version()
+    if version:
+        others |= {name: qemu_with(*options) for name, options in QEMU_MODES.items()}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = [_row(w, board, others) for w in _workloads(Path(folder))]
+    finally:
+        board.close()
+    return {
+        "bound": {"min_mips_on_int8_convolutions": MIN_MIPS, "networks_times_real_time": 1.0},
+        "timing_model": TIMING_MODEL,
+        "repeats": REPEATS,
+        "tools": {
+            "unicorn": _unicorn_version(),
+            "qemu-system-arm": version or "absent: apt-get install qemu-system-arm",
+            "labwired": _labwired_version() or f"absent: no {LABWIRED}",
+        },
+        "workloads": rows,
+    }
 
 
-def _compile(stem: Path, rounds: int, source: str) -> Path:
-    script, code, elf = (stem.with_suffix(suffix) for suffix in (".ld", ".c", ".elf"))
-    script.write_text(LINKER_SCRIPT)
-    code.write_text(START + source)
-    flags = (
-        "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -O3 -nostdlib -ffreestanding"
+def _workloads(folder: Path) -> list[Workload]:
+    found = []
+    for name, source in KERNELS.items():
+        elf = folder / f"{Path(source).stem}.elf"
+        image = build_program([WORKLOADS / source], elf, "-O3")
+        found.append(Workload(name, "kernel", elf, image))
+    models = {path.stem: path.read_bytes() for path in sorted(MODELS.glob("*.tflite"))}
+    for name, model in {**models, **_sampled()}.items():
+        image, elf = build_network(model, name, folder, "-O3")
+        found.append(Workload(name, "network", elf, image))
+    return found
+
+
+def _sampled() -> dict[str, bytes]:
+    """Networks of the space that the demo searches; none where there is no TensorFlow."""
+    try:
+        models = sampled_networks(SAMPLED)
+    except ImportError:
+        return {}
+    return {f"sampled_{i}": model for i, model in enumerate(models)}
+
+
+def _row(
+    workload: Workload, board: VirtualBoard, others: dict[str, Executor]
+) -> dict[str, object]:
+    def counted(rounds: int) -> tuple[int, int]:
+        before = board.core.instructions, board.core.cycles
+        _checked(board, workload.image.with_rounds(rounds))
+        return board.core.instructions - before[0], board.core.cycles - before[1]
+
+    start_up, one = counted(0), counted(1)
+    a_round = one[0] - start_up[0]
+    rounds = max(1, round(INSTRUCTIONS / a_round))
+    counts = {counted(rounds) for _ in range(2)}
+    instructions, cycles = (whole - own for whole, own in zip(max(counts), start_up, strict=True))
+    seconds = {
+        name: _seconds(execute, workload.image, rounds)
+        for name, execute in {"virtual board": board, **others}.items()
+    }
+    ours, bare = seconds["virtual board"], seconds["unicorn, no hook"]
+    return {
+        "workload": workload.name,
+        "kind": workload.kind,
+        "rounds": rounds,
+        "instructions": instructions,
+        "cycles": cycles,
+        "cycles_equal_in_all_runs": len(counts) == 1,
+        "mips": {name: round(instructions / s / 1e6, 1) for name, s in seconds.items()},
+        "model_costs_percent": round((ours / bare - 1) * 100, 1),
+        "times_real_time": round(cycles / REAL_HZ / ours, 2),
+        "labwired": _labwired(workload, a_round),
+    }
+
+
+def _checked(execute: Callable[[Image], object], image: Image) -> None:
+    outcome = execute(image)
+    failure = getattr(outcome, "failure", None) or getattr(outcome, "fault", None)
+    if failure:
+        raise RuntimeError(f"a workload did not come to its end: {failure}")
+
+
+def _seconds(execute: Executor, image: Image, rounds: int) -> float:
+    """What `rounds` rounds take, without what the emulator takes to start."""
+
+    def timed(image: Image) -> float:
+        start = _processor_seconds()
+        _checked(execute, image)
+        return _processor_seconds() - start
+
+    working, idle = image.with_rounds(rounds), image.with_rounds(0)
+    whole = min(timed(working) for _ in range(REPEATS))
+    return max(1e-9, whole - min(timed(idle) for _ in range(REPEATS)))
+
+
+def _processor_seconds() -> float:
+    """Of this process and of the children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _labwired(workload: Workload, a_round: int) -> dict[str, object]:
+    """One round: it is two orders of magnitude slower than the others."""
+    if not LABWIRED.exists():
+        return {"ran": False, "why": "absent"}
+    sram = workload.elf.with_suffix(".sram")
+    sram.write_bytes(workload.image.with_rounds(1).sram)
+    done = subprocess.run(
+        [LABWIRED, Path(__file__).with_name("labwired_run.py"), workload.elf, sram]
+        + [LABWIRED_CHIP, str(LABWIRED_LIMIT_S)],
+        capture_output=True,
+        text=True,
+        timeout=60 + LABWIRED_LIMIT_S,
     )
-    subprocess.run(
-        ["arm-none-eabi-gcc", *flags.split(), f"-DROUNDS={rounds}", "-T", script, code, "-o", elf],
-        check=True,
-        timeout=60,
-    )
-    return elf
+    if done.returncode:
+        return {"ran": False, "why": done.stderr.strip().splitlines()[-1]}
+    told = json.loads(done.stdout)
+    if told["seconds"] is None:
+        why = f"one round took more than {LABWIRED_LIMIT_S:g} s"
+        return {"ran": False, "why": why, "its_cycles": told["cycles"]}
+    return {"ran": True, "mips": round(a_round / told["seconds"] / 1e6, 2)}
 
 
-def _virtual_board(board: Board, elf: Path) -> tuple[int, int, float]:
-    """(instructions, cycles, seconds) until the workload sleeps."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    os.set_blocking(master, False)
-    wake = os.eventfd(0)
-    core = Core(board, load_chip(board.chip, BOARDS_DIR), master, wake)
-    for address, data in read_program(elf, [board.memory.flash]).segments:
-        core.write(address, data)
-    thread = threading.Thread(target=core.run)
-    start = time.perf_counter()
-    thread.start()
-    while core.state != "asleep":
-        time.sleep(0.0005)
-    seconds = time.perf_counter() - start
-    core.stop()
-    os.eventfd_write(wake, 1)
-    thread.join()
-    for fd in (master, slave, wake):
-        os.close(fd)
-    return core.instructions, core.cycles, seconds
+def _unicorn_version() -> str:
+    import unicorn
+
+    return str(unicorn.__version__)
 
 
-def _bare_unicorn(board: Board, elf: Path) -> float:
-    """Seconds that Unicorn takes for the same image with no hook at all."""
-    flash, sram = board.memory.flash, board.memory.sram
-    machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-    machine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
-    machine.mem_map(flash.base, flash.size)
-    machine.mem_map(sram.base, sram.size)
-    for address, data in read_program(elf, [flash]).segments:
-        machine.mem_write(address, data)
-    stack, entry = (int.from_bytes(machine.mem_read(flash.base + i, 4), "little") for i in (0, 4))
-    machine.reg_write(arm_const.UC_ARM_REG_SP, stack)
-    start = time.perf_counter()
-    machine.emu_start(entry, 0)  # WFI ends it
-    return time.perf_counter() - start
+def _labwired_version() -> str | None:
+    if not LABWIRED.exists():
+        return None
+    ask = "import importlib.metadata as m; print(m.version('labwired'))"
+    told = subprocess.run([LABWIRED, "-c", ask], capture_output=True, text=True, timeout=60)
+    return told.stdout.strip() or None

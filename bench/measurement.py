@@ -24,7 +24,7 @@ MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models")
 
 def run() -> dict[str, object]:
     board = load_board(BOARD)
-    networks = _networks()
+    networks = sampled_networks()
     with open_session(board, "virtual") as session:
         measure(networks[0], session, name="warm-up")
         rows = [_row(f"network {i}", model, session) for i, model in enumerate(networks)]
@@ -46,7 +46,7 @@ def run() -> dict[str, object]:
     }
 
 
-def _networks() -> list[bytes]:
+def sampled_networks(count: int = NETWORKS) -> list[bytes]:
     """Untrained exports of networks sampled from the µNAS space, up to MAX_MACS."""
     from search.cost import cost_of
     from search.export import export_untrained
@@ -55,7 +55,7 @@ def _networks() -> list[bytes]:
 
     rng = np.random.default_rng(0)
     models: list[bytes] = []
-    while len(models) < NETWORKS:
+    while len(models) < count:
         ops = lower(sample(rng), INPUT_SHAPE, CLASSES)
         cost = cost_of(ops)
         if cost.macs <= MAX_MACS and cost.peak_memory_bytes < 200_000:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.differential.campaign import compare
@@ -22,7 +23,8 @@ from bench.differential.executors import (
     qemu,
     qemu_version,
 )
-from bench.differential.program import build_program
+from bench.differential.image import Image
+from bench.differential.program import MODELS, build_network, build_program
 
 PROGRAMS = sorted(Path(__file__).with_name("programs").glob("*.c"))
 LEVELS = ("-O0", "-O2", "-O3", "-Os")
@@ -52,7 +54,7 @@ def run(programs: int = 2000, seed: int = 1) -> dict[str, object]:
         board.close()
         observed.close()
     return {
-        "failed": bool(found or unequal),
+        "failed": bool(found) or any(unequal.values()),
         "reference": reference[0],
         "unicorn": unicorn.__version__,
         "executors": list(others),
@@ -61,24 +63,35 @@ def run(programs: int = 2000, seed: int = 1) -> dict[str, object]:
         "sequences_that_differ": [
             {"seed": d.seed, "executors": d.executors, "what": d.what} for d in found
         ],
-        "c_programs": [f"{path.name} {level}" for path in PROGRAMS for level in LEVELS],
-        "c_programs_that_differ": unequal,
+        "programs": list(unequal),
+        "programs_that_differ": {name: who for name, who in unequal.items() if who},
         "seconds": round(time.perf_counter() - start, 1),
     }
 
 
-def _compare_programs(reference: Executor, others: dict[str, Executor]) -> list[str]:
-    """Which program, level and executor left other memory behind than the reference."""
-    unequal = []
+def _programs(folder: Path) -> Iterator[tuple[str, Image]]:
+    """C of every optimisation level, and networks where there are models."""
+    for source in PROGRAMS:
+        for level in LEVELS:
+            yield f"{source.name} {level}", build_program([source], folder / "program.elf", level)
+    for model in sorted(MODELS.glob("*.tflite")):
+        for level in ("-Os", "-O3"):
+            image, _ = build_network(model.read_bytes(), model.stem, folder, level)
+            yield f"{model.stem} {level}", image
+
+
+def _compare_programs(reference: Executor, others: dict[str, Executor]) -> dict[str, list[str]]:
+    """Per program who left other memory behind than the reference."""
+    unequal: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for source in PROGRAMS:
-            for level in LEVELS:
-                image = build_program([source], Path(folder) / "program.elf", level)
-                expected = reference(image)
-                if expected.failure or expected.fault:
-                    raise RuntimeError(f"{source.name} {level}: {expected.failure}")
-                for name, execute in others.items():
-                    got = execute(image)
-                    if got.failure or got.results != expected.results:
-                        unequal.append(f"{source.name} {level}: {name}: {got.failure or ''}")
+        for program, image in _programs(Path(folder)):
+            expected = reference(image)
+            if expected.failure or expected.fault:
+                raise RuntimeError(f"{program}: {expected.failure}, fault {expected.fault}")
+            outcomes = {name: execute(image) for name, execute in others.items()}
+            unequal[program] = [
+                name
+                for name, got in outcomes.items()
+                if got.failure or got.results != expected.results
+            ]
     return unequal

@@ -29,8 +29,13 @@ SLEEP = bytes.fromhex("30bf")
 Executor = Callable[[Image], Outcome]
 
 
-def qemu(image: Image) -> Outcome:
-    """The program hands its memory over by semihosting and ends the emulator."""
+def qemu_with(*options: str) -> Executor:
+    """An executor: a QEMU process with `options`. The program hands its memory over by
+    semihosting, which also ends the emulator."""
+    return lambda image: _run_qemu(options, image)
+
+
+def _run_qemu(options: tuple[str, ...], image: Image) -> Outcome:
     wanted = image.for_host()
     with tempfile.TemporaryDirectory() as folder:
         flash, sram = Path(folder) / "flash", Path(folder) / "sram"
@@ -39,6 +44,7 @@ def qemu(image: Image) -> Outcome:
         command = [
             *(QEMU, "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "none"),
             *("-semihosting-config", "enable=on,target=native"),
+            *options,
             *("-device", f"loader,file={flash},addr={FLASH:#x},force-raw=on"),
             *("-device", f"loader,file={sram},addr={SRAM:#x},force-raw=on"),
         ]
@@ -52,6 +58,9 @@ def qemu(image: Image) -> Outcome:
         words = done.stderr.decode(errors="replace").strip()[-300:]
         return Outcome(bytes(len(wanted)), f"{len(done.stdout)} bytes came; {words}")
     return Outcome(done.stdout)
+
+
+qemu = qemu_with()
 
 
 def qemu_version() -> str | None:
@@ -144,7 +153,12 @@ def _run_unicorn(hooks: Hooks, image: Image) -> Outcome:
     uc.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
     if hooks.pages:
         uc.ctl_set_tlb_mode(unicorn_const.UC_TLB_VIRTUAL)
-    for base, size in ((FLASH, 0x100000), (SRAM, 0x40000), (0xE000E000, 0x1000)):
+    for base, size in (
+        (FLASH, 0x100000),
+        (SRAM, 0x40000),
+        (0x40023000, 0x1000),
+        (0xE000E000, 0x1000),
+    ):
         uc.mem_map(base, size)
     uc.mem_write(FLASH, image.flash)
     uc.mem_write(SRAM, image.sram)

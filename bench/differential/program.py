@@ -3,6 +3,7 @@ runner.S; .data lies in the SRAM image, so that nothing needs to be copied at st
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -11,7 +12,13 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from bench.differential.image import CODE, FLASH, HEADER_BYTES, RUNNER, SRAM, Image
+from harness.board import ROOT
+from harness.codegen import write_deployment
+from harness.planner import plan
+from harness.tflite import read_graph
 
+WORKLOADS = Path(__file__).parents[1] / "workloads"
+MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
 DEADLINE_S = 120
 FLAGS = [
     *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-std=gnu11"),
@@ -25,7 +32,8 @@ SECTIONS {{
   .code {CODE:#x} : {{
     *(.text*) *(.rodata*) . = ALIGN(8); *(.ARM.exidx*)
   }}
-  .data {SRAM + HEADER_BYTES:#x} : {{ *(.data*) . = ALIGN(8); }}
+  . = {SRAM + HEADER_BYTES:#x};
+  .data : {{ *(.data*) . = ALIGN(8); }}
   .bss : {{ *(.bss*) *(COMMON) . = ALIGN(8); }}
   end = .;
 }}"""
@@ -64,3 +72,13 @@ def build_program(sources: Sequence[Path], elf: Path, *flags: str) -> Image:
         memory[address - base : address - base + len(data)] = data
     struct.pack_into("<II", sram, 24, program | 1, 1)
     return Image(bytes(flash), bytes(sram))
+
+
+def build_network(model: bytes, name: str, folder: Path, level: str) -> tuple[Image, Path]:
+    """The inferences of a `.tflite`, by the library that `hilnas build` hands out; and its ELF."""
+    sources = folder / f"{name}{level}"
+    graph = read_graph(model, where=name)
+    write_deployment(graph, plan(graph), sources)
+    code = [path for path in sorted(sources.glob("*.c")) if path.name != "main.c"]
+    elf = sources / "network.elf"
+    return build_program([WORKLOADS / "network.c", *code], elf, level, f"-I{sources}"), elf
