@@ -1,5 +1,6 @@
 /* nRF52840 NVMC: erases and programs flash and UICR, and holds the switch of the instruction cache.
- * The core stands still meanwhile where its instructions come from flash. */
+ * The core stands still meanwhile where its instructions come from flash; a halted one does anyway.
+ */
 #include "nrf.h"
 #include <string.h>
 
@@ -41,7 +42,7 @@ static void busy_for(Machine *m, Device *d, uint32_t microseconds) {
     uint64_t from = s->ready > m->status.cycles ? s->ready : m->status.cycles;
     s->ready = from + (uint64_t)NRF_MICROSECOND * microseconds;
     s->changed = true;
-    if (memory_of(m, m->last->start, 2) == flash(m))
+    if (m->debug.halted || memory_of(m, m->last->start, 2) == flash(m))
         m->status.cycles = s->ready;
     schedule(m, d, s->ready);
 }
