@@ -24,6 +24,15 @@ uint32_t effective_address(const Machine *m, const Instruction *i, uint32_t pc) 
     return base + (uint32_t)i->offset + (index << i->index_shift);
 }
 
+/* Memory that was freed may hold a copy; the live registers change with the interface. */
+static bool follows_interface(uc_engine *uc, const volatile uint32_t *registers) {
+    uint32_t before = registers[7], changed = ~before;
+    uc_reg_write(uc, UC_ARM_REG_R7, &changed);
+    bool follows = registers[7] == changed;
+    uc_reg_write(uc, UC_ARM_REG_R7, &before);
+    return follows;
+}
+
 /* The thirteen words that were just written through the interface, in the memory of Unicorn itself:
  * behind one of the pointers that its handle begins with. Read through the kernel, because any of
  * these words may be no pointer. */
@@ -36,9 +45,13 @@ static uint32_t *find_live_registers(uc_engine *uc, const uint32_t *marks, size_
         here = (struct iovec){window, sizeof window};
         there = (struct iovec){(void *)candidates[i], sizeof window};
         ssize_t size = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
-        const uint8_t *found = size > 0 ? memmem(window, (size_t)size, marks, bytes) : NULL;
-        if (found)
-            return (uint32_t *)(candidates[i] + (size_t)(found - window));
+        const uint8_t *from = window, *end = window + (size > 0 ? size : 0), *found;
+        while ((found = memmem(from, (size_t)(end - from), marks, bytes))) {
+            uint32_t *registers = (uint32_t *)(candidates[i] + (size_t)(found - window));
+            if (follows_interface(uc, registers))
+                return registers;
+            from = found + 4;
+        }
     }
     return NULL;
 }
