@@ -121,6 +121,7 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
 void on_translation(uc_engine *uc, uc_tb *block, uc_tb *previous, void *user) {
     (void)uc, (void)previous;
     Machine *m = user;
+    note_code(m, (uint32_t)block->pc);
     m->blocks[((uint32_t)block->pc >> 1) & (BLOCKS - 1)].key = NO_KEY;
 }
 

@@ -3,16 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const DeviceModel device_storage, device_gpio, device_rcc_f4, device_pwr_f4, device_usart_v1;
-extern const DeviceModel device_nrf_clock, device_nrf_egu, device_nrf_gpio, device_nrf_gpiote,
-    device_nrf_nvmc, device_nrf_ppi, device_nrf_rng, device_nrf_rtc, device_nrf_storage,
-    device_nrf_temp, device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
+extern const DeviceModel device_storage, device_gpio, device_stm32_usart_v1, device_stm32_usart_v2,
+    device_stm32_lpuart, device_stm32f4_rcc, device_stm32l4_rcc, device_stm32f4_pwr,
+    device_stm32l4_pwr, device_stm32f4_flash, device_stm32l4_flash, device_stm32l4plus_flash,
+    device_nrf_clock, device_nrf_egu, device_nrf_gpio, device_nrf_gpiote, device_nrf_nvmc,
+    device_nrf_ppi, device_nrf_rng, device_nrf_rtc, device_nrf_storage, device_nrf_temp,
+    device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
 
 static const DeviceModel *const models[] = {
-    &device_storage,   &device_gpio,      &device_rcc_f4,   &device_pwr_f4,      &device_usart_v1,
-    &device_nrf_clock, &device_nrf_egu,   &device_nrf_gpio, &device_nrf_gpiote,  &device_nrf_nvmc,
-    &device_nrf_ppi,   &device_nrf_rng,   &device_nrf_rtc,  &device_nrf_storage, &device_nrf_temp,
-    &device_nrf_timer, &device_nrf_uarte, &device_nrf_wdt,
+    &device_storage,      &device_gpio,          &device_stm32_usart_v1, &device_stm32_usart_v2,
+    &device_stm32_lpuart, &device_stm32f4_rcc,   &device_stm32l4_rcc,    &device_stm32f4_pwr,
+    &device_stm32l4_pwr,  &device_stm32f4_flash, &device_stm32l4_flash,  &device_stm32l4plus_flash,
+    &device_nrf_clock,    &device_nrf_egu,       &device_nrf_gpio,       &device_nrf_gpiote,
+    &device_nrf_nvmc,     &device_nrf_ppi,       &device_nrf_rng,        &device_nrf_rtc,
+    &device_nrf_storage,  &device_nrf_temp,      &device_nrf_timer,      &device_nrf_uarte,
+    &device_nrf_wdt,
 };
 
 /* A block nobody models: the chip file does not list it. */
@@ -104,7 +109,7 @@ void reset_devices(Machine *m) {
         Device *d = &m->devices[i];
         if (!d->model->keeps_registers)
             memset(d->words, 0, d->size);
-        if (d->state)
+        if (d->state && (!d->model->state_survives || m->reset_cause == RESET_POWER))
             memset(d->state, 0, d->model->state_bytes);
         d->due = NEVER;
     }
@@ -204,6 +209,37 @@ void device_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void
         return;
     uint32_t rest = d->model->narrow_is_whole ? 0 : d->words[(address - d->base) / 4];
     device_word_write(m, address & ~3u, merged(rest, offset, size, value));
+}
+
+bool serve_by_dma(Machine *m, uint32_t address, bool to_peripheral) {
+    for (uint32_t i = 0; i < m->device_count; i++) {
+        Device *d = &m->devices[i];
+        if (d->model->transfer && d->model->transfer(m, d, address, to_peripheral))
+            return true;
+    }
+    return false;
+}
+
+/* This many looks, this densely, and the firmware is waiting. */
+enum { WAITING_POLLS = 4, DENSE_CYCLES = 2000 };
+
+bool polls_densely(Machine *m, const Device *d) {
+    if (m->port.visiting) /* it is the debugger that looks */
+        return false;
+    uint64_t now = m->status.cycles;
+    bool again = m->polled == d && now - m->polled_at < DENSE_CYCLES;
+    m->polls = again ? m->polls + 1 : 0;
+    m->polled = d;
+    m->polled_at = now;
+    return m->polls >= WAITING_POLLS;
+}
+
+void poll_until(Machine *m, const Device *d, uint64_t until) {
+    if (!polls_densely(m, d))
+        return;
+    uint64_t next = until < m->next_event ? until : m->next_event;
+    if (next > m->status.cycles)
+        m->polled_at = m->status.cycles = next;
 }
 
 void schedule(Machine *m, Device *d, uint64_t due) {

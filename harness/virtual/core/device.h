@@ -43,6 +43,7 @@ typedef struct {
     bool narrow_is_whole;
     /* Some of its registers outlive a reset: reset() clears the others, by m->reset_cause. */
     bool keeps_registers;
+    bool state_survives; /* resets: cleared with the power only */
     /* Any may be NULL. Offsets are of whole words. `words` holds what was written before, and is
      * what a read without a model answers; a model's write() stores what is to be kept. */
     void (*reset)(struct Machine *m, Device *d);
@@ -52,6 +53,9 @@ typedef struct {
     void (*advance)(struct Machine *m, Device *d, uint64_t now);
     /* The console's host has sent: bytes wait for serial_take(). */
     void (*heard)(struct Machine *m, Device *d);
+    /* One transfer between memory and the peripheral's register at `address`: false where no stream
+     * or channel is set up for it. */
+    bool (*transfer)(struct Machine *m, Device *d, uint32_t address, bool to_peripheral);
     /* Stores into flash, of the device that controls it: true when done or refused by a flag, false
      * when the bus answers with an error. */
     bool (*program)(struct Machine *m, Device *d, uint32_t address, uint32_t bytes, uint64_t value);
@@ -85,6 +89,14 @@ void device_word_write(struct Machine *m, uint32_t address, uint32_t value);
 
 /* advance() is to be called at that cycle count, or NEVER. */
 void schedule(struct Machine *m, Device *d, uint64_t due);
+
+/* A peripheral's request to whichever DMA controller serves its register at `address`. */
+bool serve_by_dma(struct Machine *m, uint32_t address, bool to_peripheral);
+
+/* The firmware reads a flag of `d` that only time will change, at `until`. Where it does nothing
+ * else, time goes there at once, but not past anything else that is due. */
+bool polls_densely(struct Machine *m, const Device *d);
+void poll_until(struct Machine *m, const Device *d, uint64_t until);
 
 /* Set or clear the level of an interrupt line; the NVIC pends while it is set. */
 void set_interrupt(struct Machine *m, int irq, bool level);

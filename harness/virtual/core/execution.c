@@ -16,7 +16,7 @@ void stop_at_next_block(Machine *m) {
 }
 
 /* When does something happen without any instruction? NEVER: nothing is due. */
-static uint64_t next_timed_event(const Machine *m) {
+uint64_t next_timed_event(const Machine *m) {
     uint64_t next = next_device_event(m);
     if (m->systick_on && m->systick_interrupts && m->systick_zero_at < next)
         next = m->systick_zero_at;
@@ -157,6 +157,8 @@ void reset_core(Machine *m) {
     m->reset_wanted = false;
     m->retranslate = true;
     m->access_cycles = NEVER;
+    m->store_refused = false;
+    m->polls = 0;
     m->status.state = RUNNING;
     reset_debug(m, m->reset_cause == RESET_POWER);
 }
@@ -248,6 +250,7 @@ static void settle(Machine *m) {
         m->retranslate = false;
         uc_ctl_flush_tb(m->uc);
         forget_costs(m);
+        memset(m->code_pages, 0, m->memories[0].part.size / MAP_BYTES);
     }
     answer_visitor(m);
 }
@@ -266,6 +269,10 @@ static bool advance(Machine *m, RunState *state) {
     if (m->sleep || m->reset_wanted) /* the latter by a watchdog */
         return true;
     uint64_t before = m->status.cycles;
+    if (m->store_refused) {
+        m->store_refused = false;
+        raise_fault(m, EXCEPTION_BUS, CFSR_IMPRECISERR, 0);
+    }
     if (m->any_pending)
         take_pending(m);
     if (m->status.state == LOCKED_UP || m->debug.halted)

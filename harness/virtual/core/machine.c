@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BYTES 4096u     /* what Unicorn maps */
 #define SRAM_PATTERN 0xA5C3u /* start-up SRAM is not zero; firmware must not rely on it */
 
 /* Where the memory behind `address` lies in this process; NULL when `bytes` of it are not there. */
@@ -98,6 +97,8 @@ static uc_err build(Machine *m) {
         (error = map_memories(m)) ||
         (error = uc_mmio_map(uc, PERIPHERAL_BASE, PERIPHERAL_BYTES, on_device_read, m,
                              on_device_write, m)) ||
+        (error = uc_mmio_map(uc, PROGRAM_BASE, (uint64_t)MAX_MEMORIES << PROGRAM_BITS, program_read,
+                             m, program_write, m)) ||
         (error = uc_mmio_map(uc, PPB_BASE, PPB_BYTES, system_read, m, system_write, m)) ||
         (error = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)on_tlb_miss, m, 1, 0)) ||
         (error = uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_interrupt, m, 1, 0)) ||
@@ -123,12 +124,13 @@ EXPORT void machine_free(Machine *m) {
         free(m->memories[i].bytes);
     free(m->device_room);
     free(m->blocks);
+    free(m->code_pages);
     free(m);
 }
 
 static uint8_t *allocate_pages(uint32_t bytes) {
     void *pages = NULL;
-    return posix_memalign(&pages, PAGE_BYTES, bytes) ? NULL : pages;
+    return posix_memalign(&pages, MAP_BYTES, bytes) ? NULL : pages;
 }
 
 /* Where Unicorn would stumble: a reason, or NULL. */
@@ -142,7 +144,7 @@ static const char *refuse_parts(const Parts *p) {
         return "an ARMv7-M core has 3 to 8 priority bits";
     for (uint32_t i = 0; i < p->memory_count; i++)
         if (!p->memories[i].size ||
-            (p->memories[i].base | p->memories[i].size | p->memories[i].alias) % PAGE_BYTES)
+            (p->memories[i].base | p->memories[i].size | p->memories[i].alias) % MAP_BYTES)
             return "memories must be whole pages of 4096 bytes";
     return NULL;
 }
@@ -150,7 +152,8 @@ static const char *refuse_parts(const Parts *p) {
 static const char *take_parts(Machine *m, const Parts *p) {
     m->blocks = calloc(BLOCKS, sizeof *m->blocks);
     m->device_room = calloc(1, DEVICE_ROOM);
-    if (!m->blocks || !m->device_room)
+    m->code_pages = calloc(p->memories[0].size / MAP_BYTES, sizeof *m->code_pages);
+    if (!m->blocks || !m->device_room || !m->code_pages)
         return "out of memory";
     for (uint32_t i = 0; i < p->memory_count; i++) {
         Memory *memory = &m->memories[i];
@@ -167,8 +170,11 @@ static const char *take_parts(Machine *m, const Parts *p) {
         const char *refusal = add_device(m, &p->devices[i]);
         if (refusal)
             return refusal;
-        if (p->devices[i].base == p->console_base)
-            m->console = &m->devices[m->device_count - 1];
+        Device *added = &m->devices[m->device_count - 1];
+        if (added->base == p->console_base)
+            m->console = added;
+        if (added->model->program && !m->flash_controller)
+            m->flash_controller = added;
     }
     if (!m->console)
         return "the console is not among the devices";

@@ -58,6 +58,7 @@ typedef enum {
     RESET_WATCHDOG,
     RESET_WINDOW_WATCHDOG,
     RESET_LOCKUP,
+    RESET_OPTIONS, /* option bytes were loaded again */
 } ResetCause;
 
 /* What the machine noticed and the user should hear once. */
@@ -149,6 +150,7 @@ enum {
 #define CFSR_MMARVALID (1u << 7)
 #define CFSR_IBUSERR (1u << 8)
 #define CFSR_PRECISERR (1u << 9)
+#define CFSR_IMPRECISERR (1u << 10)
 #define CFSR_UNSTKERR (1u << 11)
 #define CFSR_STKERR (1u << 12)
 #define CFSR_BFARVALID (1u << 15)
@@ -179,6 +181,7 @@ enum {
 
 typedef enum { AWAKE, SLEEPS_FOR_INTERRUPT, SLEEPS_FOR_EVENT, SLEEPS_ON_EXIT } SleepKind;
 
+#define FOREVER (-1)
 #define MAX_TRAPS 4096
 #define SERIAL_BYTES 4096
 #define MAX_MEMORIES 8
@@ -187,8 +190,12 @@ typedef enum { AWAKE, SLEEPS_FOR_INTERRUPT, SLEEPS_FOR_EVENT, SLEEPS_ON_EXIT } S
 #define MAX_PRESETS 64
 #define MAX_NOTICES 32
 #define DEVICE_ROOM (1u << 20) /* registers and state of all devices, bytes */
+#define MAP_BYTES 4096u        /* what Unicorn maps */
 #define PERIPHERAL_BASE 0x40000000u
 #define PERIPHERAL_BYTES 0x20000000u
+/* Where Unicorn takes stores to flash, among addresses that no chip uses: 16 MiB a memory. */
+#define PROGRAM_BASE 0xB0000000u
+#define PROGRAM_BITS 24
 #define PPB_BASE 0xE0000000u
 #define PPB_BYTES 0x100000u
 
@@ -229,6 +236,7 @@ typedef struct Machine {
     int interrupt;               /* Unicorn's exception number, or -1 */
     uint32_t trap_cfsr, trap_pc; /* a trap hook refused the instruction there */
     bool access_refused;
+    bool store_refused; /* a bus error of a store, which comes later than the store */
     uint32_t refused_page;
     uc_mem_type refused_type;
 
@@ -255,8 +263,6 @@ typedef struct Machine {
 
     /* The console's line to the host. */
     Queue received, sent;
-    uint32_t empty_polls;
-    uint64_t last_poll;
 
     Trap traps[MAX_TRAPS];
     uint32_t trap_count;
@@ -272,6 +278,11 @@ typedef struct Machine {
     uint8_t *device_room;
     size_t device_room_used;
     Device *console;
+    Device *flash_controller; /* or NULL: then flash refuses stores */
+    bool *code_pages;         /* of the flash that boots: translated since the last retranslation */
+    const Device *polled;     /* whose flag the firmware is waiting for, and how often it looked */
+    uint32_t polls;
+    uint64_t polled_at;
     bool line[EXCEPTIONS]; /* level of each interrupt line */
     uint32_t core_hz, cycles_per_tick[CLOCKS];
     Accelerator accelerator;
@@ -309,6 +320,16 @@ bool fetch_instruction(const Machine *m, uint32_t pc, Instruction *instruction);
 bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry,
                  void *machine);
 void refuse_access(Machine *m, uint32_t pc);
+void refuse_store(Machine *m);
+uint64_t program_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine);
+void program_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *machine);
+/* A store of the core or of a debugger, through the controller; false: the bus refuses it. */
+bool program_flash(Machine *m, uint32_t address, uint32_t bytes, uint64_t value);
+void note_code(Machine *m, uint32_t pc); /* a block there was translated */
+
+/* For flash controllers: memory changes, translations and costs of it are forgotten. */
+void erase_flash(Machine *m, uint32_t address, uint32_t bytes);
+void program_bits(Machine *m, uint32_t address, uint32_t bytes, uint64_t value); /* 1 to 0 only */
 
 /* registers.c */
 bool find_registers(Machine *m);
@@ -334,6 +355,7 @@ void run_once(Machine *m); /* a turn of the run loop, for a core that no thread 
 void stop_at_next_block(Machine *m);
 void catch_up(Machine *m); /* what virtual time has brought by now */
 void plan_next_event(Machine *m);
+uint64_t next_timed_event(const Machine *m);
 void on_interrupt(uc_engine *uc, uint32_t number, void *machine);
 
 /* limits.c */

@@ -57,6 +57,12 @@ bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry
         if (!holds(part->base, part->size, at, 1))
             entry->paddr = at - part->alias + part->base;
         entry->perms = part->kind == MEMORY_RAM ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_EXEC;
+        if (part->kind == MEMORY_FLASH && type == UC_MEM_WRITE && m->flash_controller) {
+            /* The store goes to program_write(); the next load of this page asks here again. */
+            uint32_t index = (uint32_t)(memory - m->memories);
+            entry->paddr = PROGRAM_BASE + (index << PROGRAM_BITS) + (entry->paddr - part->base);
+            entry->perms = UC_PROT_WRITE;
+        }
     } else if (at - PPB_BASE < PPB_BYTES || device_exists(m, at)) {
         entry->perms = UC_PROT_READ | UC_PROT_WRITE;
     }
@@ -77,6 +83,68 @@ bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry
             write_register(m, UC_ARM_REG_CPSR, cpsr & ~0x0600FC00u);
     }
     return true;
+}
+
+void refuse_store(Machine *m) {
+    m->store_refused = true;
+    stop_at_next_block(m);
+}
+
+/* Not asked by the core: the pages that lead here are for writing only. */
+uint64_t program_read(uc_engine *uc, uint64_t offset, unsigned size, void *user) {
+    (void)uc, (void)offset, (void)size, (void)user;
+    return 0;
+}
+
+void program_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *user) {
+    (void)uc;
+    Machine *m = user;
+    const MemoryPart *part = &m->memories[offset >> PROGRAM_BITS].part;
+    uint32_t address = part->base + (uint32_t)(offset & ((1u << PROGRAM_BITS) - 1));
+    if (!program_flash(m, address, size, value))
+        refuse_store(m);
+}
+
+bool program_flash(Machine *m, uint32_t address, uint32_t bytes, uint64_t value) {
+    Device *controller = m->flash_controller;
+    const Memory *memory = memory_of(m, address, bytes);
+    if (memory && !holds(memory->part.base, memory->part.size, address, bytes))
+        address += memory->part.base - memory->part.alias;
+    return controller && controller->model->program(m, controller, address, bytes, value);
+}
+
+void note_code(Machine *m, uint32_t pc) {
+    const MemoryPart *part = &m->memories[0].part;
+    uint32_t offset = holds(part->base, part->size, pc, 1) ? pc - part->base : pc - part->alias;
+    if (offset < part->size)
+        m->code_pages[offset / MAP_BYTES] = true;
+}
+
+/* What is in flash now may not be what was translated; most of what is programmed never was. */
+static void forget_code(Machine *m, const Memory *memory, uint32_t offset, uint32_t bytes) {
+    bool translated = memory != &m->memories[0];
+    for (uint32_t at = offset & ~(MAP_BYTES - 1); !translated && at < offset + bytes;
+         at += MAP_BYTES)
+        translated = m->code_pages[at / MAP_BYTES];
+    if (translated) {
+        m->retranslate = true;
+        stop_at_next_block(m);
+    }
+}
+
+void erase_flash(Machine *m, uint32_t address, uint32_t bytes) {
+    const Memory *memory = memory_of(m, address, bytes);
+    uint32_t offset = address - memory->part.base;
+    memset(memory->bytes + offset, 0xFF, bytes);
+    forget_code(m, memory, offset, bytes);
+}
+
+void program_bits(Machine *m, uint32_t address, uint32_t bytes, uint64_t value) {
+    const Memory *memory = memory_of(m, address, bytes);
+    uint32_t offset = address - memory->part.base;
+    for (uint32_t i = 0; i < bytes; i++)
+        memory->bytes[offset + i] &= (uint8_t)(value >> (8 * i));
+    forget_code(m, memory, offset, bytes);
 }
 
 void refuse_access(Machine *m, uint32_t pc) {

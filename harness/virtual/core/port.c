@@ -132,14 +132,6 @@ static bool bus_read(Machine *m, uint32_t address, uint32_t bytes, uint32_t *val
     return true;
 }
 
-/* Through the flash controller, which may refuse. */
-static bool program_flash(Machine *m, uint32_t address, uint32_t bytes, uint32_t value) {
-    for (uint32_t i = 0; i < m->device_count; i++)
-        if (m->devices[i].model->program)
-            return m->devices[i].model->program(m, &m->devices[i], address, bytes, value);
-    return false;
-}
-
 static void note_written(Machine *m, uint32_t address, uint32_t bytes) {
     Debug *d = &m->debug;
     bool first = d->written_first == d->written_end;

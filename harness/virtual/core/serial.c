@@ -1,11 +1,9 @@
 /* The line between the console and the host: a pty. Knows nothing of any UART's registers. */
+#define _GNU_SOURCE
 #include "machine.h"
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A firmware that finds the receiver empty this often, this densely, is waiting for the host. */
-enum { WAITING_POLLS = 8, DENSE_CYCLES = 2000 };
 
 static void drain_host(Machine *m) {
     Queue *queue = &m->received;
@@ -55,15 +53,18 @@ void pump_serial(Machine *m) {
         m->console->model->heard(m, m->console);
 }
 
-void wait_for_anything(Machine *m, RunState state, bool also_serial) {
+/* As wait_for_anything(), at most so many nanoseconds of the host's time (FOREVER: no limit). */
+static void wait_for(Machine *m, RunState state, bool also_serial, int64_t nanoseconds) {
     uint32_t before = m->status.state, unread = m->received.count;
+    struct timespec limit = {nanoseconds / 1000000000, nanoseconds % 1000000000};
     m->status.state = state;
     pump_serial(m);
     while (!m->stop_wanted && !m->port.disturbed && !(also_serial && m->received.count > unread)) {
         if (also_serial && !check_input(m))
             break;
         short wanted = (short)((also_serial ? POLLIN : 0) | (m->sent.count ? POLLOUT : 0));
-        if (sleep_on_line(m, wanted, NULL) == WOKEN_BY_CONTROL)
+        Waker waker = sleep_on_line(m, wanted, nanoseconds == FOREVER ? NULL : &limit);
+        if (waker == WOKEN_BY_CONTROL || (waker == WOKEN_BY_NOTHING && nanoseconds != FOREVER))
             break;
         flush_serial(m);
         if (also_serial)
@@ -72,26 +73,42 @@ void wait_for_anything(Machine *m, RunState state, bool also_serial) {
     m->status.state = before;
 }
 
+/* Until the control thread interferes, or the host sends (`also_serial`). */
+void wait_for_anything(Machine *m, RunState state, bool also_serial) {
+    wait_for(m, state, also_serial, FOREVER);
+}
+
+/* Something is due before a byte may come: time goes there as the host's clock does, so that
+ * time-outs are as long as they say; at once where no byte will come. */
+static void wait_until_due(Machine *m, uint64_t due) {
+    if (!m->limits.input_over) {
+        uint64_t cycles = due - m->status.cycles, second = m->core_hz;
+        uint64_t part = cycles % second * 1000000000 / second;
+        wait_for(m, WAITING_FOR_SERIAL, true, (int64_t)(cycles / second * 1000000000 + part));
+    }
+    if (!m->received.count && !m->stop_wanted && !m->port.disturbed)
+        m->polled_at = m->status.cycles = due;
+}
+
 /* The firmware has looked for a byte and there is none: where it does nothing else, the core sleeps
- * until the host sends one. True when there is a byte now. */
+ * until the host sends one, and virtual time stands still. True when there is a byte now. */
 bool serial_waits_for_host(Machine *m) {
     if (m->received.count || m->port.visiting)
         return m->received.count > 0;
-    uint64_t now = m->status.cycles;
-    m->empty_polls = now - m->last_poll < DENSE_CYCLES ? m->empty_polls + 1 : 1;
-    m->last_poll = now;
-    if (m->empty_polls >= WAITING_POLLS) {
-        m->empty_polls = 0;
-        wait_for_anything(m, WAITING_FOR_SERIAL, true);
-        if (m->stop_wanted)
-            stop_at_next_block(m);
-    }
+    if (!polls_densely(m, m->console))
+        return false;
+    uint64_t due = next_timed_event(m), end = deadline_cycles(m);
+    if (due == NEVER)
+        wait_for(m, WAITING_FOR_SERIAL, true, FOREVER);
+    else if (due > m->status.cycles)
+        wait_until_due(m, due < end ? due : end);
+    if (m->stop_wanted)
+        stop_at_next_block(m);
     return m->received.count > 0;
 }
 
 bool serial_take(Machine *m, uint8_t *byte) {
     Queue *queue = &m->received;
-    m->empty_polls = 0;
     if (!queue->count)
         return false;
     *byte = queue->bytes[queue->head];
@@ -102,7 +119,6 @@ bool serial_take(Machine *m, uint8_t *byte) {
 
 void serial_put(Machine *m, uint8_t byte) {
     Queue *queue = &m->sent;
-    m->empty_polls = 0;
     check_text(m, byte);
     if (queue->count == SERIAL_BYTES)
         send_to_host(m, true); /* the host reads slowly: the line stalls, nothing is lost */

@@ -48,16 +48,19 @@ void rest(void);
 
 STM32F4_CONSOLE = r"""
 void put(uint32_t byte) {
-    while (!(REG(0x40004800) & 0x80)) {
-    }
     REG(0x40004804) = byte;
+    while (!(REG(0x40004800) & 0x40)) {
+    }
 }
 uint32_t get(void) {
     while (!(REG(0x40004800) & 0x20)) {
     }
     return REG(0x40004804) & 0xFF;
 }
-static void console_start(void) { REG(0x4000480C) = 0x200C; }
+static void console_start(void) {
+    REG(0x40004808) = 16; /* a megabaud of HSI */
+    REG(0x4000480C) = 0x200C;
+}
 """
 
 NRF52_CONSOLE = r"""

@@ -146,8 +146,9 @@ void main(void) {
     report(first < 1000 && second < first && first - second < 10);
     while (!(REG(0xE000E010) & 1 << 16)) {
     }
-    report(REG(0xE000E010) >> 16);
-    report(REG(0xE000E018) > 900);
+    uint32_t flag = REG(0xE000E010) >> 16, value = REG(0xE000E018);
+    report(flag);
+    report(value > 900);
 }"""
     assert run(source, 3) == [1, 0, 1]
 

@@ -72,11 +72,6 @@ def test_the_first_word_outside_is_named_for_a_multiple_store(run: Run) -> None:
     assert (fault.cfsr, fault.bfar, fault.pc_offset) == (PRECISERR | BFARVALID, 0x20040000, 0)
 
 
-def test_a_store_to_flash_is_a_bus_fault(run: Run) -> None:
-    fault = provoke(run, "ldr r1, =0x08000100; ldr r2, [r1]; .global at; at: str r0, [r1]")
-    assert (fault.number, fault.cfsr, fault.bfar) == (BUS, PRECISERR | BFARVALID, 0x08000100)
-
-
 def test_a_peripheral_that_is_not_there_is_a_bus_fault(run: Run) -> None:
     fault = provoke(run, "ldr r1, =0x40018000; .global at; at: ldr r0, [r1]")
     assert (fault.number, fault.bfar) == (BUS, 0x40018000)

@@ -21,7 +21,7 @@ void main(void) {
     REG(0x40023874) = 1;
     report(REG(0x40023874));
 }"""
-    assert run(source, 6) == [0x00000002, 0x02020002, 2, 1, 0x703, 3]
+    assert run(source, 6) == [0x00000002, 0x02020002, 2, 1, 0x703, 0x0E000003]
 
 
 def test_ports_store_set_and_show_their_pins(run: Run) -> None:

@@ -359,7 +359,7 @@ static void uarte_reset(Machine *m, Device *d) {
     *nrf_word(d, BAUDRATE) = 0x04000000;
     if (d == m->console) {
         m->received.count = 0;
-        m->empty_polls = 0;
+        m->polls = 0;
     }
 }
 
