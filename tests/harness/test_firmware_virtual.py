@@ -1,4 +1,4 @@
-"""The firmware on the virtual board does what every board must, and its cycles are repeatable."""
+"""The firmware on every virtual board does what a board must, and its cycles are repeatable."""
 
 from __future__ import annotations
 
@@ -7,33 +7,57 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.board import load_board
+from harness.board import BOARDS_DIR, Board, board_names, load_board
+from harness.chip import load_chip
 from harness.errors import FirmwareFaultError, NoReplyError
 from harness.image import build_image
+from harness.measure import measure
+from harness.planner import plan
 from harness.session import Session, open_session
+from harness.tflite import read_graph
+from harness.virtual import VirtualBoard
 from tests.board_case import BoardCase, Build, make_input, run
 from tests.firmware import ENGINE_DIR
+from tests.tflite_factory import small_network
 
-BOARD = load_board("nucleo_f412zg")
+
+def speaks(name: str) -> bool:
+    """Whether the virtual board has a model of the board's console."""
+    board = load_board(name)
+    models = {part.name: part.model for part in load_chip(board.chip, BOARDS_DIR).device}
+    return models[board.console.uart] != "storage"
 
 
 class TestVirtualBoard(BoardCase):
     FAULTS = {**BoardCase.FAULTS, 1: "port_provoke", 6: "port_provoke"}
 
+    @pytest.fixture(scope="class", params=filter(speaks, board_names()))
+    @classmethod
+    def board(cls, request: pytest.FixtureRequest) -> Board:
+        return load_board(request.param)
+
     @pytest.fixture(scope="class")
     @classmethod
-    def session(cls) -> Iterator[Session]:
-        with open_session(BOARD, "virtual") as session:
+    def session(cls, board: Board) -> Iterator[Session]:
+        with open_session(board, "virtual") as session:
             yield session
 
     @pytest.fixture(scope="class")
     @classmethod
-    def build(cls) -> Build:
-        return functools.partial(build_image, board=BOARD, engine_dir=ENGINE_DIR)
+    def build(cls, board: Board) -> Build:
+        return functools.partial(build_image, board=board, engine_dir=ENGINE_DIR)
 
     def test_cycles_are_labelled_as_modelled(self, session: Session) -> None:
         assert (session.via, session.timing) == ("virtual", "modelled")
         assert session.timing_model
+
+    def test_the_core_runs_at_the_clock_that_the_firmware_reports(self, flashed: Session) -> None:
+        assert isinstance(flashed.unit, VirtualBoard)
+        core_hz = flashed.unit.report().core_hz
+        chip = load_chip(flashed.board.chip, BOARDS_DIR)
+        if core_hz == chip.reset_hz != flashed.board.sysclk_hz:
+            pytest.skip(f"the model of the {chip.name}'s clock controller does not tell the clock")
+        assert core_hz == flashed.hello.sysclk_hz
 
     def test_the_same_run_takes_the_same_cycles(self, flashed: Session) -> None:
         data = make_input(stack_words=50)
@@ -71,4 +95,14 @@ class TestVirtualBoard(BoardCase):
     def test_a_stack_overflow_leaves_sram_downwards(self, flashed: Session) -> None:
         with pytest.raises(FirmwareFaultError) as caught:
             flashed.provoke(5)
-        assert caught.value.registers["sp"] < BOARD.memory.sram.base
+        assert caught.value.registers["sp"] < flashed.board.memory.sram.base
+
+    def test_a_network_is_bit_exact_in_the_arena_that_was_planned(self, session: Session) -> None:
+        model = small_network()
+        result = measure(model, session, name="small", repeats=2)
+        assert result.board == session.board.name and result.output.bit_exact
+        assert result.sram.arena_bytes == plan(read_graph(model, where="small")).arena_bytes
+        assert (result.sysclk_hz, result.flash_wait_states) == (
+            session.board.sysclk_hz,
+            session.board.flash_wait_states,
+        )

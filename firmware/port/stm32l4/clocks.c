@@ -17,7 +17,8 @@ _Static_assert(BOARD_SYSCLK_HZ % (PLL_INPUT_HZ / PLL_R) == 0,
                "this PLL set-up makes even megahertz only");
 /* RM0351, 6.4.4: N is at most 86, the VCO's output 64 to 344 MHz. */
 _Static_assert(PLL_N >= 16 && PLL_N <= 86, "sysclk_hz is out of the range of the PLL");
-_Static_assert(BOARD_FLASH_WAIT_STATES <= WAIT_STATES_MAX, "flash_wait_states are more than the chip has");
+_Static_assert(BOARD_FLASH_WAIT_STATES <= WAIT_STATES_MAX,
+               "flash_wait_states are more than the chip has");
 _Static_assert(BOARD_SYSCLK_HZ <= WAIT_STATE_HZ * (BOARD_FLASH_WAIT_STATES + 1u),
                "flash_wait_states are too few for sysclk_hz");
 
