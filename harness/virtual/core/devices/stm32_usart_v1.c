@@ -63,7 +63,8 @@ static void update(Machine *m, Device *d) {
     if ((cr1 & SR_RXNE) || ((cr3 & CR3_EIE) && (cr3 & CR3_DMAR)))
         causes |= flags & SR_ORE;
     set_interrupt(m, d->irq, (cr1 & CR1_UE) && causes);
-    bool awaited = (cr1 & CR1_INTERRUPTS) || (cr3 & (CR3_DMAR | CR3_DMAT));
+    bool awaited =
+        state->line.to_send_count || (cr1 & CR1_INTERRUPTS) || (cr3 & (CR3_DMAR | CR3_DMAT));
     schedule(m, d, awaited ? next_on_line(&state->line) : NEVER);
 }
 

@@ -140,7 +140,8 @@ static void update(Machine *m, Device *d) {
             (cr1 & CR1_TXFEIE ? flags & ISR_TXFE : 0) | (cr1 & CR1_RXFFIE ? flags & ISR_RXFF : 0) |
             (cr3 & CR3_TXFTIE ? flags & ISR_TXFT : 0) | (cr3 & CR3_RXFTIE ? flags & ISR_RXFT : 0);
     set_interrupt(m, d->irq, (cr1 & CR1_UE) && causes);
-    bool awaited = hears(d) || (cr1 & (CR1_INTERRUPTS | (fifo ? CR1_TXFEIE : 0))) ||
+    bool awaited = hears(d) || state->line.to_send_count ||
+                   (cr1 & (CR1_INTERRUPTS | (fifo ? CR1_TXFEIE : 0))) ||
                    (cr3 & (CR3_DMAT | (fifo ? CR3_TXFTIE : 0)));
     schedule(m, d, awaited ? next_on_line(&state->line) : NEVER);
 }
