@@ -122,10 +122,7 @@ def _row(
     rounds = max(1, round(INSTRUCTIONS / a_round))
     counts = {counted(rounds) for _ in range(2)}
     instructions, cycles = (whole - own for whole, own in zip(max(counts), start_up, strict=True))
-    seconds = {
-        name: _seconds(execute, workload.image, rounds)
-        for name, execute in {"virtual board": board, **others}.items()
-    }
+    seconds = _seconds({"virtual board": board, **others}, workload.image, rounds)
     ours, bare = seconds["virtual board"], seconds["unicorn, no hook"]
     return {
         "workload": workload.name,
@@ -148,17 +145,23 @@ def _checked(execute: Callable[[Image], object], image: Image) -> None:
         raise RuntimeError(f"a workload did not come to its end: {failure}")
 
 
-def _seconds(execute: Executor, image: Image, rounds: int) -> float:
-    """What `rounds` rounds take, without what the emulator takes to start."""
-
-    def timed(image: Image) -> float:
-        start = _processor_seconds()
-        _checked(execute, image)
-        return _processor_seconds() - start
-
+def _seconds(executors: dict[str, Executor], image: Image, rounds: int) -> dict[str, float]:
+    """What `rounds` rounds take, without what the emulator takes to start. All in turn, so that a
+    slow moment of the machine hits everybody."""
     working, idle = image.with_rounds(rounds), image.with_rounds(0)
-    whole = min(timed(working) for _ in range(REPEATS))
-    return max(1e-9, whole - min(timed(idle) for _ in range(REPEATS)))
+    whole: dict[str, list[float]] = {name: [] for name in executors}
+    start_up: dict[str, list[float]] = {name: [] for name in executors}
+    for _ in range(REPEATS):
+        for name, execute in executors.items():
+            whole[name].append(_timed(execute, working))
+            start_up[name].append(_timed(execute, idle))
+    return {name: max(1e-9, min(whole[name]) - min(start_up[name])) for name in executors}
+
+
+def _timed(execute: Executor, image: Image) -> float:
+    start = _processor_seconds()
+    _checked(execute, image)
+    return _processor_seconds() - start
 
 
 def _processor_seconds() -> float:

@@ -175,11 +175,16 @@ def _run_unicorn(hooks: Hooks, image: Image) -> Outcome:
             _hook_natively(uc, kind)
     if hooks.pages:
         uc.hook_add(unicorn_const.UC_HOOK_TLB_FILL, _page)
+    # Not emu_start's own timeout, under which Unicorn is much slower.
+    deadline = threading.Timer(DEADLINE_S, uc.emu_stop)
+    deadline.start()
     try:
-        uc.emu_start(entry, 0, timeout=int(DEADLINE_S * 1e6))
+        uc.emu_start(entry, 0)
     except unicorn.UcError as error:
         at = uc.reg_read(arm_const.UC_ARM_REG_PC)
         return Outcome(bytes(uc.mem_read(SRAM, len(image.sram))), f"{error} at 0x{at:08x}")
+    finally:
+        deadline.cancel()
     asleep = bytes(uc.mem_read(uc.reg_read(arm_const.UC_ARM_REG_PC) - 2, 2)) == SLEEP
     memory = bytes(uc.mem_read(SRAM, len(image.sram)))
     return Outcome(memory, None if asleep else "stopped before its end")
