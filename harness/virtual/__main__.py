@@ -14,6 +14,8 @@ pty whose path the first line names.
     {"command": "observe", "modes": {...}, "functions": [...]}
                                               {}; see harness/virtual/observed.py
     {"command": "observed"}                   {"observed": {...} or null}
+    {"command": "snapshot"}                   {"snapshot": n}; the board as it is, stopped
+    {"command": "restore", "snapshot": n}     {}; as it was then, stopped
     {"command": "count"}                      {"instructions": n, "cycles": n, "seconds": s,
                                                "state": "running", "pc": 0,
                                                "virtual_seconds": s, "faults": n}
@@ -66,6 +68,7 @@ class Unit:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._core = Core(board, chip, self._master, self._wake)
         self._thread: threading.Thread | None = None
+        self._snapshots: list[int] = []
         self._failure: str | None = None
         self._seconds = 0.0
         self._since = 0.0
@@ -147,6 +150,26 @@ class Unit:
         self.halt()
         return self._core.report().to_json()
 
+    def snapshot(self) -> int:
+        """The board stopped as it is; its number is what restore() takes."""
+        self.halt()
+        self._snapshots.append(self._core.snapshot())
+        return len(self._snapshots) - 1
+
+    def restore(self, number: int) -> None:
+        """The board as it was, stopped; what is on the line is dropped."""
+        if not isinstance(number, int) or not 0 <= number < len(self._snapshots):
+            raise BoardError(
+                "there is no such snapshot",
+                where=self._board.name,
+                expected=f"0 to {len(self._snapshots) - 1}" if self._snapshots else "one taken",
+                got=number,
+            )
+        self.halt()
+        termios.tcflush(self._slave, termios.TCIOFLUSH)
+        termios.tcflush(self._master, termios.TCIOFLUSH)
+        self._core.restore(self._snapshots[number])
+
     def observe(self, modes: Modes, functions: list[int]) -> None:
         self.halt()
         self._core.observe(modes, functions)
@@ -192,6 +215,8 @@ class Unit:
             self._debug.close()
         self.halt()
         self.memory.close()
+        for snapshot in self._snapshots:
+            self._core.forget(snapshot)
         self._core.close()
         for descriptor in (self._master, self._slave, self._wake):
             os.close(descriptor)
@@ -231,6 +256,10 @@ def _carry_out(unit: Unit, request: dict[str, Any]) -> dict[str, Any]:
         return unit.observed()
     elif command == "report":
         return unit.report()
+    elif command == "snapshot":
+        return {"snapshot": unit.snapshot()}
+    elif command == "restore":
+        unit.restore(request["snapshot"])
     elif command == "reset":
         unit.reset()
     elif command == "count":

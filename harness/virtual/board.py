@@ -113,6 +113,15 @@ class VirtualBoard:
         """Halts the core and says where it is and what happened."""
         return Report.from_json(self._ask({"command": "report"}))
 
+    def snapshot(self) -> int:
+        """Halts the core and keeps the board as it is: memories, peripherals, time."""
+        return int(self._ask({"command": "snapshot"})["snapshot"])
+
+    def restore(self, snapshot: int) -> None:
+        """The board as it was when halted by snapshot(); go() continues from there. What is on the
+        line is dropped, observing ends."""
+        self._ask({"command": "restore", "snapshot": snapshot})
+
     def observe(self, modes: Modes, functions: Sequence[int] = ()) -> None:
         """Halts the core and begins to observe anew. `functions`: harness.symbols.Symbols'
         boundaries(); without them, what is called is a function."""

@@ -156,6 +156,9 @@ def open_library() -> ctypes.CDLL:
     library.machine_memory.argtypes = [machine, ctypes.c_uint32, ctypes.c_uint32]
     library.machine_notices.argtypes = [machine, ctypes.POINTER(_Notice)]
     library.machine_status.restype = ctypes.POINTER(_Status)
+    library.machine_snapshot.restype = machine
+    library.machine_snapshot.argtypes = library.machine_forget_snapshot.argtypes = [machine]
+    library.machine_restore.argtypes = [machine, machine]
     library.machine_limit.argtypes = [
         machine,
         ctypes.c_uint64,
@@ -312,6 +315,24 @@ class Core:
         """What a probe writes; False: the bus answers with an error."""
         size = len(data)
         return not self._library.machine_debug_write(self._machine, address, data, size, access)
+
+    def snapshot(self) -> int:
+        """Keep the whole board as it is, while the core does not run; what restore() takes.
+
+        Raises:
+            BoardError: no memory left for it.
+        """
+        snapshot: int | None = self._library.machine_snapshot(self._machine)
+        if snapshot is None:
+            raise BoardError("there is no memory left for a snapshot", where=self._chip.name)
+        return snapshot
+
+    def restore(self, snapshot: int) -> None:
+        """The board as it was then, while the core does not run; observing ends."""
+        self._library.machine_restore(self._machine, snapshot)
+
+    def forget(self, snapshot: int) -> None:
+        self._library.machine_forget_snapshot(snapshot)
 
     def limit(self, limits: Limits) -> None:
         """What ends a `run()` by itself, from now on; while the core does not run."""

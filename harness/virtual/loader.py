@@ -61,6 +61,9 @@ class Program:
         rest = self._bytes(address + 2, 2) if first[1] >= 0xE8 else None
         return " ".join(f"0x{data[1]:02x}{data[0]:02x}" for data in (first, rest) if data)
 
+    def holds(self, address: int) -> bool:
+        return self._bytes(address, 2) is not None
+
     def _bytes(self, address: int, size: int) -> bytes | None:
         for start, data in self.segments:
             if start <= address and address + size <= start + len(data):
@@ -168,6 +171,24 @@ def check_vectors(program: Program, chip: Chip) -> None:
             got=f"0x{entry:08x}",
             hint="is it firmware for this chip?",
         )
+
+    if not any(program.holds(address) for address in _places(chip, entry & ~1)):
+        raise ImageError(
+            "starts where it brings no instruction",
+            where=program.path,
+            expected="a reset vector into what the file holds",
+            got=f"0x{entry:08x}",
+            hint="is it linked for another address? --base places a raw binary",
+        )
+
+
+def _places(chip: Chip, address: int) -> list[int]:
+    """Where the byte lies that the core sees at `address`, aliases followed."""
+    return [
+        address - part.alias + part.base
+        for part in chip.memory
+        if part.alias is not None and part.alias <= address < part.alias + part.size
+    ] + [address]
 
 
 def _executes(part: Any, address: int) -> bool:

@@ -291,6 +291,7 @@ typedef struct Machine {
     Notice notices[MAX_NOTICES];
     uint32_t notice_count;
 
+    /* Up to here it is the board: what a snapshot holds. */
     Debug debug;
     DebugPort port;
 } Machine;

@@ -184,7 +184,8 @@ def test_a_file_that_cannot_be_firmware_is_not_read(
 
 
 def program_with(stack: int, entry: int, at: int = FLASH.base) -> Program:
-    return Program(Path("x.bin"), "bin", ((at, struct.pack("<II", stack, entry)),), None)
+    content = struct.pack("<II", stack, entry) + bytes(8)
+    return Program(Path("x.bin"), "bin", ((at, content),), None)
 
 
 def test_a_vector_table_of_this_chip_is_taken() -> None:
@@ -197,6 +198,7 @@ def test_a_vector_table_of_this_chip_is_taken() -> None:
     [
         (program_with(0x20040000, 0x08000008), "points nowhere .*got 0x08000008"),
         (program_with(0x20040000, 0x09000009), "points nowhere .*got 0x09000009"),
+        (program_with(0x20040000, 0x08000011), "brings no instruction .*got 0x08000011"),
         (program_with(0xFFFFFFFF, 0xFFFFFFFF), "without a stack .*got 0xffffffff"),
         (program_with(0x20000000, 0x08000009), "without a stack .*got 0x20000000"),
         (
