@@ -136,10 +136,14 @@ bool pace_until(Machine *m, uint64_t next) {
     return true;
 }
 
-/* Virtual time and faults begin anew; what is wanted of a run stays. */
+/* For another image: no limits, no faults; virtual time goes on. */
 void reset_limits(Machine *m) {
-    m->limits.clock_hz = m->core_hz;
-    m->limits.text_matched = 0;
+    Limits *l = &m->limits;
+    *l = (Limits){.clock_ns = l->clock_ns,
+                  .clock_cycles = l->clock_cycles,
+                  .clock_hz = l->clock_hz,
+                  .host_lead_ns = l->host_lead_ns,
+                  .deadline_ns = NEVER};
 }
 
 static void learn_text(Limits *l, const uint8_t *text, uint32_t bytes) {

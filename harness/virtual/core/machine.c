@@ -29,6 +29,7 @@ EXPORT void machine_erase(Machine *m) {
     }
     m->sent.count = m->received.count = 0;
     m->notice_count = 0;
+    reset_limits(m);
     m->reset_wanted = true;
     m->reset_cause = RESET_POWER;
     forget_traps(m);
@@ -214,9 +215,7 @@ EXPORT Machine *machine_new(const Parts *parts, char *reason, size_t reason_byte
     forget_last_block(m, 0);
     forget_costs(m);
     machine_erase(m);
-    m->core_hz = parts->reset_hz;
-    m->limits.deadline_ns = NEVER;
-    reset_limits(m);
+    m->core_hz = m->limits.clock_hz = parts->reset_hz;
     m->status.state = STOPPED;
     m->reset_wanted = true;
     return m;
