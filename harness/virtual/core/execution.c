@@ -6,6 +6,8 @@
 
 #define LOOK_AROUND_CYCLES 2000000 /* some 20 ms of host time */
 
+#define PUMP_CYCLES 10000 /* a call of the kernel's costs as much as an exception */
+
 /* QEMU's EXCP_* */
 enum { UC_SWI = 2, UC_DATA_ABORT = 4, UC_BKPT = 7, UC_EXCEPTION_EXIT = 8, UC_NO_COPROCESSOR = 17 };
 
@@ -262,7 +264,10 @@ static bool advance(Machine *m, RunState *state) {
         *state = m->debug.halted ? HALTED : LOCKED_UP;
         return false;
     }
-    pump_serial(m);
+    if (m->status.cycles >= m->pump_due) {
+        pump_serial(m);
+        m->pump_due = m->status.cycles + PUMP_CYCLES;
+    }
     catch_up(m);
     if (m->sleep)
         sleep_on(m);

@@ -20,10 +20,22 @@ static int order_of(const Machine *m, int number) {
     return number <= EXCEPTION_HARD ? number - 4 : m->priority[number];
 }
 
+/* The next flag at `i` or above that is set, eight at a glance; EXCEPTIONS: none. */
+static int next_set(const bool *flags, int i) {
+    while (i < EXCEPTIONS) {
+        uint64_t eight = 0;
+        memcpy(&eight, flags + i, EXCEPTIONS - i < 8 ? (size_t)(EXCEPTIONS - i) : 8);
+        if (eight)
+            return i + __builtin_ctzll(eight) / 8;
+        i += 8;
+    }
+    return EXCEPTIONS;
+}
+
 static int active_priority(const Machine *m) {
     int priority = NO_PRIORITY;
-    for (int i = 1; i < EXCEPTIONS; i++)
-        if (m->active[i] && priority_of(m, i) < priority)
+    for (int i = next_set(m->active, 1); i < EXCEPTIONS; i = next_set(m->active, i + 1))
+        if (priority_of(m, i) < priority)
             priority = priority_of(m, i);
     return priority;
 }
@@ -57,8 +69,9 @@ bool is_enabled(const Machine *m, int number) {
 
 int most_urgent(const Machine *m) {
     int best = 0;
-    for (int i = EXCEPTION_NMI; i < EXCEPTIONS; i++)
-        if (m->pending[i] && is_enabled(m, i) && (!best || order_of(m, i) < order_of(m, best)))
+    for (int i = next_set(m->pending, EXCEPTION_NMI); i < EXCEPTIONS;
+         i = next_set(m->pending, i + 1))
+        if (is_enabled(m, i) && (!best || order_of(m, i) < order_of(m, best)))
             best = i;
     return best;
 }
