@@ -179,11 +179,17 @@ def measure(
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
     through: ThroughOption = "memory",
+    profile: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the inference's cycles go; FILE for speedscope."),
+    ] = None,
     json_file: JsonOption = None,
 ) -> None:
     """Latency, SRAM and flash of a .tflite on a board, outputs checked bit for bit."""
     from harness.board import load_board
     from harness.measure import measure as measure_model
+    from harness.profile_tables import print_profile
+    from harness.profiling import profile_inference
     from harness.session import open_session
 
     _require_aot(engine)
@@ -199,8 +205,19 @@ def measure(
             seed=seed,
             on_step=on_step,
         )
+        if profile is not None:
+            on_step("profiling")
+            seen = profile_inference(data, session, name=model.name, seed=seed)
+            profile.write_text(json.dumps(seen.profile.speedscope))
     if str(json_file) != "-":
         print_measurement(result, title=model.name)
+    if profile is not None:
+        print_profile(seen.profile, errors)
+        errors.print(
+            f"stack: {seen.painted_bytes:,} bytes by its paint, {seen.pointer_bytes:,} by its "
+            "pointer",
+            highlight=False,
+        )
     write_json(json_file, result.to_json())
 
 

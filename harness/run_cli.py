@@ -20,7 +20,6 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.run import Outcome, Request
-    from harness.virtual.profile import Profile
     from harness.virtual.sram import SramUse
 
 TOP = 20  # rows of a table; --json has all of them
@@ -89,6 +88,7 @@ def run(
     """Any firmware, unmodified, with its console; Ctrl-C ends it."""
     from harness.board import load_board
     from harness.console import PtyLine, open_stdio
+    from harness.profile_tables import print_profile
     from harness.run import Request, run_image
     from harness.virtual.observed import Modes
 
@@ -122,7 +122,7 @@ def run(
     _print_summary(outcome, request)
     if outcome.profile is not None and profile is not None:
         profile.write_text(json.dumps(outcome.profile.speedscope))
-        _print_profile(outcome.profile)
+        print_profile(outcome.profile, errors)
     if outcome.sram is not None:
         _print_sram(outcome.sram)
     if watch:
@@ -192,54 +192,6 @@ def _print_summary(outcome: Outcome, request: Request) -> None:
     if report.fault is not None and outcome.failure is None:
         times = f"the last of {report.faults} faults: " if report.faults > 1 else "fault: "
         _say(escape(f"{times}{explain_fault(report.fault, outcome)}"))
-
-
-def _print_profile(profile: Profile) -> None:
-    table = Table(
-        title=f"Cycles by function, of {profile.cycles:,}",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("function", overflow="fold", min_width=16)
-    for heading in ("own", "%", "callees too", "calls"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("own cycles went into, %", overflow="fold")
-    for function in profile.functions[:TOP]:
-        own = function.own_cycles
-        table.add_row(
-            escape(function.name),
-            f"{own:,}",
-            _percent(own, profile.cycles),
-            f"{function.total_cycles:,}",
-            f"{function.calls:,}",
-            _went_into(function.cycles),
-        )
-    errors.print(table)
-    lines = Table(title="Cycles by source line", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("line", "function", "cycles", "%"):
-        lines.add_column(heading, justify="left" if heading in ("line", "function") else "right")
-    for line in profile.lines[:TOP]:
-        lines.add_row(
-            escape(f"{line.file}:{line.line}"),
-            escape(line.function),
-            f"{line.own_cycles:,}",
-            _percent(line.own_cycles, profile.cycles),
-        )
-    if any(line.line for line in profile.lines):
-        errors.print(lines)
-
-
-def _went_into(cycles: dict[str, int]) -> str:
-    """`issue 71, memory 20, branch 9`: the largest first."""
-    whole = sum(cycles.values())
-    shares = sorted(cycles.items(), key=lambda item: -item[1])
-    return ", ".join(
-        f"{name} {100 * part / whole:.0f}" for name, part in shares if part * 200 >= whole
-    )
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}" if part and whole else ""
 
 
 def _print_sram(sram: SramUse) -> None:

@@ -154,14 +154,29 @@ static void push(Calls *calls, uint32_t return_address) {
         calls->frames[calls->depth++] = (Frame){return_address, calls->node, calls->last};
 }
 
-/* Back to the frame that `pc` returns to; a jump to anywhere else changes nothing. */
-static void pop_to(Calls *calls, uint32_t pc) {
+/* Back to the frame that `pc` returns to; false where it returns to none. */
+static bool pop_to(Calls *calls, uint32_t pc) {
     for (uint32_t i = calls->depth; i > 0 && calls->frames[i - 1].return_address != MARKER; i--)
         if (calls->frames[i - 1].return_address == pc) {
             calls->depth = i - 1;
             calls->node = calls->frames[i - 1].node;
-            return;
+            return true;
         }
+    return false;
+}
+
+static bool is_root(const Profile *p, uint32_t node) {
+    return node == 0 || p->nodes[node].function >= EXCEPTION_ROOT;
+}
+
+/* `function` was jumped to: a tail call, whose return goes where its caller's would have gone. A
+ * jump back to one that jumped before does not make the tree deeper. */
+static uint32_t jump_to(Profile *p, const Calls *calls, uint32_t function) {
+    uint32_t base = calls->depth ? calls->frames[calls->depth - 1].node : 0;
+    for (uint32_t n = calls->node; n != base && !is_root(p, n); n = p->nodes[n].parent)
+        if (p->nodes[n].function == function)
+            return n;
+    return child_of(p, calls->node, function);
 }
 
 /* Which thread goes on at `pc`? The one that was interrupted there; the last one where only its pc
@@ -194,25 +209,24 @@ static void follow(Profile *p, const Machine *m, uint32_t number, uint32_t pc) {
     const ProfiledBlock *last = &p->blocks[calls->last];
     Ending ending = calls->last ? (Ending)p->endings[calls->last] : ENDS_OTHER;
     uint32_t function = p->functions_of[number], behind = last->start + last->bytes;
-    bool root = calls->node == 0 || p->nodes[calls->node].function >= EXCEPTION_ROOT;
     bool called = ending == ENDS_CALL && pc != behind;
+    bool popped = ending == ENDS_INDIRECT && pop_to(calls, pc);
+    bool root = is_root(p, calls->node);
     if (!p->function_count) /* what is called is a function */
         function = root || called ? pc : p->nodes[calls->node].function;
+    uint32_t before = calls->node;
     if (called) {
         push(calls, behind);
-        calls->node = child_of(p, calls->node, function);
-        p->nodes[calls->node].calls += 1;
-    } else {
-        if (ending == ENDS_INDIRECT)
-            pop_to(calls, pc);
-        root = calls->node == 0 || p->nodes[calls->node].function >= EXCEPTION_ROOT;
-        if (!p->function_count && !root)
-            function = p->nodes[calls->node].function;
-        if (root || p->nodes[calls->node].function != function) { /* a start, or a tail call */
-            calls->node = child_of(p, root ? calls->node : p->nodes[calls->node].parent, function);
-            p->nodes[calls->node].calls += 1;
-        }
+        calls->node = child_of(p, before, function);
+    } else if (root) {
+        calls->node = child_of(p, before, function);
+    } else if (p->nodes[before].function != function) {
+        /* Out of a call that was made before anybody watched, or a tail call. */
+        bool left = ending == ENDS_INDIRECT && !popped && calls->depth == 0;
+        calls->node =
+            left ? child_of(p, p->nodes[before].parent, function) : jump_to(p, calls, function);
     }
+    p->nodes[calls->node].calls += called || calls->node != before;
     calls->last = number;
     p->returned = false;
 }

@@ -148,8 +148,8 @@ def test_a_profile_knows_who_called_whom(watch: Watch) -> None:
     _, seen, symbols = watch(BUSY, 3, Modes(profile=True))
     found = paths(seen, symbols)
     assert "reset/main" + 7 * "/fibonacci" + "/leaf" in found
-    assert "reset/main/leaf" in found  # jump's tail call took its place
-    assert "reset/main/jump" in found
+    assert "reset/main/jump/leaf" in found  # a tail call
+    assert "reset/main/leaf" not in found
     assert "[15]/systick/leaf" in found
     assert "[6]/usage_fault" in found
     assert not any("fibonacci/jump" in path or "fibonacci/report" in path for path in found)
