@@ -6,18 +6,22 @@
 extern const DeviceModel device_storage, device_gpio, device_stm32_usart_v1, device_stm32_usart_v2,
     device_stm32_lpuart, device_stm32f4_rcc, device_stm32l4_rcc, device_stm32f4_pwr,
     device_stm32l4_pwr, device_stm32f4_flash, device_stm32l4_flash, device_stm32l4plus_flash,
-    device_nrf_clock, device_nrf_egu, device_nrf_gpio, device_nrf_gpiote, device_nrf_nvmc,
-    device_nrf_ppi, device_nrf_rng, device_nrf_rtc, device_nrf_storage, device_nrf_temp,
-    device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
+    device_stm32_timer, device_stm32_iwdg, device_stm32_wwdg, device_stm32f4_crc,
+    device_stm32l4_crc, device_stm32_rng, device_stm32_rtc, device_stm32_exti, device_stm32f4_dma,
+    device_stm32l4_dma, device_nrf_clock, device_nrf_egu, device_nrf_gpio, device_nrf_gpiote,
+    device_nrf_nvmc, device_nrf_ppi, device_nrf_rng, device_nrf_rtc, device_nrf_storage,
+    device_nrf_temp, device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
 
 static const DeviceModel *const models[] = {
     &device_storage,      &device_gpio,          &device_stm32_usart_v1, &device_stm32_usart_v2,
     &device_stm32_lpuart, &device_stm32f4_rcc,   &device_stm32l4_rcc,    &device_stm32f4_pwr,
     &device_stm32l4_pwr,  &device_stm32f4_flash, &device_stm32l4_flash,  &device_stm32l4plus_flash,
-    &device_nrf_clock,    &device_nrf_egu,       &device_nrf_gpio,       &device_nrf_gpiote,
-    &device_nrf_nvmc,     &device_nrf_ppi,       &device_nrf_rng,        &device_nrf_rtc,
-    &device_nrf_storage,  &device_nrf_temp,      &device_nrf_timer,      &device_nrf_uarte,
-    &device_nrf_wdt,
+    &device_stm32_timer,  &device_stm32_iwdg,    &device_stm32_wwdg,     &device_stm32f4_crc,
+    &device_stm32l4_crc,  &device_stm32_rng,     &device_stm32_rtc,      &device_stm32_exti,
+    &device_stm32f4_dma,  &device_stm32l4_dma,   &device_nrf_clock,      &device_nrf_egu,
+    &device_nrf_gpio,     &device_nrf_gpiote,    &device_nrf_nvmc,       &device_nrf_ppi,
+    &device_nrf_rng,      &device_nrf_rtc,       &device_nrf_storage,    &device_nrf_temp,
+    &device_nrf_timer,    &device_nrf_uarte,     &device_nrf_wdt,
 };
 
 /* A block nobody models: the chip file does not list it. */
@@ -78,10 +82,11 @@ const char *add_device(Machine *m, const DevicePart *part) {
         return "no such device model";
     uint32_t last = part->base + part->size - 1;
     bool vendors = part->base - VENDOR_BASE < VENDOR_BYTES && last - VENDOR_BASE < VENDOR_BYTES;
+    bool outer = part->base - OUTER_BASE < OUTER_BYTES && last - OUTER_BASE < OUTER_BYTES;
     if (part->base % SLOT_BYTES || part->size % SLOT_BYTES || !part->size || last < part->base ||
-        !(vendors || (in_slots(part->base) && in_slots(last))))
-        return "a device takes whole kilobytes from 0x40000000 to 0x5fffffff, or of the private "
-               "bus from 0xe0042000";
+        !(vendors || outer || (in_slots(part->base) && in_slots(last))))
+        return "a device takes whole kilobytes from 0x40000000 to 0x5fffffff, from 0xa0000000 to "
+               "0xa000ffff, or of the private bus from 0xe0042000";
     for (uint32_t at = part->base; in_slots(at) && at <= last; at += SLOT_BYTES)
         if (*slot_of(m, at) != NO_DEVICE)
             return "another device is there";
@@ -145,6 +150,8 @@ static bool on_a_bus(const Machine *m, uint32_t address) {
 }
 
 bool device_exists(const Machine *m, uint32_t address) {
+    if (address - OUTER_BASE < OUTER_BYTES)
+        return device_holding((Machine *)m, address) != NULL;
     if (address - PERIPHERAL_BASE >= PERIPHERAL_BYTES)
         return false;
     if (address - BIT_BAND_BASE <
@@ -207,6 +214,7 @@ void device_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void
     Device *d = device_for(m, address);
     if (!d)
         return;
+    m->access_bytes = size;
     uint32_t rest = d->model->narrow_is_whole ? 0 : d->words[(address - d->base) / 4];
     device_word_write(m, address & ~3u, merged(rest, offset, size, value));
 }

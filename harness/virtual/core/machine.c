@@ -86,6 +86,15 @@ static void on_device_write(uc_engine *uc, uint64_t offset, unsigned size, uint6
     device_write(uc, offset, size, value, machine);
 }
 
+static uint64_t on_outer_read(uc_engine *uc, uint64_t offset, unsigned size, void *machine) {
+    return device_read(uc, offset + OUTER_BASE - PERIPHERAL_BASE, size, machine);
+}
+
+static void on_outer_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
+                           void *machine) {
+    device_write(uc, offset + OUTER_BASE - PERIPHERAL_BASE, size, value, machine);
+}
+
 static uc_err build(Machine *m) {
     uc_engine *uc;
     uc_hook hook;
@@ -98,6 +107,7 @@ static uc_err build(Machine *m) {
         (error = map_memories(m)) ||
         (error = uc_mmio_map(uc, PERIPHERAL_BASE, PERIPHERAL_BYTES, on_device_read, m,
                              on_device_write, m)) ||
+        (error = uc_mmio_map(uc, OUTER_BASE, OUTER_BYTES, on_outer_read, m, on_outer_write, m)) ||
         (error = uc_mmio_map(uc, PROGRAM_BASE, (uint64_t)MAX_MEMORIES << PROGRAM_BITS, program_read,
                              m, program_write, m)) ||
         (error = uc_mmio_map(uc, PPB_BASE, PPB_BYTES, system_read, m, system_write, m)) ||

@@ -196,6 +196,8 @@ typedef enum { AWAKE, SLEEPS_FOR_INTERRUPT, SLEEPS_FOR_EVENT, SLEEPS_ON_EXIT } S
 /* Where Unicorn takes stores to flash, among addresses that no chip uses: 16 MiB a memory. */
 #define PROGRAM_BASE 0xB0000000u
 #define PROGRAM_BITS 24
+#define OUTER_BASE 0xA0000000u /* controllers of external memories */
+#define OUTER_BYTES 0x10000u
 #define PPB_BASE 0xE0000000u
 #define PPB_BYTES 0x100000u
 
@@ -279,6 +281,7 @@ typedef struct Machine {
     uint8_t *device_room;
     size_t device_room_used;
     Device *console;
+    uint32_t access_bytes;    /* of the store that a device hears */
     Device *flash_controller; /* or NULL: then flash refuses stores */
     bool *code_pages;         /* of the flash that boots: translated since the last retranslation */
     const Device *polled;     /* whose flag the firmware is waiting for, and how often it looked */
