@@ -69,7 +69,8 @@ OpenLine = Callable[[str], AbstractContextManager[Line]]
 @dataclass(frozen=True)
 class Request:
     """What is to be run. seconds and until: of virtual time, and what the console must say; pace:
-    whether an idle core waits for the host's clock, None where a person is at the console."""
+    whether an idle core waits for the host's clock, None where a person is at the console;
+    debug_port: a TCP port to serve a debugger at, 0 for any free one."""
 
     image: Path
     board: Board
@@ -80,6 +81,7 @@ class Request:
     until: str | None = None
     pace: bool | None = None
     modes: Modes = Modes()
+    debug_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,12 @@ class Outcome:
 
 
 def run_image(
-    request: Request, open_line: OpenLine, on_fault: Callable[[str], None] = lambda text: None
+    request: Request, open_line: OpenLine, tell: Callable[[str], None] = lambda text: None
 ) -> Outcome:
     """Run until the user interrupts, a limit is reached or the board fails.
 
-    `on_fault` is told of the first fault when it comes, since firmware tends to be silent then.
+    `tell` hears where a debugger can connect, and of the first fault when it comes, since
+    firmware tends to be silent then.
 
     Raises:
         UsageError, ImageError, WrongImageError: the image cannot be used.
@@ -161,10 +164,12 @@ def run_image(
         if request.modes:
             unit.observe(request.modes, symbols.boundaries())
         unit.load(request.image, base=request.base, start=False)
+        if request.debug_port is not None:
+            tell(f"debug port: {unit.debug_port(request.debug_port)}")
         with open_line(unit.port) as line:
             pace = line.interactive if request.pace is None else request.pace
             unit.limit(replace(limits, pace=pace))
-            run = _Run(unit, line, limits, program, symbols, on_fault)
+            run = _Run(unit, line, limits, program, symbols, tell)
             ended = run.follow()
             report = unit.report()
             counters = unit.counters()
@@ -234,10 +239,10 @@ class _Run:
         limits: Limits,
         program: Program,
         symbols: Symbols,
-        on_fault: Callable[[str], None],
+        tell: Callable[[str], None],
     ) -> None:
         self._unit, self._line, self._limits = unit, line, limits
-        self._program, self._symbols, self._on_fault = program, symbols, on_fault
+        self._program, self._symbols, self._tell = program, symbols, tell
         self._told_fault = self._told_input = False
         self._idle_seconds = 0.0
         self._before: Counters | None = None
@@ -277,7 +282,7 @@ class _Run:
         fault = self._unit.report().fault
         self._unit.go()
         if fault is not None:
-            self._on_fault(describe_fault(fault, self._program, self._symbols))
+            self._tell(f"fault: {describe_fault(fault, self._program, self._symbols)}")
 
     def _waited_long_enough(self, counters: Counters, seconds: float) -> bool:
         """While the core waits for the host, virtual time stands still: the host's counts."""

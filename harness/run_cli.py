@@ -83,6 +83,12 @@ def run(
     watch: Annotated[
         bool, typer.Option("--watch", help="Reads of SRAM that nothing has written.")
     ] = False,
+    debug_port: Annotated[
+        int | None,
+        typer.Option(
+            "--debug-port", metavar="PORT", min=0, max=65535, help="Serve a debugger; 0: any port."
+        ),
+    ] = None,
     json_file: JsonOption = None,
 ) -> None:
     """Any firmware, unmodified, with its console; Ctrl-C ends it."""
@@ -104,6 +110,7 @@ def run(
         until=until,
         pace={Pace.AUTO: None, Pace.HOST: True, Pace.FREE: False}[pace],
         modes=Modes(profile=profile is not None, trace=trace_sram, watch=watch),
+        debug_port=debug_port,
     )
 
     @contextmanager
@@ -117,7 +124,7 @@ def run(
     outcome = run_image(
         request,
         open_stdio if uart is Uart.STDIO else open_pty,
-        on_fault=lambda text: _say(f"[yellow]fault:[/] {escape(text)}"),
+        tell=lambda text: _say(escape(text)),
     )
     _print_summary(outcome, request)
     if outcome.profile is not None and profile is not None:

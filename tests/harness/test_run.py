@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -196,6 +197,15 @@ def test_a_tick_at_the_host_s_pace_lets_time_pass_as_it_does(folder: Path) -> No
     assert time.monotonic() - started >= 0.5
     assert answer.code == 0
     assert "0.500000 s of virtual time" in answer.err
+
+
+def test_a_debugger_finds_the_board_where_it_is_told(folder: Path) -> None:
+    with running(compile_firmware(HELLO, folder), "--debug-port", 0) as process:
+        assert process.stderr is not None
+        words = read_until(process.stderr.fileno(), b"\n").decode()
+        found = re.search(r"debug port: remote:127\.0\.0\.1:(\d+)", words)
+        assert found is not None
+        socket.create_connection(("127.0.0.1", int(found[1])), timeout=10).close()
 
 
 # ---- how a run ends ----
