@@ -187,7 +187,7 @@ class Unit:
             "instructions": self._core.instructions,
             "cycles": self._core.cycles,
             "seconds": self._seconds + running,
-            "state": self._core.state if self._thread else "stopped",
+            "state": self._state(),
             "pc": self._core.pc,
             "virtual_seconds": self._core.virtual_seconds,
             "faults": self._core.faults,
@@ -221,6 +221,13 @@ class Unit:
         for descriptor in (self._master, self._slave, self._wake):
             os.close(descriptor)
         self.over = True
+
+    def _state(self) -> str:
+        if self._thread is None:
+            return "stopped"
+        state = self._core.state
+        # A thread that was just started has not told the core yet.
+        return "running" if state == "stopped" and self._thread.is_alive() else state
 
     def _run(self) -> None:
         self._failure = self._core.run()
