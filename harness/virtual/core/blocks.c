@@ -25,7 +25,7 @@ uint64_t cycles_now(Machine *m, uint32_t address, bool write) {
         return m->status.cycles;
     m->access_cycles = m->status.cycles;
     m->access_pc = at + i.bytes;
-    return m->status.cycles - block->cost + cost_before(m, block, at, NULL);
+    return m->status.cycles - m->last_cost + cost_before(m, block, at, NULL);
 }
 
 /* The first instruction of the block at work that accesses `address`; where none does, the block's
@@ -40,9 +40,16 @@ uint32_t accessing_pc(const Machine *m, uint32_t address) {
     return block->start;
 }
 
+/* The core goes on at `next` with a refilled pipeline: behind an exception, a reset, a halt. */
 void forget_last_block(Machine *m, uint32_t next) {
-    m->none = (Block){.key = NO_KEY, .start = next, .end = next, .last_class = CLASS_HINT};
+    m->none = (Block){.key = NO_KEY,
+                      .start = next,
+                      .end = next,
+                      .last_class = CLASS_HINT,
+                      .taken_state = STATE_INDIRECT};
     m->last = &m->none;
+    m->state = STATE_INDIRECT;
+    m->last_cost = 0;
 }
 
 /* The block in progress was left before the instruction at `pc`: take back the rest. */
@@ -51,36 +58,52 @@ void settle_at(Machine *m, uint32_t pc) {
     if (pc < block->start || pc >= block->end)
         return;
     uint32_t done, cost = cost_before(m, block, pc, &done);
-    m->status.cycles -= block->cost - cost;
+    m->status.cycles -= m->last_cost - cost;
     m->status.instructions -= block->instructions - done;
     if (m->observer)
-        observe_cut(m, block, pc, block->cost - cost);
+        observe_cut(m, block, pc, m->last_cost - cost);
 }
 
 void forget_costs(Machine *m) {
     for (uint32_t i = 0; i < BLOCKS; i++)
         m->blocks[i].key = NO_KEY;
+    reset_states(m);
+    m->groups_used = m->accesses_used = 0;
+    if (m->state >= FIRST_FREE_STATE)
+        m->state = STATE_INDIRECT;
 }
 
-static void stop_here(Machine *m, uint32_t pc) {
+/* Leave before the block at `pc`, whose cost is not counted yet: it will be entered in `state`. */
+static void stop_before(Machine *m, uint32_t pc, uint32_t state) {
     forget_last_block(m, pc);
+    m->state = state;
     m->stop_at_block = true;
     uc_emu_stop(m->uc);
 }
 
 /* First sight of a block, or one that must not be cached. Returns false where the core must stop.
  */
-static bool meet_block(Machine *m, Block *block, uint32_t pc, uint32_t bytes) {
-    cost_block(m, block, pc, bytes);
+static bool meet_block(Machine *m, Block *block, uint32_t pc, uint32_t bytes, uint32_t state) {
+    describe_block(m, block, pc, bytes);
+    find_touches(m, block);
     if (add_traps(m, block)) {
         block->key = NO_KEY;
-        m->retranslate = true;
-        stop_here(m, pc);
+        m->stale_from = pc;
+        m->stale_to = pc + bytes;
+        stop_before(m, pc, state);
         return false;
     }
     if (block->changes_mask)
         block->key = NO_KEY;
     return true;
+}
+
+static void tell_observer(Machine *m, const Block *block, Waits waits, uint32_t taken_extra) {
+    Spent spent = spend_of(m, block, m->entered_in);
+    spent.by[SPENT_MEMORY] += waits.memory;
+    spent.by[SPENT_FLASH] += waits.flash;
+    spent.by[SPENT_BRANCH] += taken_extra;
+    observe_block(m, block, &spent);
 }
 
 void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
@@ -89,30 +112,41 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     uint32_t pc = (uint32_t)address;
     Block *block = &m->blocks[(pc >> 1) & (BLOCKS - 1)];
     const Block *last = m->last;
+    uint32_t taken_extra = last->end != pc ? last->taken_extra : 0;
     bool branched = last->end != pc;
-    uint32_t taken = branched ? last->taken : 0;
-    uint64_t cycles = m->status.cycles + taken;
+    uint32_t state = branched ? last->taken_state : m->state;
+    uint64_t cycles = m->status.cycles + taken_extra;
+    /* `last` may be overwritten from here on. */
     if (__builtin_expect(block->key != (pc | (uint64_t)size << 32), 0)) {
-        /* `last` may be overwritten from here on. */
-        if (!meet_block(m, block, pc, size)) {
-            m->status.cycles = cycles + (branched ? block->entry : 0);
+        if (!meet_block(m, block, pc, size, state)) {
+            m->status.cycles = cycles;
             return;
         }
     }
-    cycles += branched ? block->entry : 0;
     if (__builtin_expect(cycles >= m->next_event, 0)) {
         m->status.cycles = cycles;
-        stop_here(m, pc);
+        stop_before(m, pc, state);
         return;
     }
-    m->status.cycles = cycles + block->cost;
+    const Variant *variant = &block->variants[0];
+    if (__builtin_expect(variant->before != state, 0) && (++variant)->before != state &&
+        (++variant)->before != state)
+        variant = cost_variant(m, block, state);
+    uint32_t cost = variant->cost;
+    cycles += cost;
+    Waits waits = {0};
+    if (block->group_count)
+        waits = wait_for_touches(m, block, cycles - cost);
+    if (m->waits_for_flash && block->in_flash)
+        waits.flash += wait_for_instructions(m, block, cost, branched);
+    m->status.cycles = cycles + waits.memory + waits.flash;
     m->status.instructions += block->instructions;
+    m->entered_in = state;
+    m->state = variant->after;
+    m->last_cost = cost;
     m->last = block;
     if (__builtin_expect(m->observer != NULL, 0))
-        observe_block(m, block,
-                      &(Spent){.by = {[SPENT_ISSUE] = block->cost,
-                                      [SPENT_BRANCH] = taken,
-                                      [SPENT_FETCH] = branched ? block->entry : 0}});
+        tell_observer(m, block, waits, taken_extra);
     if (__builtin_expect(block->changes_mask && m->any_pending, 0))
         stop_at_next_block(m);
 }
@@ -123,9 +157,4 @@ void on_translation(uc_engine *uc, uc_tb *block, uc_tb *previous, void *user) {
     Machine *m = user;
     note_code(m, (uint32_t)block->pc);
     m->blocks[((uint32_t)block->pc >> 1) & (BLOCKS - 1)].key = NO_KEY;
-}
-
-void accelerator_changed(Machine *m) {
-    m->retranslate = true;
-    stop_at_next_block(m);
 }

@@ -148,6 +148,7 @@ void reset_core(Machine *m) {
     memset(m->line, 0, sizeof m->line);
     m->accelerator = m->parts.accelerator;
     set_core_clock(m, m->parts.reset_hz);
+    accelerator_changed(m);
     for (int i = 0; i < CLOCKS; i++)
         m->cycles_per_tick[i] = 1;
     reset_devices(m); /* which may set any of these */
@@ -247,6 +248,10 @@ static void settle(Machine *m) {
     if (m->debug.written_end != m->debug.written_first) {
         translate_anew(m, m->debug.written_first, m->debug.written_end);
         m->debug.written_first = m->debug.written_end = 0;
+    }
+    if (m->stale_to) {
+        uc_ctl_remove_cache(m->uc, m->stale_from, m->stale_to);
+        m->stale_to = 0;
     }
     if (m->retranslate) {
         m->retranslate = false;

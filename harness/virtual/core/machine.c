@@ -133,6 +133,10 @@ EXPORT void machine_free(Machine *m) {
         uc_close(m->uc);
     for (uint32_t i = 0; i < m->memory_count; i++)
         free(m->memories[i].bytes);
+    free(m->instruction_cache.way_of);
+    free(m->data_cache.way_of);
+    free(m->groups);
+    free(m->accesses);
     free(m->device_room);
     free(m->blocks);
     free(m->code_pages);
@@ -157,6 +161,10 @@ static const char *refuse_parts(const Parts *p) {
         if (!p->memories[i].size ||
             (p->memories[i].base | p->memories[i].size | p->memories[i].alias) % MAP_BYTES)
             return "memories must be whole pages of 4096 bytes";
+    const Accelerator *a = &p->accelerator;
+    if (!a->read_bytes || !a->line_bytes || a->line_bytes % a->read_bytes ||
+        a->instruction_lines > MAX_LINES || a->data_lines > MAX_LINES)
+        return "the accelerator's lines are not whole reads, or there are too many";
     return NULL;
 }
 
@@ -164,7 +172,9 @@ static const char *take_parts(Machine *m, const Parts *p) {
     m->blocks = calloc(BLOCKS, sizeof *m->blocks);
     m->device_room = calloc(1, DEVICE_ROOM);
     m->code_pages = calloc(p->memories[0].size / MAP_BYTES, sizeof *m->code_pages);
-    if (!m->blocks || !m->device_room || !m->code_pages)
+    m->groups = calloc(MAX_GROUPS, sizeof *m->groups);
+    m->accesses = calloc(MAX_ACCESSES, sizeof *m->accesses);
+    if (!m->blocks || !m->device_room || !m->code_pages || !m->groups || !m->accesses)
         return "out of memory";
     for (uint32_t i = 0; i < p->memory_count; i++) {
         Memory *memory = &m->memories[i];
@@ -175,6 +185,12 @@ static const char *take_parts(Machine *m, const Parts *p) {
         memset(memory->bytes, memory->part.kind == MEMORY_ROM ? 0xFF : 0, memory->part.size);
         m->memory_count += 1;
     }
+    m->accelerator = p->accelerator;
+    uint32_t flash_lines = m->memories[0].part.size / m->accelerator.line_bytes;
+    m->instruction_cache.way_of = calloc(flash_lines, 1);
+    m->data_cache.way_of = calloc(flash_lines, 1);
+    if (!m->instruction_cache.way_of || !m->data_cache.way_of)
+        return "out of memory";
     memcpy(m->buses, p->buses, p->bus_count * sizeof *p->buses);
     m->bus_count = p->bus_count;
     for (uint32_t i = 0; i < p->device_count; i++) {

@@ -3,10 +3,13 @@
 #ifndef HILNAS_VIRTUAL_MACHINE_H
 #define HILNAS_VIRTUAL_MACHINE_H
 
+#include "accelerator.h"
+#include "addresses.h"
 #include "debug.h"
 #include "decode.h"
 #include "device.h"
 #include "observe.h"
+#include "timing.h"
 #include <unicorn/unicorn.h>
 
 typedef enum { RUNNING, WAITING_FOR_SERIAL, ASLEEP, LOCKED_UP, STOPPED, HALTED } RunState;
@@ -116,19 +119,39 @@ typedef struct {
     int32_t wake_fd;        /* readable: the control thread wants the core to stop */
 } Parts;
 
-/* What one translated block costs, resolved when it is first seen. */
+/* What a block costs when the pipeline is in a given state at its start. */
+typedef struct {
+    uint16_t before, after; /* states, see timing.c */
+    uint32_t cost;          /* the last instruction as not taken */
+} Variant;
+
+#define VARIANTS 3
+
+/* One translated block, resolved when it is first seen. */
 typedef struct Block {
     uint64_t key;        /* pc | bytes << 32, or one that never matches */
     uint32_t start, end; /* end: first address behind it, where it falls through to */
-    uint16_t cost;       /* all instructions; the last one as not taken */
+    Variant variants[VARIANTS];
     uint16_t instructions;
-    uint16_t taken; /* added when the next block is not at `end` */
-    uint16_t entry; /* added when this block was branched to */
+    uint16_t taken_state; /* what its branch leaves behind when it is taken */
+    uint8_t taken_extra;  /* cycles more when it is, before the pipeline is refilled */
+    uint8_t next_variant; /* to be replaced */
     uint8_t last_class;
     uint8_t changes_mask; /* holds MSR or CPS */
+    uint8_t in_flash;     /* its instructions come through the accelerator */
+    uint8_t group_count;
+    uint32_t first_group; /* in the pool of groups */
 } Block;
 
+/* Cycles that a block takes more than its pipeline does. */
+typedef struct {
+    uint32_t memory, flash;
+} Waits;
+
 #define BLOCKS (1u << 15)
+#define MAX_STATES 4096
+#define MAX_GROUPS (1u << 17)
+#define MAX_ACCESSES (1u << 18)
 
 enum {
     EXCEPTION_RESET = 1,
@@ -215,6 +238,12 @@ typedef struct {
 typedef struct Machine {
     /* Touched by every block: kept together. */
     Block *last;
+    uint32_t state;      /* of the pipeline, behind the block `last` when it falls through */
+    uint32_t entered_in; /* the state in which `last` was entered */
+    uint32_t last_cost;  /* without what it waited for data and flash */
+    bool waits_for_flash;
+    uint32_t use; /* counts block executions and flash loads, for the caches' replacement */
+    AccessGroup *groups;
     uint64_t next_event; /* cycle count at which the run loop must look around */
     Status status;
     Observer *observer; /* NULL: nobody watches */
@@ -228,15 +257,21 @@ typedef struct Machine {
     uint32_t memory_count;
     Block *blocks;
     Block none; /* "no block before this one" */
+    Access *accesses;
+    uint32_t groups_used, accesses_used;
+    Cache instruction_cache, data_cache;
+    Pipeline states[MAX_STATES];
+    uint32_t state_count;
     char error[256];
 
     /* Why the emulator was left. */
     bool stop_at_block;
     volatile bool stop_wanted; /* set by the control thread */
     bool reset_wanted, retranslate;
-    ResetCause reset_cause;      /* of the last reset, for the clock controller to show */
-    int interrupt;               /* Unicorn's exception number, or -1 */
-    uint32_t trap_cfsr, trap_pc; /* a trap hook refused the instruction there */
+    uint32_t stale_from, stale_to; /* this code alone is to be translated again */
+    ResetCause reset_cause;        /* of the last reset, for the clock controller to show */
+    int interrupt;                 /* Unicorn's exception number, or -1 */
+    uint32_t trap_cfsr, trap_pc;   /* a trap hook refused the instruction there */
     bool access_refused;
     bool store_refused; /* a bus error of a store, which comes later than the store */
     uint32_t refused_page;
@@ -301,8 +336,22 @@ typedef struct Machine {
 } Machine;
 
 /* timing.c */
-void cost_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes);
-uint32_t cost_before(const Machine *m, const Block *block, uint32_t pc, uint32_t *instructions);
+void reset_states(Machine *m);
+void describe_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes);
+const Variant *cost_variant(Machine *m, Block *block, uint32_t state);
+uint32_t cost_upto(const Machine *m, const Block *block, uint32_t state, uint32_t pc);
+Spent spend_of(const Machine *m, const Block *block, uint32_t state);
+uint32_t division_cycles(uint32_t dividend, uint32_t divisor, bool is_signed);
+uint32_t cost_before(Machine *m, const Block *block, uint32_t pc, uint32_t *instructions);
+
+/* touches.c */
+void find_touches(Machine *m, Block *block);
+Waits wait_for_touches(Machine *m, const Block *block, uint64_t now);
+
+/* accelerator.c */
+void accelerator_changed(Machine *m); /* wait states, prefetch or caches were set */
+uint32_t wait_for_instructions(Machine *m, const Block *block, uint32_t cycles, bool branched);
+uint32_t wait_for_data(Machine *m, uint32_t address, uint64_t now);
 
 /* blocks.c */
 void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *machine);
@@ -312,7 +361,6 @@ void forget_last_block(Machine *m, uint32_t next);
 void settle_at(Machine *m, uint32_t pc);
 void forget_costs(Machine *m);
 uint32_t accessing_pc(const Machine *m, uint32_t address);
-void accelerator_changed(Machine *m); /* wait states, prefetch or caches were set */
 
 /* traps.c */
 bool add_traps(Machine *m, const Block *block);

@@ -16,6 +16,11 @@ void observe_block(Machine *m, const Block *block, const Spent *spent) {
         trace_stack(o->trace, m, block);
 }
 
+void observe_more(Machine *m, SpentReason reason, uint32_t cycles) {
+    if (m->observer->profile)
+        profile_more(m->observer->profile, reason, cycles);
+}
+
 void observe_cut(Machine *m, const Block *block, uint32_t pc, uint32_t taken_back) {
     if (m->observer->profile)
         profile_cut(m->observer->profile, m, block, pc, taken_back);
@@ -106,9 +111,9 @@ EXPORT uint32_t machine_instruction_costs(const Machine *m, uint32_t start, uint
     Block block;
     Instruction i;
     uint32_t count = 0, before = 0;
-    cost_block(m, &block, start, bytes);
+    describe_block(m, &block, start, bytes);
     for (uint32_t at = start; at < start + bytes && fetch_instruction(m, at, &i) && count < room;) {
-        uint32_t upto = cost_before(m, &block, at + i.bytes, NULL);
+        uint32_t upto = cost_upto(m, &block, STATE_DIRECT, at + i.bytes);
         into[count++] = (InstructionCost){at, upto - before};
         before = upto;
         at += i.bytes;

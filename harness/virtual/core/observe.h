@@ -85,6 +85,8 @@ typedef struct {
  * `m->last` being up to date. */
 struct Block;
 void observe_block(struct Machine *m, const struct Block *block, const Spent *spent);
+/* The block at work takes longer than was told; `m->status.cycles` is up to date. */
+void observe_more(struct Machine *m, SpentReason reason, uint32_t cycles);
 void observe_cut(struct Machine *m, const struct Block *block, uint32_t pc, uint32_t taken_back);
 void observe_switch(struct Machine *m); /* from here on cycles are spent on entry or return */
 void observe_exception(struct Machine *m, int number); /* it was taken */
@@ -98,6 +100,7 @@ typedef struct Profile Profile;
 Profile *new_profile(const uint32_t *functions, uint32_t count, uint64_t cycles);
 void profile_block(Profile *p, const struct Machine *m, const struct Block *block,
                    const Spent *spent);
+void profile_more(Profile *p, SpentReason reason, uint32_t cycles);
 void profile_cut(Profile *p, const struct Machine *m, const struct Block *block, uint32_t pc,
                  uint32_t taken_back);
 void profile_switch(Profile *p, const struct Machine *m);

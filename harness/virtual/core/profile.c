@@ -250,6 +250,10 @@ void profile_block(Profile *p, const Machine *m, const Block *block, const Spent
         charge(p, number, p->place_node, (SpentReason)i, p->spent.by[i]);
 }
 
+void profile_more(Profile *p, SpentReason reason, uint32_t cycles) {
+    charge(p, p->place, p->place_node, reason, cycles);
+}
+
 /* The block at `place` was left before the instruction at `pc`: what was spent belongs to a shorter
  * block. */
 void profile_cut(Profile *p, const Machine *m, const Block *block, uint32_t pc,

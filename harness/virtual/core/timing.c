@@ -1,114 +1,49 @@
-/* What does a block of instructions cost on a Cortex-M4 with zero wait states? The class table of
- * the technical reference manual (DDI 0439, 3.3) and the static part of the load/store and fetch
- * rules; docs/timing.md lists what is modelled. Knows nothing of the board's state. */
+/* What does a block of instructions cost? pipeline.c stepped over it, once for each state of the
+ * pipeline in which it is entered; docs/timing.md lists what is modelled. */
 #include "machine.h"
+#include <string.h>
 
 /* The name of what this file computes. harness/virtual/board.py says it in Python, and a core that
  * was compiled from another version is refused. */
-EXPORT const char *timing_model(void) { return "class-table-1"; }
+EXPORT const char *timing_model(void) { return "pipeline-2"; }
 
-enum {
-    REFILL_DIRECT = 1,   /* target known early */
-    REFILL_INDIRECT = 2, /* target comes from a register or memory */
-    DIVIDE = 6,          /* 2-12, early-out on the operands; not known statically */
-    FP_DIVIDE = 14,
-};
+/* ---- states of the pipeline, by number ---- */
 
-/* What the cost of an instruction depends on besides itself. */
-typedef struct {
-    Instruction previous;
-    bool have_previous;
-    bool load_can_chain; /* the previous instruction was a single load or the chain goes on */
-    uint32_t wide_run;   /* unaligned wide instructions in a row */
-} Context;
-
-static uint32_t base_cost(const Instruction *i) {
-    switch (i->class_) {
-    case CLASS_LOAD:
-        return 2 + (i->writes_pc ? REFILL_INDIRECT : 0);
-    case CLASS_STORE:
-        return i->index != NO_REGISTER || i->writes_back ? 2 : 1;
-    case CLASS_LOAD_DUAL:
-    case CLASS_STORE_DUAL:
-        return 3;
-    case CLASS_LOAD_MULTIPLE:
-        return 1 + i->elements + (i->writes_pc ? REFILL_INDIRECT : 0);
-    case CLASS_STORE_MULTIPLE:
-    case CLASS_FP_LOAD_MULTIPLE:
-    case CLASS_FP_STORE_MULTIPLE:
-        return 1 + i->elements;
-    case CLASS_LOAD_EXCLUSIVE:
-    case CLASS_STORE_EXCLUSIVE:
-        return 2;
-    case CLASS_DIV:
-        return DIVIDE;
-    case CLASS_BRANCH:
-        return 1 + REFILL_DIRECT;
-    case CLASS_BRANCH_INDIRECT:
-        return 1 + REFILL_INDIRECT;
-    case CLASS_TABLE_BRANCH:
-        return 2 + REFILL_INDIRECT;
-    case CLASS_FP_MAC:
-        return 3;
-    case CLASS_FP_DIV:
-        return FP_DIVIDE;
-    case CLASS_FP_MOVE_CORE_PAIR:
-        return 2;
-    case CLASS_FP_LOAD:
-    case CLASS_FP_STORE:
-        return 1 + i->elements;
-    default:
-        return 1;
-    }
+void reset_states(Machine *m) {
+    memset(m->states, 0, sizeof m->states);
+    m->states[STATE_DIRECT] = pipeline_after_branch(true);
+    m->states[STATE_INDIRECT] = pipeline_after_branch(false);
+    m->state_count = FIRST_FREE_STATE;
 }
 
-static uint32_t cost_in_context(const Instruction *i, uint32_t pc, Context *context) {
-    const Instruction *previous = &context->previous;
-    uint32_t cost = base_cost(i);
-    bool chains = false;
-
-    if (i->class_ == CLASS_LOAD) {
-        /* n back-to-back single loads cost n + 1, unless the address waits for the load before. */
-        uint16_t address = (i->base == NO_REGISTER ? 0 : (uint16_t)(1u << i->base)) |
-                           (i->index == NO_REGISTER ? 0 : (uint16_t)(1u << i->index));
-        if (context->load_can_chain && !(previous->writes & address))
-            cost -= 1;
-        chains = true;
-    } else if (i->class_ == CLASS_IT) {
-        if (context->have_previous && previous->bytes == 2)
-            cost = 0; /* folded onto the 16-bit instruction before it */
-    } else if (i->is_fp && context->have_previous && previous->is_fp &&
-               (previous->fp_writes & i->fp_reads) && previous->class_ != CLASS_FP_LOAD &&
-               previous->class_ != CLASS_FP_LOAD_MULTIPLE) {
-        cost += 1; /* result used by the next FP instruction */
+static uint16_t number_of(Machine *m, const Pipeline *state) {
+    for (uint32_t i = FIRST_FREE_STATE; i < m->state_count; i++)
+        if (!memcmp(&m->states[i], state, sizeof *state))
+            return (uint16_t)i;
+    if (m->state_count == MAX_STATES) { /* blocks that know an old number are described anew */
+        forget_costs(m);
+        return STATE_INDIRECT;
     }
-
-    /* A stand-in for the prefetch buffer: a run of wide instructions at odd halfwords starves it at
-     * the third and then at every second one. */
-    if (i->bytes == 4 && (pc & 2)) {
-        context->wide_run += 1;
-        if (context->wide_run >= 3 && (context->wide_run & 1))
-            cost += 1;
-    } else {
-        context->wide_run = 0;
-    }
-
-    context->previous = *i;
-    context->have_previous = true;
-    context->load_can_chain = chains;
-    return cost;
+    m->states[m->state_count] = *state;
+    return (uint16_t)m->state_count++;
 }
 
-void cost_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes) {
-    Context context = {0};
+/* ---- blocks ---- */
+
+/* What a taken branch at the end of a block leaves. */
+static uint16_t state_behind(const Instruction *i) {
+    return i->class_ == CLASS_BRANCH || i->class_ == CLASS_BRANCH_CONDITIONAL ? STATE_DIRECT
+                                                                              : STATE_INDIRECT;
+}
+
+void describe_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes) {
     Instruction i = {0};
-    uint32_t cost = 0, count = 0, at = pc, it_left = 0;
+    uint32_t count = 0, at = pc, it_left = 0;
     bool conditional = false;
     *block = (Block){.key = pc | (uint64_t)bytes << 32, .start = pc, .end = pc + bytes};
+    for (uint32_t v = 0; v < VARIANTS; v++)
+        block->variants[v].before = MAX_STATES;
     while (at < block->end && fetch_instruction(m, at, &i)) {
-        if (at == pc && i.bytes == 4 && (pc & 2))
-            block->entry = 1; /* two fetches before the first instruction is whole */
-        cost += cost_in_context(&i, at, &context);
         conditional = it_left > 0;
         it_left = i.class_ == CLASS_IT ? i.it_length : it_left ? it_left - 1 : 0;
         if (i.class_ == CLASS_STATUS)
@@ -117,28 +52,81 @@ void cost_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes) {
         count += 1;
     }
     block->last_class = i.class_;
-    if (i.class_ == CLASS_BRANCH_CONDITIONAL) {
-        block->taken = REFILL_DIRECT;
-    } else if (conditional && (i.writes_pc || i.class_ == CLASS_BRANCH)) {
-        /* Inside an IT block: one cycle where the condition fails. */
-        uint32_t whole = base_cost(&i);
-        block->taken = (uint16_t)(whole - 1);
-        cost -= whole - 1;
+    if (conditional && (i.writes_pc || i.class_ == CLASS_BRANCH)) {
+        /* In an IT block: one cycle where the condition fails, all of them where it holds. */
+        Pipeline p = pipeline_after_branch(true);
+        Spent spent = {0};
+        block->taken_extra = (uint8_t)(step_pipeline(&p, &i, 0, &spent) - 1);
     }
-    block->cost = (uint16_t)cost;
+    block->taken_state = state_behind(&i);
     block->instructions = (uint16_t)count;
+    block->in_flash = pc - m->memories[0].part.base < m->memories[0].part.size;
 }
 
-uint32_t cost_before(const Machine *m, const Block *block, uint32_t pc, uint32_t *instructions) {
-    Context context = {0};
+/* Step over the block up to `until`; cycles. */
+static uint32_t walk(const Machine *m, const Block *block, uint32_t state, uint32_t until,
+                     Pipeline *p, uint32_t *instructions, Spent *spent) {
     Instruction i;
-    uint32_t cost = 0, at = block->start, count = 0;
-    while (at < block->end && at < pc && fetch_instruction(m, at, &i)) {
-        cost += cost_in_context(&i, at, &context);
+    uint32_t cycles = 0, at = block->start, count = 0;
+    *p = m->states[state];
+    if (state < FIRST_FREE_STATE) {
+        cycles += 1; /* nothing executes while the target is decoded */
+        spent->by[SPENT_BRANCH] += 1;
+    }
+    while (at < block->end && at < until && fetch_instruction(m, at, &i)) {
+        cycles += step_pipeline(p, &i, at, spent);
         at += i.bytes;
         count += 1;
     }
+    if (at >= block->end) {
+        cycles -= block->taken_extra;
+        spent->by[SPENT_MEMORY] -= block->taken_extra;
+    }
     if (instructions)
         *instructions = count;
-    return cost;
+    return cycles;
+}
+
+const Variant *cost_variant(Machine *m, Block *block, uint32_t state) {
+    Variant *variant = &block->variants[block->next_variant];
+    Pipeline p;
+    Spent spent = {0};
+    variant->cost = walk(m, block, state, block->end, &p, NULL, &spent);
+    variant->before = (uint16_t)state;
+    variant->after = number_of(m, &p);
+    block->next_variant = (uint8_t)((block->next_variant + 1) % VARIANTS);
+    return variant;
+}
+
+uint32_t cost_before(Machine *m, const Block *block, uint32_t pc, uint32_t *instructions) {
+    Pipeline p;
+    Spent spent = {0};
+    return walk(m, block, m->entered_in, pc, &p, instructions, &spent);
+}
+
+uint32_t cost_upto(const Machine *m, const Block *block, uint32_t state, uint32_t pc) {
+    Pipeline p;
+    Spent spent = {0};
+    return walk(m, block, state, pc, &p, NULL, &spent);
+}
+
+Spent spend_of(const Machine *m, const Block *block, uint32_t state) {
+    Pipeline p;
+    Spent spent = {0};
+    walk(m, block, state, block->end, &p, NULL, &spent);
+    return spent;
+}
+
+/* SDIV and UDIV take 2 to 12 cycles, fewer where the quotient is short (DDI 0439, 3.3.1). How many
+ * bits a cycle brings is not published: 3.2, which is what the two ends leave. */
+uint32_t division_cycles(uint32_t dividend, uint32_t divisor, bool is_signed) {
+    enum { LONGEST_DIVISION = 12, BITS = 32 };
+    if (is_signed && (int32_t)dividend < 0)
+        dividend = 0 - dividend;
+    if (is_signed && (int32_t)divisor < 0)
+        divisor = 0 - divisor;
+    if (divisor == 0 || dividend < divisor)
+        return SHORTEST_DIVISION;
+    uint32_t bits = (uint32_t)(__builtin_clz(divisor) - __builtin_clz(dividend)) + 1;
+    return SHORTEST_DIVISION + (bits * (LONGEST_DIVISION - SHORTEST_DIVISION) + BITS - 1) / BITS;
 }

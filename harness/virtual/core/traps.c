@@ -1,5 +1,6 @@
-/* Which instructions must be looked at each time they execute? Those that may have to trap get a
- * hook of their own, when their block is first seen in a mode that makes them trap. */
+/* Which instructions must be looked at each time they execute? Divisions, whose time depends on
+ * their operands, and those that may have to trap, when their block is first seen in a mode that
+ * makes them trap. Each gets a hook of its own. */
 #include "machine.h"
 #include <string.h>
 
@@ -14,6 +15,19 @@ static bool sets_event(const Machine *m, const Instruction *i, uint32_t pc) {
 
 enum { CCR_UNALIGN_TRP = 1u << 3, CCR_DIV_0_TRP = 1u << 4, CPACR_FULL = 0x00F00000 };
 
+/* A division ends early where its quotient is short: its operands tell, each time. */
+static void pay_for_division(Machine *m, uint32_t pc) {
+    uint16_t halfwords[2];
+    memcpy(halfwords, memory_at(m, pc, 4, false), 4);
+    bool is_signed = (halfwords[0] & 0x20) == 0;
+    uint32_t more = division_cycles(m->registers[halfwords[0] & 0xF],
+                                    m->registers[halfwords[1] & 0xF], is_signed) -
+                    SHORTEST_DIVISION;
+    m->status.cycles += more;
+    if (m->observer)
+        observe_more(m, SPENT_DIVIDE, more);
+}
+
 static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     (void)size;
     Machine *m = user;
@@ -21,6 +35,8 @@ static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) 
     Instruction i;
     if (!fetch_instruction(m, pc, &i))
         return;
+    if (i.class_ == CLASS_DIV)
+        pay_for_division(m, pc);
     if (sets_event(m, &i, pc)) {
         m->event = true;
     } else if (i.is_fp && (m->cpacr & CPACR_FULL) != CPACR_FULL) {
@@ -44,8 +60,8 @@ bool add_traps(Machine *m, const Block *block) {
     Instruction i;
     for (uint32_t at = block->start; at < block->end && fetch_instruction(m, at, &i);
          at += i.bytes) {
-        if (!((i.is_fp && fp) || (i.class_ == CLASS_DIV && (m->ccr & CCR_DIV_0_TRP)) ||
-              (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP)) || sets_event(m, &i, at)))
+        if (!((i.is_fp && fp) || i.class_ == CLASS_DIV || sets_event(m, &i, at) ||
+              (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP))))
             continue;
         bool known = false;
         for (uint32_t k = 0; k < m->trap_count; k++)

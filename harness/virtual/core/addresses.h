@@ -1,0 +1,41 @@
+/* Which addresses does a block touch? Sums of the registers at its start, found once, so that the
+ * block hook knows every address without a hook on any load. */
+#ifndef HILNAS_VIRTUAL_ADDRESSES_H
+#define HILNAS_VIRTUAL_ADDRESSES_H
+
+#include "decode.h"
+
+/* One load or store of a group, at the group's address + offset. */
+typedef struct {
+    int32_t offset;
+    uint16_t at; /* cycles since the block's start */
+    uint8_t bytes;
+    uint8_t is_load;
+} Access;
+
+/* Accesses whose addresses differ by constants: base + (index << shift), registers at the block's
+ * start; either may be NO_REGISTER. */
+typedef struct {
+    uint8_t base, index, shift, count;
+    uint16_t unaligned[4]; /* cycles that all accesses together take more, by the sum's low bits */
+    uint32_t first;        /* in the pool of accesses */
+} AccessGroup;
+
+/* What a register holds, in terms of the block's start. */
+typedef struct {
+    bool known;
+    uint8_t base, index, shift;
+    int32_t constant;
+} Symbol;
+
+void start_symbols(Symbol symbols[16]);
+
+/* The address of `i`'s access. */
+Symbol address_symbol(const Symbol symbols[16], const Instruction *i, uint32_t pc);
+
+/* Follow what the instruction of halfwords `first`, `second` at `pc` does to the registers;
+ * `certain`: it is executed. A literal's value is `literal`. */
+void follow_symbols(Symbol symbols[16], const Instruction *i, uint32_t pc, uint16_t first,
+                    uint16_t second, bool certain, uint32_t literal);
+
+#endif

@@ -1,0 +1,123 @@
+/* What do a block's accesses to memory cost beyond hits on aligned data? Found once a block, in
+ * groups that differ by constants; paid at each execution from the live registers. */
+#include "machine.h"
+#include <string.h>
+
+enum { MAX_BLOCK_GROUPS = 32, MAX_BLOCK_ACCESSES = 256 };
+
+/* DDI 0439, 3.3.3: an unaligned access is two or three aligned ones. */
+static uint16_t unaligned_cost(uint32_t bytes, uint32_t address) {
+    if (bytes == 2)
+        return address & 1;
+    if (bytes == 4)
+        return address & 1 ? 2 : address & 2 ? 1 : 0;
+    return 0;
+}
+
+static bool belongs(const AccessGroup *group, const Symbol *address) {
+    return group->base == address->base && group->index == address->index &&
+           group->shift == address->shift;
+}
+
+/* Every element of an access counts: a load of several words may cross lines. */
+static void note_access(Machine *m, AccessGroup *group, const Instruction *i, int32_t offset,
+                        uint32_t at) {
+    for (uint32_t e = 0; e < i->elements && m->accesses_used < MAX_ACCESSES; e++) {
+        int32_t to = offset + (int32_t)(e * i->access_bytes);
+        m->accesses[m->accesses_used++] = (Access){.offset = to,
+                                                   .at = (uint16_t)(at + e),
+                                                   .bytes = i->access_bytes,
+                                                   .is_load = is_load(i)};
+        group->count += 1;
+    }
+    for (uint32_t low = 0; low < 4 && i->elements == 1; low++)
+        group->unaligned[low] += unaligned_cost(i->access_bytes, low + (uint32_t)offset);
+}
+
+typedef struct {
+    Symbol address;
+    Instruction instruction;
+    uint16_t at;
+} Touch;
+
+static uint32_t collect(Machine *m, const Block *block, Touch *touches) {
+    Symbol symbols[16];
+    Pipeline p = m->states[STATE_INDIRECT];
+    Spent spent = {0};
+    uint32_t count = 0, it_left = 0, at = 0;
+    Instruction i;
+    start_symbols(symbols);
+    for (uint32_t pc = block->start; pc < block->end && fetch_instruction(m, pc, &i);
+         pc += i.bytes) {
+        uint32_t began = at;
+        at += step_pipeline(&p, &i, pc, &spent);
+        if (i.access_bytes && i.class_ != CLASS_TABLE_BRANCH && count < MAX_BLOCK_ACCESSES) {
+            Symbol address = address_symbol(symbols, &i, pc);
+            if (address.known)
+                touches[count++] = (Touch){address, i, (uint16_t)began};
+        }
+        uint16_t halfwords[2] = {0};
+        memcpy(halfwords, memory_at(m, pc, i.bytes, false), i.bytes);
+        uint32_t literal = 0;
+        const uint8_t *source =
+            i.base == 15 ? memory_at(m, ((pc + 4) & ~3u) + (uint32_t)i.offset, 4, false) : NULL;
+        if (source)
+            memcpy(&literal, source, 4);
+        follow_symbols(symbols, &i, pc, halfwords[0], halfwords[1], !it_left, literal);
+        it_left = i.class_ == CLASS_IT ? i.it_length : it_left ? it_left - 1 : 0;
+    }
+    return count;
+}
+
+void find_touches(Machine *m, Block *block) {
+    Touch touches[MAX_BLOCK_ACCESSES];
+    bool taken[MAX_BLOCK_ACCESSES] = {false};
+    uint32_t count = collect(m, block, touches);
+    block->first_group = m->groups_used;
+    for (uint32_t k = 0; k < count && block->group_count < MAX_BLOCK_GROUPS; k++) {
+        if (taken[k] || m->groups_used == MAX_GROUPS)
+            continue;
+        AccessGroup *group = &m->groups[m->groups_used++];
+        block->group_count += 1;
+        *group = (AccessGroup){.base = touches[k].address.base,
+                               .index = touches[k].address.index,
+                               .shift = touches[k].address.shift,
+                               .first = m->accesses_used};
+        for (uint32_t j = k; j < count && group->count < 200; j++) {
+            if (taken[j] || !belongs(group, &touches[j].address))
+                continue;
+            taken[j] = true;
+            note_access(m, group, &touches[j].instruction, touches[j].address.constant,
+                        touches[j].at);
+        }
+    }
+}
+
+static uint32_t loads_from_flash(Machine *m, const AccessGroup *group, uint32_t base,
+                                 uint64_t now) {
+    const MemoryPart *flash = &m->memories[0].part;
+    uint32_t waited = 0;
+    const Access *access = &m->accesses[group->first];
+    for (uint32_t k = 0; k < group->count; k++, access++) {
+        uint32_t address = base + (uint32_t)access->offset;
+        if (access->is_load && address - flash->base < flash->size)
+            waited += wait_for_data(m, address, now + access->at + waited);
+    }
+    return waited;
+}
+
+Waits wait_for_touches(Machine *m, const Block *block, uint64_t now) {
+    const AccessGroup *group = &m->groups[block->first_group];
+    const MemoryPart *flash = &m->memories[0].part;
+    Waits waits = {0};
+    for (uint32_t k = 0; k < block->group_count; k++, group++) {
+        uint32_t base = group->base == NO_REGISTER ? 0 : m->registers[group->base];
+        if (group->index != NO_REGISTER)
+            base += m->registers[group->index] << group->shift;
+        waits.memory += group->unaligned[base & 3];
+        uint32_t address = base + (uint32_t)m->accesses[group->first].offset;
+        if (m->waits_for_flash && address - flash->base < flash->size)
+            waits.flash += loads_from_flash(m, group, base, now + waits.flash);
+    }
+    return waits;
+}
