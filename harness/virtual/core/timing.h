@@ -17,13 +17,13 @@ typedef enum {
 /* The state between two instructions, at the start of the cycle in which the second one may first
  * be decoded. */
 typedef struct {
-    uint8_t words;     /* in the prefetch buffer and not used up */
-    uint8_t coming;    /* a fetch is in its data phase */
-    uint8_t before;    /* Before */
-    uint8_t was_short; /* the instruction before was a 16-bit one: an IT folds onto it */
-    uint16_t writes;   /* core registers it wrote */
-    uint8_t fp_wait;   /* cycles until the FPU's last result */
-    uint8_t reserved;
+    uint8_t words;      /* in the prefetch buffer and not used up */
+    uint8_t coming;     /* a fetch is in its data phase */
+    uint8_t before;     /* Before */
+    uint8_t was_short;  /* the instruction before was a 16-bit one: an IT folds onto it */
+    uint16_t writes;    /* core registers it wrote */
+    uint8_t fp_wait;    /* cycles until the FPU's last result */
+    uint8_t late_store; /* cycles that a load right behind waits */
     uint32_t fp_writes; /* FP registers whose value is that result */
 } Pipeline;
 
