@@ -9,7 +9,7 @@ def make_measurement(*, cycles: int = 100_000, sram_bytes: int = 9_000, **change
         board="nucleo_f412zg",
         via="virtual",
         timing="modelled",
-        timing_model="class-table-1",
+        timing_model="pipeline-1",
         engine="aot",
         engine_version="1",
         compiler="gcc 12.2",

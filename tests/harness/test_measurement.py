@@ -34,7 +34,7 @@ def test_measurements_of_two_models_on_one_board_are_comparable():
 
 def test_the_label_names_board_via_timing_engine_clock_and_flags():
     label = make_measurement().label
-    for part in ("nucleo_f412zg", "virtual", "modelled", "class-table-1", "aot", "100 MHz", "-O3"):
+    for part in ("nucleo_f412zg", "virtual", "modelled", "pipeline-1", "aot", "100 MHz", "-O3"):
         assert part in label
     assert "()" not in make_measurement(timing="measured", timing_model="").label
 

@@ -144,7 +144,7 @@ def test_the_table_has_a_row_a_member_and_the_measurements_label(run_dir: Path) 
         assert f"{evaluation.measured.latency_us.median / 1e3:.2f} ms" in row
         assert f"{1 - run.tested[evaluation.archid].test_error:.2%}" in row
         assert f"{evaluation.measured.macs:,}" in row
-    assert "modelled (class-table-1)" in text
+    assert "modelled (pipeline-1)" in text
 
 
 def test_before_the_test_split_is_touched_the_column_says_validation(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ uint64_t cycles_now(Machine *m, uint32_t address, bool write) {
     Instruction i;
     if (m->port.visiting)
         return m->status.cycles; /* no instruction asks, but a debugger */
-    bool same_block = m->access_cycles == m->status.cycles;
+    bool same_block = m->access_in == m->status.instructions;
     uint32_t at = same_block ? m->access_pc : block->start;
     for (; at < block->end && fetch_instruction(m, at, &i); at += i.bytes) {
         if (!(write ? is_store(&i) : is_load(&i)))
@@ -23,7 +23,7 @@ uint64_t cycles_now(Machine *m, uint32_t address, bool write) {
     }
     if (at >= block->end)
         return m->status.cycles;
-    m->access_cycles = m->status.cycles;
+    m->access_in = m->status.instructions;
     m->access_pc = at + i.bytes;
     return m->status.cycles - m->last_cost + cost_before(m, block, at, NULL);
 }
@@ -46,9 +46,10 @@ void forget_last_block(Machine *m, uint32_t next) {
                       .start = next,
                       .end = next,
                       .last_class = CLASS_HINT,
-                      .taken_state = STATE_INDIRECT};
+                      .next = next,
+                      .taken_state = STATE_REFILLED};
     m->last = &m->none;
-    m->state = STATE_INDIRECT;
+    m->state = STATE_REFILLED;
     m->last_cost = 0;
 }
 
@@ -70,7 +71,7 @@ void forget_costs(Machine *m) {
     reset_states(m);
     m->groups_used = m->accesses_used = 0;
     if (m->state >= FIRST_FREE_STATE)
-        m->state = STATE_INDIRECT;
+        m->state = STATE_REFILLED;
 }
 
 /* Leave before the block at `pc`, whose cost is not counted yet: it will be entered in `state`. */
@@ -112,8 +113,8 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     uint32_t pc = (uint32_t)address;
     Block *block = &m->blocks[(pc >> 1) & (BLOCKS - 1)];
     const Block *last = m->last;
-    uint32_t taken_extra = last->end != pc ? last->taken_extra : 0;
-    bool branched = last->end != pc;
+    uint32_t taken_extra = last->next != pc ? last->taken_extra : 0;
+    bool branched = last->next != pc;
     uint32_t state = branched ? last->taken_state : m->state;
     uint64_t cycles = m->status.cycles + taken_extra;
     /* `last` may be overwritten from here on. */

@@ -159,7 +159,7 @@ void reset_core(Machine *m) {
     forget_last_block(m, vector[1] & ~1u);
     m->reset_wanted = false;
     m->retranslate = true;
-    m->access_cycles = NEVER;
+    m->access_in = NEVER;
     m->store_refused = false;
     m->polls = 0;
     m->status.state = RUNNING;

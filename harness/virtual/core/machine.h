@@ -126,11 +126,13 @@ typedef struct {
 } Variant;
 
 #define VARIANTS 3
+#define NOWHERE 0xFFFFFFFFu /* no block starts there */
 
 /* One translated block, resolved when it is first seen. */
 typedef struct Block {
     uint64_t key;        /* pc | bytes << 32, or one that never matches */
-    uint32_t start, end; /* end: first address behind it, where it falls through to */
+    uint32_t start, end; /* end: first address behind it */
+    uint32_t next;       /* where it falls through to: end, or NOWHERE */
     Variant variants[VARIANTS];
     uint16_t instructions;
     uint16_t taken_state; /* what its branch leaves behind when it is taken */
@@ -295,7 +297,7 @@ typedef struct Machine {
     uint64_t systick_zero_at;
 
     /* One access in a block: finds the instruction that made it. */
-    uint64_t access_cycles;
+    uint64_t access_in; /* the instruction count says which block */
     uint32_t access_pc;
 
     /* The console's line to the host. */

@@ -19,6 +19,10 @@ Pipeline pipeline_after_branch(bool direct) {
     return (Pipeline){.words = direct ? 1 : 0, .coming = 1, .before = BEFORE_OTHER};
 }
 
+Pipeline pipeline_refilled(void) {
+    return (Pipeline){.words = BUFFER_WORDS - 1, .coming = 1, .before = BEFORE_OTHER};
+}
+
 /* One cycle of the prefetch unit: what is in its data phase arrives, and the next fetch is issued
  * where a place in the buffer is certain. */
 static void fetch_cycle(Pipeline *p) {

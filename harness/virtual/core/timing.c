@@ -5,7 +5,7 @@
 
 /* The name of what this file computes. harness/virtual/board.py says it in Python, and a core that
  * was compiled from another version is refused. */
-EXPORT const char *timing_model(void) { return "pipeline-2"; }
+EXPORT const char *timing_model(void) { return "pipeline-1"; }
 
 /* ---- states of the pipeline, by number ---- */
 
@@ -13,6 +13,7 @@ void reset_states(Machine *m) {
     memset(m->states, 0, sizeof m->states);
     m->states[STATE_DIRECT] = pipeline_after_branch(true);
     m->states[STATE_INDIRECT] = pipeline_after_branch(false);
+    m->states[STATE_REFILLED] = pipeline_refilled();
     m->state_count = FIRST_FREE_STATE;
 }
 
@@ -22,7 +23,7 @@ static uint16_t number_of(Machine *m, const Pipeline *state) {
             return (uint16_t)i;
     if (m->state_count == MAX_STATES) { /* blocks that know an old number are described anew */
         forget_costs(m);
-        return STATE_INDIRECT;
+        return STATE_REFILLED;
     }
     m->states[m->state_count] = *state;
     return (uint16_t)m->state_count++;
@@ -52,7 +53,9 @@ void describe_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes)
         count += 1;
     }
     block->last_class = i.class_;
-    if (conditional && (i.writes_pc || i.class_ == CLASS_BRANCH)) {
+    bool leaves = i.writes_pc || i.class_ == CLASS_BRANCH;
+    block->next = leaves && !conditional ? NOWHERE : block->end;
+    if (conditional && leaves) {
         /* In an IT block: one cycle where the condition fails, all of them where it holds. */
         Pipeline p = pipeline_after_branch(true);
         Spent spent = {0};
@@ -69,7 +72,7 @@ static uint32_t walk(const Machine *m, const Block *block, uint32_t state, uint3
     Instruction i;
     uint32_t cycles = 0, at = block->start, count = 0;
     *p = m->states[state];
-    if (state < FIRST_FREE_STATE) {
+    if (state == STATE_DIRECT || state == STATE_INDIRECT) {
         cycles += 1; /* nothing executes while the target is decoded */
         spent->by[SPENT_BRANCH] += 1;
     }

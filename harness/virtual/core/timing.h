@@ -27,13 +27,15 @@ typedef struct {
     uint32_t fp_writes; /* FP registers whose value is that result */
 } Pipeline;
 
-/* The two states that a taken branch leaves: numbers known to blocks.c. */
-enum { STATE_DIRECT, STATE_INDIRECT, FIRST_FREE_STATE };
+/* States with a number of their own: behind a taken branch, and refilled without one, as exception
+ * entry and return leave the pipeline. */
+enum { STATE_DIRECT, STATE_INDIRECT, STATE_REFILLED, FIRST_FREE_STATE };
 
 /* What SDIV and UDIV take at least; step_pipeline() counts no more. */
 enum { SHORTEST_DIVISION = 2 };
 
 Pipeline pipeline_after_branch(bool direct);
+Pipeline pipeline_refilled(void);
 
 /* Step `state` over `i` at `pc`; the cycles it took, told apart in `spent`. Memory is taken as hit
  * and aligned, a division as the shortest. */

@@ -345,7 +345,7 @@ def test_a_core_that_cannot_be_loaded_says_why(
 def test_a_core_compiled_from_another_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_module, "TIMING_MODEL", "class-table-0")
     with pytest.raises(
-        BoardError, match=r"\(expected class-table-0, got class-table-1\); run `pip install"
+        BoardError, match=r"\(expected class-table-0, got pipeline-1\); run `pip install"
     ):
         Unit(BOARD, CHIP)
 
