@@ -22,6 +22,19 @@ void accelerator_changed(Machine *m) {
     m->waits_for_flash = a->wait_states > 0;
 }
 
+static void restore_ways(Machine *m, Cache *cache) {
+    uint32_t flash_lines = m->memories[0].part.size / m->accelerator.line_bytes;
+    memset(cache->way_of, 0, flash_lines);
+    for (uint32_t i = 0; i < MAX_LINES; i++)
+        if (cache->lines[i].number < flash_lines)
+            cache->way_of[cache->lines[i].number] = (uint8_t)(i + 1);
+}
+
+void restore_caches(Machine *m) {
+    restore_ways(m, &m->instruction_cache);
+    restore_ways(m, &m->data_cache);
+}
+
 static CacheLine *held(const Cache *cache, uint32_t number) {
     uint8_t way = cache->way_of[number];
     return way ? (CacheLine *)&cache->lines[way - 1] : NULL;

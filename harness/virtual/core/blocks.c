@@ -70,8 +70,6 @@ void forget_costs(Machine *m) {
         m->blocks[i].key = NO_KEY;
     reset_states(m);
     m->groups_used = m->accesses_used = 0;
-    if (m->state >= FIRST_FREE_STATE)
-        m->state = STATE_REFILLED;
 }
 
 /* Leave before the block at `pc`, whose cost is not counted yet: it will be entered in `state`. */

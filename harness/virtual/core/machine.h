@@ -352,6 +352,7 @@ Waits wait_for_touches(Machine *m, const Block *block, uint64_t now);
 
 /* accelerator.c */
 void accelerator_changed(Machine *m); /* wait states, prefetch or caches were set */
+void restore_caches(Machine *m);      /* what the caches hold was copied into place */
 uint32_t wait_for_instructions(Machine *m, const Block *block, uint32_t cycles, bool branched);
 uint32_t wait_for_data(Machine *m, uint32_t address, uint64_t now);
 

@@ -62,6 +62,9 @@ EXPORT void machine_restore(Machine *m, const Snapshot *s) {
     for (uint32_t i = 0; i < m->memory_count; i++)
         memcpy(m->memories[i].bytes, s->memories[i], m->memories[i].part.size);
     uc_context_restore(m->uc, s->context);
+    restore_caches(m);
+    uint32_t state = m->state;
     forget_last_block(m, m->registers[15] & ~1u);
+    m->state = state;
     m->retranslate = true;
 }

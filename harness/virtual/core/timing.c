@@ -9,12 +9,18 @@ EXPORT const char *timing_model(void) { return "pipeline-1"; }
 
 /* ---- states of the pipeline, by number ---- */
 
+static uint16_t number_of(Machine *m, const Pipeline *state);
+
+/* No block knows a number any more: only the present state keeps one. */
 void reset_states(Machine *m) {
+    Pipeline present = m->states[m->state];
     memset(m->states, 0, sizeof m->states);
     m->states[STATE_DIRECT] = pipeline_after_branch(true);
     m->states[STATE_INDIRECT] = pipeline_after_branch(false);
     m->states[STATE_REFILLED] = pipeline_refilled();
     m->state_count = FIRST_FREE_STATE;
+    if (m->state >= FIRST_FREE_STATE)
+        m->state = number_of(m, &present);
 }
 
 static uint16_t number_of(Machine *m, const Pipeline *state) {
