@@ -12,6 +12,7 @@ from harness.toml import load_toml
 
 MemoryKind = Literal["flash", "ram", "rom"]
 MEMORY_KINDS = ("flash", "ram", "rom")
+ACCESS_PORTS = ("ahb", "nordic-control")
 CLOCKS = ("ahb", "apb1", "apb2", "low", "apb1-timers", "apb2-timers")
 MAX_IRQS = 24  # DEVICE_IRQS in harness/virtual/core/device.h
 
@@ -98,7 +99,8 @@ class Constant:
 @dataclass(frozen=True)
 class Chip:
     """A part family's member: what never differs between two boards that carry it. The first
-    memory is the flash that boots. `priority_bits`: how many the NVIC has of each priority."""
+    memory is the flash that boots. `priority_bits`: how many the NVIC has of each priority.
+    `access_ports`: what a debugger finds behind the debug port, in the order of their numbers."""
 
     name: str
     manual: str
@@ -109,12 +111,15 @@ class Chip:
     bus: tuple[Span, ...]
     device: tuple[DevicePart, ...]
     priority_bits: int = 4
+    access_ports: tuple[str, ...] = ("ahb",)
     preset: tuple[Preset, ...] = ()
     constant: tuple[Constant, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.memory or self.memory[0].kind != "flash":
             raise ValueError("the first [[memory]] must be the flash that boots")
+        if not set(self.access_ports) <= set(ACCESS_PORTS):
+            raise ValueError(f"access_ports are some of {', '.join(ACCESS_PORTS)}")
 
     def covers(self, kind: MemoryKind, base: int, end: int) -> bool:
         """Whether memories of `kind`, each at both its places, leave no gap in [base, end)."""

@@ -37,6 +37,7 @@ import termios
 import threading
 import time
 import tty
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from harness.errors import BoardError, HilnasError
 from harness.virtual.board import TIMING_MODEL
 from harness.virtual.bus import DebugBus
 from harness.virtual.core import Core
-from harness.virtual.dap import AhbAp, DebugPort
+from harness.virtual.dap import AccessPort, AhbAp, DebugPort, NordicControlAp
 from harness.virtual.debugport import DebugServer
 from harness.virtual.loader import memories_of, read_program
 from harness.virtual.observed import Modes
@@ -76,7 +77,11 @@ class Unit:
         self._debug: DebugServer | None = None
         self._held = False
         self.memory = DebugBus(self._core, self.turn)
-        self.dap = DebugPort([AhbAp(self.memory)])
+        made: dict[str, Callable[[], AccessPort]] = {
+            "ahb": lambda: AhbAp(self.memory),
+            "nordic-control": lambda: NordicControlAp(self.memory, self.hold_reset),
+        }
+        self.dap = DebugPort([made[name]() for name in chip.access_ports])
         self.over = False
 
     @property

@@ -6,7 +6,7 @@ chapter 8. Knows nothing of sockets and nothing of what lies behind an address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 WORD = 0xFFFFFFFF
@@ -133,6 +133,38 @@ class AhbAp:
     def _increment(self) -> None:
         if self._csw >> 4 & 3 in (1, 2):
             self._tar = self._tar & ~TAR_WRAP | (self._tar + self._size) & TAR_WRAP
+
+
+class NordicControlAp:
+    """The control access port of an nRF52 (nRF52840 PS, "CTRL-AP"): is the chip locked, and the
+    way to unlock it, which erases everything. It is never locked here; an erase goes through the
+    NVMC, is over at once, and leaves RAM alone."""
+
+    _RESET, _ERASEALL, _APPROTECTSTATUS = 0x0, 0x4, 0xC
+    _IDR = 0x12880000
+    _CONFIG, _ERASE_ALL = 0x4001E504, 0x4001E50C
+    _READ_ONLY, _ERASES = 0, 2
+
+    def __init__(self, memory: Memory, hold_reset: Callable[[bool], None]) -> None:
+        self._memory = memory
+        self._hold_reset = hold_reset
+        self._reset = 0
+
+    def read(self, offset: int) -> int:
+        return {self._RESET: self._reset, self._APPROTECTSTATUS: 1, IDR: self._IDR}.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self._RESET:
+            if value & 1 != self._reset:
+                self._hold_reset(bool(value & 1))
+            self._reset = value & 1
+        elif offset == self._ERASEALL and value & 1:
+            for address, word in (
+                (self._CONFIG, self._ERASES),
+                (self._ERASE_ALL, 1),
+                (self._CONFIG, self._READ_ONLY),
+            ):
+                self._memory.write(address, word.to_bytes(4, "little"), 4)
 
 
 class DebugPort:

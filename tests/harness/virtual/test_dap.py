@@ -14,10 +14,12 @@ from harness.virtual.dap import (
     READOK,
     SELECT,
     STICKYERR,
+    AccessFault,
     AhbAp,
     DebugPort,
     FaultResponse,
     NoAnswer,
+    NordicControlAp,
 )
 from tests.harness.virtual.fake_target import BASE, SIZE, FakeMemory
 
@@ -167,7 +169,22 @@ def test_the_wire_control_register_lies_behind_its_bank(port: DebugPort) -> None
     assert port.read(CTRL_STAT) & 0xF0000000 == 0xF0000000
 
 
-# ---- the AHB-AP ----
+# ---- the access ports ----
+
+
+def test_the_control_port_of_an_nrf52_is_open_resets_and_erases(memory: FakeMemory) -> None:
+    pin: list[bool] = []
+    port = NordicControlAp(memory, pin.append)
+    assert [port.read(offset) for offset in (0x0, 0x8, 0xC, 0xFC)] == [0, 0, 1, 0x12880000]
+    for value in (1, 1, 0):
+        port.write(0x0, value)
+        assert port.read(0x0) == value
+    assert pin == [True, False]
+    port.write(0x4, 0)
+    assert memory.transfers == []
+    with pytest.raises(AccessFault):  # this memory has no NVMC
+        port.write(0x4, 1)
+    assert memory.transfers == [(0x4001E504, 4, True)]
 
 
 def test_the_identity_and_the_rom_table_are_those_of_a_cortex_m4(port: DebugPort) -> None:
