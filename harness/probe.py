@@ -30,6 +30,7 @@ FLASH_SECONDS = 180.0  # 2 MiB in sectors of 2 s each, with room
 VERIFY_BYTES = 1 << 14  # one read back: a step of the progress bar
 
 _REMOTE = "remote:"
+_DHCSR, _DEMCR, _DEBUG_KEY = 0xE000EDF0, 0xE000EDFC, 0xA05F << 16  # DDI 0403, C1.6
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _open_session(header: dict[str, Any], probe: Any) -> Any:
     options = {
         "target_override": header["target"],
         "no_config": True,
-        "resume_on_disconnect": True,
+        "resume_on_disconnect": False,
         "hide_programming_progress": True,
     }
     if header["pack"] is not None:
@@ -248,6 +249,14 @@ def _verify(session: Any, segments: Segments, on_progress: OnProgress) -> None:
             on_progress("verifying", done / whole)
 
 
+def _start(session: Any) -> None:
+    """Let the firmware run from reset as if nobody had debugged it. pyOCD by itself lets go of the
+    core first and clears DEMCR after that, which stops the cycle counter of a running firmware."""
+    session.target.reset_and_halt()
+    session.target.write32(_DEMCR, 0)
+    session.target.write32(_DHCSR, _DEBUG_KEY)
+
+
 def _translated(error: Exception, where: str) -> ProbeError:
     """pyOCD's exceptions as one sentence with the next step."""
     from pyocd.core import exceptions
@@ -285,7 +294,7 @@ def _carry_out(request: IO[bytes], answer: IO[str]) -> None:
         with _open_session(header, _exact_probe(header["probe"])) as session:
             accounts = _program(session, segments, on_progress)
             _verify(session, segments, on_progress)
-            session.target.reset()
+            _start(session)
     except Exception as error:
         failure = _translated(error, header["probe"])
         names = ("what", "where", "expected", "got", "hint")

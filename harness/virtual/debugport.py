@@ -81,7 +81,8 @@ def _is_natural(value: Any) -> bool:
 
 
 def _are_words(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_word, value))
+    """Of which the low 32 bits go over the wire: pyOCD relies on that in its flash analyzer."""
+    return isinstance(value, list) and all(type(x) is int and 0 <= x < 1 << 64 for x in value)
 
 
 def _are_bytes(value: Any) -> bool:
@@ -230,7 +231,7 @@ class VirtualProbe:
     def _write_ap_multiple(self, address: int, values: list[int]) -> None:
         self._require_connected()
         for value in values:
-            self._port.write_ap(address, value)
+            self._port.write_ap(address, value & WORD)
         self._port.read(RDBUFF)  # a fault of the last one shows here
 
     # ---- memory, as a probe with an adapter of its own reaches it ----
@@ -265,7 +266,7 @@ class VirtualProbe:
 
     def _write_block32(self, handle: int, address: int, words: list[int]) -> None:
         memory = self._memory(handle, address, 4 * len(words), 32)
-        memory.write(address, b"".join(word.to_bytes(4, "little") for word in words), 4)
+        memory.write(address, b"".join((word & WORD).to_bytes(4, "little") for word in words), 4)
 
     def _read_block8(self, handle: int, address: int, count: int) -> list[int]:
         memory = self._memory(handle, address, count, 8)

@@ -147,7 +147,7 @@ void reset(void) {
 
 FLAGS = [
     *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-    *("-O2", "-std=gnu11", "-Wall", "-Werror", "-Wno-unused-function", "-ffreestanding"),
+    *("-O2", "-g", "-std=gnu11", "-Wall", "-Werror", "-Wno-unused-function", "-ffreestanding"),
     *("-nostdlib", "-fno-tree-loop-distribute-patterns", "-Wl,--no-warn-rwx-segments"),
 ]
 

@@ -202,7 +202,7 @@ def test_words_and_parts_of_words_are_reached_directly(
     connected: Client, target: FakeTarget
 ) -> None:
     handle = connected.result("get_memory_interface_for_ap", 1, 0)
-    connected.result("write_block32", handle, BASE, [0x04030201, 0xFFFFFFFF])
+    connected.result("write_block32", handle, BASE, [0xA04030201, 0xFFFFFFFF])
     assert connected.result("read_block32", handle, BASE, 2) == [0x04030201, 0xFFFFFFFF]
     connected.result("write_mem", handle, BASE + 2, 0x10807, 16)
     assert connected.result("read_mem", handle, BASE, 32) == 0x08070201
