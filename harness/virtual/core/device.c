@@ -185,6 +185,8 @@ void device_word_write(Machine *m, uint32_t address, uint32_t value) {
     if (!d)
         return;
     uint32_t offset = address - d->base;
+    if (m->polled == d) /* it has done something else than look */
+        m->polls = 0;
     if (d->model->write)
         d->model->write(m, d, offset, value);
     else

@@ -110,6 +110,7 @@ bool program_flash(Machine *m, uint32_t address, uint32_t bytes, uint64_t value)
     const Memory *memory = memory_of(m, address, bytes);
     if (memory && !holds(memory->part.base, memory->part.size, address, bytes))
         address += memory->part.base - memory->part.alias;
+    m->polls = 0;
     return controller && controller->model->program(m, controller, address, bytes, value);
 }
 

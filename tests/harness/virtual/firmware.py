@@ -63,6 +63,23 @@ static void console_start(void) {
 }
 """
 
+STM32L4_CONSOLE = r"""
+void put(uint32_t byte) {
+    REG(0x40008028) = byte;
+    while (!(REG(0x4000801C) & 0x40)) {
+    }
+}
+uint32_t get(void) {
+    while (!(REG(0x4000801C) & 0x20)) {
+    }
+    return REG(0x40008024) & 0xFF;
+}
+static void console_start(void) {
+    REG(0x4000800C) = 1024; /* a megabaud of MSI */
+    REG(0x40008000) = 0xD;
+}
+"""
+
 NRF52_CONSOLE = r"""
 void put(uint32_t byte) {
     REG(0x4000211C) = 0;

@@ -25,6 +25,7 @@ enum {
 typedef struct {
     uint64_t since; /* cycle count at which the counter came to CNT */
     uint32_t prescaler;
+    uint32_t seen; /* flags, when the firmware last looked */
 } TimerState;
 
 static uint32_t top(const Device *d) { return d->bits == 32 ? 0xFFFFFFFFu : 0xFFFF; }
@@ -134,6 +135,9 @@ static uint32_t timer_read(Machine *m, Device *d, uint32_t offset) {
             poll_until(m, d, state->since + ticks * step(m, d));
         follow(m, d, m->status.cycles);
         settle(m, d);
+        if (state->seen != d->words[SR / 4]) /* what it may have waited for */
+            m->polls = 0;
+        state->seen = d->words[SR / 4];
     }
     return d->words[offset / 4];
 }

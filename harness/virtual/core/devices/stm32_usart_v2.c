@@ -187,7 +187,6 @@ static void usart_write(Machine *m, Device *d, uint32_t offset, uint32_t value) 
     UartLine *line = &state->line;
     UartSetup setup = setup_of(m, d);
     follow_line(m, d, line, &setup);
-    m->polls = 0;
     switch (offset) {
     case TDR:
         if (setup.sends) /* else, as on silicon, it goes nowhere */
