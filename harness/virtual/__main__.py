@@ -16,6 +16,8 @@ pty whose path the first line names.
     {"command": "observed"}                   {"observed": {...} or null}
     {"command": "snapshot"}                   {"snapshot": n}; the board as it is, stopped
     {"command": "restore", "snapshot": n}     {}; as it was then, stopped
+    {"command": "fork", "socket": "00..."}    {"pid": n}; a process that plays the board as it is,
+                                              its control channel on that abstract socket
     {"command": "count"}                      {"instructions": n, "cycles": n, "seconds": s,
                                                "state": "running", "pc": 0,
                                                "virtual_seconds": s, "faults": n}
@@ -32,12 +34,14 @@ import argparse
 import json
 import os
 import pty
+import signal
+import socket
 import sys
 import termios
 import threading
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +66,7 @@ class Unit:
     def __init__(self, board: Board, chip: Chip) -> None:
         self._board = board
         self._chip = chip
-        # The slave end stays open here, so that the line survives clients that come and go.
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self._open_line()
         self._core = Core(board, chip, self._master, self._wake)
         self._thread: threading.Thread | None = None
         self._snapshots: list[int] = []
@@ -83,6 +83,13 @@ class Unit:
         }
         self.dap = DebugPort([made[name]() for name in chip.access_ports])
         self.over = False
+
+    def _open_line(self) -> None:
+        # The slave end stays open here, so that the line survives clients that come and go.
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK)
 
     @property
     def port(self) -> str:
@@ -174,6 +181,38 @@ class Unit:
         termios.tcflush(self._slave, termios.TCIOFLUSH)
         termios.tcflush(self._master, termios.TCIOFLUSH)
         self._core.restore(self._snapshots[number])
+
+    def fork(self, address: bytes) -> int:
+        """The pid of a new process that has this board as it is, stopped, on a line of its own,
+        and takes commands from the socket at `address`.
+
+        Raises:
+            BoardError: a debugger may be at work.
+        """
+        if self._debug is not None:
+            raise BoardError("a board whose debug port is served cannot fork", where=self.port)
+        self.halt()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # its client watches it, nobody waits for it
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            status = self._live_on(address)
+        finally:
+            os._exit(status)
+
+    def _live_on(self, address: bytes) -> int:
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.connect(address)
+            for descriptor in (0, 1):
+                os.dup2(channel.fileno(), descriptor)
+        for descriptor in (self._master, self._slave, self._wake):
+            os.close(descriptor)
+        self._open_line()
+        self._core.adopt(self._master, self._wake)
+        with open(0, closefd=False) as commands:
+            return serve(self, commands, {"port": self.port, "timing_model": TIMING_MODEL})
 
     def observe(self, modes: Modes, functions: list[int]) -> None:
         self.halt()
@@ -268,6 +307,8 @@ def _carry_out(unit: Unit, request: dict[str, Any]) -> dict[str, Any]:
         return unit.observed()
     elif command == "report":
         return unit.report()
+    elif command == "fork":
+        return {"pid": unit.fork(bytes.fromhex(request["socket"]))}
     elif command == "snapshot":
         return {"snapshot": unit.snapshot()}
     elif command == "restore":
@@ -283,6 +324,16 @@ def _carry_out(unit: Unit, request: dict[str, Any]) -> dict[str, Any]:
     else:
         return {"error": f"unknown command {command!r}"}
     return {}
+
+
+def serve(unit: Unit, commands: Iterable[str], first: dict[str, Any]) -> int:
+    """Answer each line on stdout, after `first`, until there is no more or the unit is over."""
+    print(json.dumps(first), flush=True)
+    for line in commands:
+        print(json.dumps(answer(unit, line)), flush=True)
+        if unit.over:
+            break
+    return 0
 
 
 def main() -> int:
@@ -302,12 +353,7 @@ def main() -> int:
     except HilnasError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps(first), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(answer(unit, line)), flush=True)
-        if unit.over:
-            break
-    return 0
+    return serve(unit, sys.stdin, first)
 
 
 if __name__ == "__main__":

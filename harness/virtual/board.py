@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import select
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from harness.board import BOARDS_DIR, ROOT, Board
 from harness.errors import BoardError
@@ -57,23 +59,46 @@ class VirtualBoard:
     """
 
     def __init__(self, board: Board, *, boards_dir: Path = BOARDS_DIR) -> None:
-        self._board = board
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
-        self._pending = b""
-        self._process = subprocess.Popen(
+        words = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
+        process = subprocess.Popen(
             [sys.executable, "-m", "harness.virtual"]
             + ["--board", board.name, "--boards", str(boards_dir)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._words,
+            stderr=words,
             env={**os.environ, "PYTHONPATH": _search_path()},
             start_new_session=True,  # Ctrl-C belongs to the command, which ends the board itself
         )
+        self._take(board, process, words)
+
+    def _take(
+        self, board: Board, process: subprocess.Popen[bytes] | ForkedProcess, words: IO[bytes]
+    ) -> None:
+        self._board, self._process, self._words = board, process, words
+        self._pending = b""
         try:
             self.port: str = self._reply("start", START_SECONDS)["port"]
         except BaseException:
             self.close()
             raise
+
+    def fork(self) -> VirtualBoard:
+        """Another board that is as this one is now, halted, in a process of its own: what was
+        booted here need not be booted again. The two go on apart from each other.
+
+        Raises:
+            BoardError: this one's debug port is served.
+        """
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("")  # the system chooses an abstract name
+            listener.listen(1)
+            listener.settimeout(START_SECONDS)
+            address: bytes = listener.getsockname()
+            pid = self._ask({"command": "fork", "socket": address.hex()})["pid"]
+            process = ForkedProcess(pid, _accept(listener, pid))
+        other = VirtualBoard.__new__(VirtualBoard)
+        other._take(self._board, process, os.fdopen(os.dup(self._words.fileno()), "rb"))
+        return other
 
     def __enter__(self) -> VirtualBoard:
         return self
@@ -200,7 +225,10 @@ class VirtualBoard:
                     got="nothing",
                     hint="start it again",
                 )
-            data = os.read(stdout.fileno(), 65536)
+            try:
+                data = os.read(stdout.fileno(), 65536)
+            except ConnectionResetError:  # a forked board that was killed
+                data = b""
             if not data:
                 raise self._death(command)
             self._pending += data
@@ -223,6 +251,55 @@ class VirtualBoard:
             got=f"exit status {status}",
             hint="start it again",
         )
+
+
+class ForkedProcess:
+    """What subprocess.Popen is to a child: a process that is nobody's child here."""
+
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        self.pid = pid
+        self._descriptor: int | None = os.pidfd_open(pid)
+        self.stdin: IO[bytes] | None = channel.makefile("wb")
+        self.stdout: IO[bytes] | None = channel.makefile("rb", buffering=0)  # type: ignore[assignment]
+        self._channel = channel
+
+    def wait(self, timeout: float | None = None) -> str:
+        """Until it is gone; its status is its parent's to know.
+
+        Raises:
+            subprocess.TimeoutExpired: it is still there.
+        """
+        if self._descriptor is None:
+            return "unknown"
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)  # the end of its commands
+        if not select.select([self._descriptor], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(f"pid {self.pid}", timeout or 0)
+        os.close(self._descriptor)
+        self._descriptor = None
+        self._channel.close()
+        return "unknown"
+
+    def kill(self) -> None:
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+
+def _accept(listener: socket.socket, pid: int) -> socket.socket:
+    """The connection of process `pid`: abstract names are open to anybody."""
+    while True:
+        try:
+            channel, _ = listener.accept()
+        except TimeoutError:
+            raise BoardError(
+                "the forked board does not answer", expected=f"within {START_SECONDS:g} s"
+            ) from None
+        credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        if int.from_bytes(credentials[:4], sys.byteorder) == pid:
+            return channel
+        channel.close()
 
 
 def _search_path() -> str:

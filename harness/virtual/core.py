@@ -156,6 +156,8 @@ def open_library() -> ctypes.CDLL:
     library.machine_memory.argtypes = [machine, ctypes.c_uint32, ctypes.c_uint32]
     library.machine_notices.argtypes = [machine, ctypes.POINTER(_Notice)]
     library.machine_status.restype = ctypes.POINTER(_Status)
+    library.machine_adopt.restype = ctypes.c_bool
+    library.machine_adopt.argtypes = [machine, ctypes.c_int32, ctypes.c_int32]
     library.machine_snapshot.restype = machine
     library.machine_snapshot.argtypes = library.machine_forget_snapshot.argtypes = [machine]
     library.machine_restore.argtypes = [machine, machine]
@@ -315,6 +317,11 @@ class Core:
         """What a probe writes; False: the bus answers with an error."""
         size = len(data)
         return not self._library.machine_debug_write(self._machine, address, data, size, access)
+
+    def adopt(self, serial_fd: int, wake_fd: int) -> None:
+        """After a fork, in the new process: use these from now on."""
+        if not self._library.machine_adopt(self._machine, serial_fd, wake_fd):
+            raise BoardError("no descriptors are left for a debug port", where=self._chip.name)
 
     def snapshot(self) -> int:
         """Keep the whole board as it is, while the core does not run; what restore() takes.

@@ -1,5 +1,5 @@
-/* A board as it is at one moment, to go back to. What a debugger set, and who observes, is not of
- * the board and stays as it is now. */
+/* A board as it is at one moment, to go back to, or to go on from in another process. What a
+ * debugger set, and who observes, is not of the board and stays as it is now. */
 #include "machine.h"
 #include <stddef.h>
 #include <stdlib.h>
@@ -67,4 +67,12 @@ EXPORT void machine_restore(Machine *m, const Snapshot *s) {
     forget_last_block(m, m->registers[15] & ~1u);
     m->state = state;
     m->retranslate = true;
+}
+
+/* In a process that was forked while the core did not run: a line and doors of its own. */
+EXPORT bool machine_adopt(Machine *m, int32_t serial_fd, int32_t wake_fd) {
+    m->parts.serial_fd = serial_fd;
+    m->parts.wake_fd = wake_fd;
+    close_port(m);
+    return open_port(m);
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import struct
 from pathlib import Path
 
 import pytest
 import serial
 
+from harness.board import load_board
 from harness.errors import BoardError
 from harness.virtual import VirtualBoard
 from harness.virtual.report import Limits
@@ -103,3 +106,61 @@ def test_two_snapshots_do_not_mix(virtual_board: VirtualBoard, firmware_folder: 
 def test_a_snapshot_that_was_never_taken_is_refused(virtual_board: VirtualBoard) -> None:
     with pytest.raises(BoardError, match="there is no such snapshot .*got 99"):
         virtual_board.restore(99)
+
+
+# ---- forks ----
+
+
+def test_a_fork_goes_on_as_the_board_it_came_from_would(firmware_folder: Path) -> None:
+    elf = compile_firmware(WORK, firmware_folder)
+    with VirtualBoard(load_board("nucleo_f412zg")) as board:
+        with serial.Serial(board.port, timeout=20) as line:
+            board.load(elf)
+            line.write(b"s")
+            line.read(12 * 3)
+            board.limit(Limits(seconds=0.02))
+            board.go()
+            while board.counters().state != "stopped":
+                line.read(line.in_waiting)
+            line.reset_input_buffer()
+            board.limit(Limits())
+            forks = [board.fork(), board.fork()]
+            assert len({board.port, *(fork.port for fork in forks)}) == 3
+            forks[1].close()
+            expected = continuation(board, line, 60)
+        with forks[0] as fork, serial.Serial(fork.port, timeout=20) as line:
+            board.close()
+            with fork.fork() as again, serial.Serial(again.port, timeout=20) as other:
+                assert continuation(fork, line, 60) == expected
+                assert continuation(again, other, 60) == expected
+
+
+def test_a_fork_takes_another_image(virtual_board: VirtualBoard, firmware_folder: Path) -> None:
+    echo = compile_firmware("void main(void) { for (;;) put(get() + 1); }", firmware_folder)
+    with virtual_board.fork() as fork, serial.Serial(fork.port, timeout=20) as line:
+        fork.load(echo)
+        line.write(b"a")
+        assert line.read(1) == b"b"
+
+
+def test_a_fork_s_death_is_its_own(virtual_board: VirtualBoard) -> None:
+    with virtual_board.fork() as fork:
+        os.kill(fork._process.pid, signal.SIGKILL)
+        with pytest.raises(BoardError, match="died during 'count'"):
+            fork.counters()
+    virtual_board.counters()
+
+
+def test_a_closed_fork_leaves_no_process_behind(virtual_board: VirtualBoard) -> None:
+    fork = virtual_board.fork()
+    pid = fork._process.pid
+    fork.close()
+    fork.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_board_with_a_debugger_does_not_fork() -> None:
+    with VirtualBoard(load_board("nucleo_f412zg")) as board:
+        board.debug_port()
+        with pytest.raises(BoardError, match="whose debug port is served cannot fork"):
+            board.fork()
