@@ -15,7 +15,8 @@ enum { DHCSR = 0xEDF0, DCRSR = 0xEDF4, DCRDR = 0xEDF8, DEMCR = 0xEDFC };
 #define S_RESET_ST (1u << 25)
 #define DCRSR_WRITE (1u << 16)
 #define DEMCR_VECTOR_CATCH 0x7F1u
-#define DEMCR_MASK (0x010F0000u | DEMCR_VECTOR_CATCH)
+#define MON_PEND (1u << 17)
+#define DEMCR_MASK (TRCENA | MON_EN | DEMCR_VECTOR_CATCH) /* no stepping by the monitor */
 
 /* DCRSR.REGSEL */
 enum {
@@ -74,8 +75,8 @@ void reset_debug(Machine *m, bool power) {
     } else if (!halting_debug(m)) {
         m->demcr = 0;
     }
-    m->demcr &= ~0x000F0000u; /* the monitor's bits are reset with the system */
-    d->halted = false; /* C_HALT stays: what was wanted before the reset is wanted after it */
+    m->demcr &= ~MON_EN; /* reset with the system */
+    d->halted = false;   /* C_HALT stays: what was wanted before the reset is wanted after it */
     d->reset_seen = true;
     catch_vector(m, VC_CORERESET);
 }
@@ -203,7 +204,7 @@ uint32_t read_debug_register(Machine *m, uint32_t offset) {
     case DCRDR:
         return m->debug.transfer;
     case DEMCR:
-        return m->demcr;
+        return m->demcr | (m->pending[EXCEPTION_DEBUG] ? MON_PEND : 0);
     default:
         return 0; /* DCRSR is write-only */
     }
@@ -224,6 +225,8 @@ void write_debug_register(Machine *m, uint32_t offset, uint32_t value) {
         if ((m->demcr ^ value) & TRCENA)
             m->debug.comparators_changed = true;
         m->demcr = value & DEMCR_MASK;
+        m->pending[EXCEPTION_DEBUG] = value & MON_PEND;
+        m->any_pending = true;
         stop_at_next_block(m);
         break;
     default:

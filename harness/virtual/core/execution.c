@@ -138,13 +138,7 @@ static void sleep_on(Machine *m) {
     }
 }
 
-void reset_core(Machine *m) {
-    uint32_t vector[2];
-    if (m->observer)
-        observe_reset(m);
-    uc_context_restore(m->uc, m->pristine);
-    reset_exceptions(m);
-    reset_system(m);
+static void reset_chip(Machine *m) {
     memset(m->line, 0, sizeof m->line);
     m->accelerator = m->parts.accelerator;
     set_core_clock(m, m->parts.reset_hz);
@@ -152,6 +146,18 @@ void reset_core(Machine *m) {
     for (int i = 0; i < CLOCKS; i++)
         m->cycles_per_tick[i] = 1;
     reset_devices(m); /* which may set any of these */
+}
+
+void reset_core(Machine *m) {
+    uint32_t vector[2];
+    if (m->observer)
+        observe_reset(m);
+    uc_context_restore(m->uc, m->pristine);
+    reset_exceptions(m);
+    reset_system(m);
+    if (!m->reset_spares_devices)
+        reset_chip(m);
+    m->reset_spares_devices = false;
     memcpy(vector, m->memories[0].bytes, sizeof vector);
     write_register(m, UC_ARM_REG_R13, vector[0] & ~3u);
     write_register(m, UC_ARM_REG_R14, 0xFFFFFFFF);

@@ -270,6 +270,7 @@ typedef struct Machine {
     bool stop_at_block;
     volatile bool stop_wanted; /* set by the control thread */
     bool reset_wanted, retranslate;
+    bool reset_spares_devices;     /* of the core alone */
     uint32_t stale_from, stale_to; /* this code alone is to be translated again */
     ResetCause reset_cause;        /* of the last reset, for the clock controller to show */
     int interrupt;                 /* Unicorn's exception number, or -1 */

@@ -121,6 +121,5 @@ void reset_nvic(Machine *m) {
     memset(m->active, 0, sizeof m->active);
     memset(m->enabled, 0, sizeof m->enabled);
     memset(m->priority, 0, sizeof m->priority);
-    memset(m->line, 0, sizeof m->line);
     m->any_pending = m->event = false;
 }

@@ -1,5 +1,6 @@
 /* What do the core's own registers answer? DDI 0403, chapter B3 and C1.8. */
 #include "machine.h"
+#include <string.h>
 
 /* Offsets from PPB_BASE. */
 enum {
@@ -308,6 +309,23 @@ static void write_icsr(Machine *m, uint32_t value) {
     }
 }
 
+static void write_aircr(Machine *m, uint32_t value) {
+    enum { VECTRESET = 1, VECTCLRACTIVE = 2, SYSRESETREQ = 4 };
+    m->prigroup = value >> 8 & 7;
+    if (value & SYSRESETREQ)
+        request_reset(m, RESET_SOFTWARE);
+    if (!m->debug.halted)
+        return; /* the other two are a debugger's */
+    if (value & VECTCLRACTIVE) {
+        memset(m->active, 0, sizeof m->active);
+        set_mode(m, 0, read_control(m), read_stacks(m));
+    }
+    if (value & VECTRESET) {
+        m->reset_spares_devices = true;
+        request_reset(m, RESET_SOFTWARE);
+    }
+}
+
 static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
     uint64_t now = 0;
     if (offset == DWT_CTRL || offset == DWT_CYCCNT || offset == DEMCR ||
@@ -362,11 +380,8 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
         m->vtor = value & 0xFFFFFF80;
         break;
     case SCB_AIRCR:
-        if (value >> 16 == 0x05FA) {
-            m->prigroup = value >> 8 & 7;
-            if (value & 4)
-                request_reset(m, RESET_SOFTWARE);
-        }
+        if (value >> 16 == 0x05FA)
+            write_aircr(m, value);
         break;
     case SCB_SCR:
         m->scr = value & 0x16;

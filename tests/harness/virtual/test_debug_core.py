@@ -671,6 +671,28 @@ def test_a_reset_with_vector_catch_halts_before_the_first_instruction(start: Sta
     assert debugger.pc == names["main"] & ~1
 
 
+def test_a_reset_of_the_core_alone_leaves_the_peripherals_as_they_are(start: Start) -> None:
+    debugger, names = start("void main(void) { for (;;) { } }")
+    run_to(debugger, names["main"] & ~1)
+    uart = debugger.read(0x4000480C)
+    assert uart == 0x200C
+    debugger.write(0xE000ED10, 0x10)
+    debugger.write(AIRCR, 0x05FA0001)
+    assert debugger.halted  # as it was
+    assert debugger.pc == names["reset"] & ~1
+    assert (debugger.read(0x4000480C), debugger.read(0xE000ED10)) == (uart, 0)
+
+
+def test_a_debugger_can_end_every_active_exception(start: Start) -> None:
+    source = 'void svc(void) { for (;;) { } } void main(void) { __asm volatile("svc #0"); }'
+    debugger, names = start(source)
+    run_to(debugger, names["svc"] & ~1)
+    assert debugger.read(0xE000ED24) >> 7 & 1
+    debugger.write(AIRCR, 0x05FA0002)
+    assert not debugger.read(0xE000ED24) >> 7 & 1
+    assert debugger.register(PSR) & 0x1FF == 0
+
+
 def test_a_reset_of_a_running_core_lets_it_run(start: Start) -> None:
     debugger, names = start("volatile uint32_t n; void main(void) { for (;;) n++; }")
     debugger.resume()

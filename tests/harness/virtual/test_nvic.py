@@ -213,6 +213,25 @@ void main(void) {
     assert run(F412 + source, 3) == [12, 0, 2]
 
 
+def test_the_monitor_can_be_pended(run: Run) -> None:
+    source = """
+static volatile uint32_t number;
+static void monitor(void) { __asm volatile("mrs %0, ipsr" : "=r"(number)); }
+void main(void) {
+    use_table();
+    table[12] = (uint32_t)monitor;
+    REG(0xE000EDFC) |= 1 << 17;
+    settle();
+    report(number);
+    report(REG(0xE000EDFC) >> 17 & 1);
+    REG(0xE000EDFC) |= 1 << 16;
+    settle();
+    report(number);
+    report(REG(0xE000EDFC) >> 17 & 1);
+}"""
+    assert run(F412 + source, 4) == [0, 1, 12, 0]
+
+
 # ---- chaining ----
 
 
