@@ -114,6 +114,21 @@ static void stack_lazily(Machine *m, uint32_t frame) {
     m->lazy_frame = true;
 }
 
+/* ExecuteFPCheck() of DDI 0403, B1.5.7, for where Unicorn's own comes too late. */
+void begin_fp_context(Machine *m) {
+    uint32_t *fpccr = &m->ipsr[LIVE_FPCCR], fpcar = m->ipsr[LIVE_FPCAR];
+    if (*fpccr & LSPACT) {
+        for (uint32_t i = 0; i < 16; i++)
+            store_word(m, fpcar + 4 * i, read_register(m, UC_ARM_REG_S0 + (int)i));
+        store_word(m, fpcar + 64, read_register(m, UC_ARM_REG_FPSCR));
+        *fpccr &= ~(uint32_t)LSPACT;
+    }
+    if ((*fpccr & FPCCR_ASPEN) && !m->control[LIVE_FPCA]) {
+        write_register(m, UC_ARM_REG_FPSCR, m->ipsr[LIVE_FPDSCR]);
+        m->control[LIVE_FPCA] = CONTROL_FPCA;
+    }
+}
+
 /* What storing them took, where it has happened since somebody asked. */
 void settle_lazy_stacking(Machine *m) {
     if (m->lazy_frame && !(m->ipsr[LIVE_FPCCR] & LSPACT)) {

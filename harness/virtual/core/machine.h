@@ -450,6 +450,7 @@ void raise_breakpoint(Machine *m);
 void take_pending(Machine *m);
 void return_from_exception(Machine *m, uint32_t exc_return);
 void finish_return(Machine *m, uint32_t exc_return);
+void begin_fp_context(Machine *m);
 void settle_lazy_stacking(Machine *m);
 bool in_handler(const Machine *m);
 

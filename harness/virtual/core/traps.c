@@ -55,12 +55,34 @@ static void on_trap(uc_engine *uc, uint64_t address, uint32_t size, void *user) 
     }
 }
 
+/* Unicorn gets an FP context ready where it translates a block's first FP instruction, and takes it
+ * for ready behind that even where IT skipped it. */
+static bool governs_fp(const Machine *m, const Instruction *it, uint32_t pc) {
+    Instruction i;
+    uint32_t at = pc + it->bytes;
+    for (uint32_t k = 0; it->class_ == CLASS_IT && k < it->it_length; k++, at += i.bytes) {
+        if (!fetch_instruction(m, at, &i))
+            return false;
+        if (i.is_fp)
+            return true;
+    }
+    return false;
+}
+
+static void on_conditional_fp(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
+    (void)uc, (void)address, (void)size;
+    Machine *m = user;
+    if ((m->cpacr & CPACR_FULL) == CPACR_FULL)
+        begin_fp_context(m);
+}
+
 bool add_traps(Machine *m, const Block *block) {
     bool fp = (m->cpacr & CPACR_FULL) != CPACR_FULL, added = false;
     Instruction i;
     for (uint32_t at = block->start; at < block->end && fetch_instruction(m, at, &i);
          at += i.bytes) {
-        if (!((i.is_fp && fp) || i.class_ == CLASS_DIV || sets_event(m, &i, at) ||
+        bool conditional_fp = governs_fp(m, &i, at);
+        if (!(conditional_fp || (i.is_fp && fp) || i.class_ == CLASS_DIV || sets_event(m, &i, at) ||
               (i.access_bytes > 1 && (m->ccr & CCR_UNALIGN_TRP))))
             continue;
         bool known = false;
@@ -70,7 +92,8 @@ bool add_traps(Machine *m, const Block *block) {
             continue;
         Trap *trap = &m->traps[m->trap_count++];
         trap->address = at;
-        uc_hook_add(m->uc, &trap->hook, UC_HOOK_CODE, (void *)on_trap, m, at, at);
+        uc_hook_add(m->uc, &trap->hook, UC_HOOK_CODE,
+                    conditional_fp ? (void *)on_conditional_fp : (void *)on_trap, m, at, at);
         added = true;
     }
     return added;

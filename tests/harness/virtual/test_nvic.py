@@ -478,6 +478,24 @@ void main(void) {
     assert run(F412 + FP_WORK + source, 2) == [16, 1]
 
 
+def test_fp_registers_are_stacked_by_the_first_fp_instruction_that_is_executed(run: Run) -> None:
+    source = """
+static volatile uint32_t executes;
+__attribute__((naked)) void svc(void) { /* S3 changes under a condition, then S4 does */
+    __asm volatile("ldr r0, =condition\\n ldr r0, [r0]\\n ldr r0, [r0]\\n cmp r0, #0\\n it ne\\n"
+                   "vmovne.f32 s3, #2.0\\n b 1f\\n nop\\n 1: vmov.f32 s4, #2.0\\n bx lr\\n"
+                   ".ltorg");
+}
+__attribute__((used)) volatile uint32_t *const condition = &executes;
+void main(void) {
+    for (uint32_t i = 0; i < 8; i++) {
+        executes = i % 3 != 1;
+        report(svc_and_count());
+    }
+}"""
+    assert run(F412 + FP_WORK + source, 8) == [16] * 8
+
+
 def test_fp_code_is_entered_as_fast_and_pays_a_cycle_a_word_where_the_handler_has_fp(
     run: Run,
 ) -> None:
