@@ -270,9 +270,10 @@ class ProbedUnit:
 
 @contextmanager
 def _open_virtual(board: Board, through: str) -> Iterator[Session]:
-    from harness.virtual.board import TIMING_MODEL, VirtualBoard
+    from harness.virtual.board import TIMING_MODEL
+    from harness.virtual.nursery import NURSERY
 
-    with VirtualBoard(board) as played, Link(played.port, board.console.baud) as link:
+    with NURSERY.open(board) as played, Link(played.port, board.console.baud) as link:
         unit: Unit = ProbedUnit(played, board) if through == "probe" else played
         yield Session(board, "virtual", unit, link, timing="modelled", timing_model=TIMING_MODEL)
 
