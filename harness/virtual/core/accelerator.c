@@ -4,6 +4,10 @@
 #include "machine.h"
 #include <string.h>
 
+/* What a data read of the array takes besides its wait states: from fully-connected networks on an
+ * STM32L4R5 (docs/timing.md), where a line of four reads costs 28 cycles at 5 wait states. */
+enum { DATA_READ = 2 };
+
 static void empty(Machine *m, Cache *cache, uint32_t ways) {
     uint32_t flash_lines = m->memories[0].part.size / m->accelerator.line_bytes;
     memset(cache->way_of, 0, flash_lines);
@@ -53,57 +57,51 @@ static CacheLine *replace(Machine *m, Cache *cache, uint32_t number) {
     return line;
 }
 
-/* Cycles that the block's instructions wait for flash, taken branch or not. With prefetch a line is
- * read while the core works through the one before it; `cycles` is what the block takes otherwise.
- */
+/* Does the cache hold the `read`th read of the array? It does from now on. */
+static bool look_up(Machine *m, Cache *cache, uint32_t read) {
+    const Accelerator *a = &m->accelerator;
+    uint32_t reads = a->line_bytes / a->read_bytes, part = 1u << (read % reads);
+    CacheLine *line = held(cache, read / reads);
+    if (!line) {
+        line = replace(m, cache, read / reads);
+        line->parts = 0;
+    }
+    bool hit = line->parts & part;
+    line->parts |= part;
+    line->used = m->use;
+    return hit;
+}
+
+/* Cycles that the block's instructions wait for flash. With prefetch the next read is made while
+ * the core works through the one before it; `cycles` is what the block takes otherwise. */
 uint32_t wait_for_instructions(Machine *m, const Block *block, uint32_t cycles, bool branched) {
     const Accelerator *a = &m->accelerator;
     Cache *cache = &m->instruction_cache;
     uint32_t base = m->memories[0].part.base, waited = 0;
-    uint32_t from = (block->start - base) / a->line_bytes;
-    uint32_t to = (block->end - 1 - base) / a->line_bytes;
-    bool sequential = !branched;
+    uint32_t first = (block->start - base) / a->read_bytes;
+    uint32_t last = (block->end - 1 - base) / a->read_bytes;
+    uint32_t ahead = 0;
+    if (a->prefetch)
+        ahead = (cycles * a->read_bytes) / (block->end - block->start);
+    uint32_t next = a->wait_states + 1 > ahead ? a->wait_states + 1 - ahead : 0;
+    if (next > a->wait_states)
+        next = a->wait_states;
     m->use += 1;
-    for (uint32_t number = from; number <= to; number++, sequential = true) {
-        CacheLine *line = cache->ways ? held(cache, number) : NULL;
-        if (line) {
-            line->used = m->use;
-            continue;
-        }
-        if (!cache->ways && sequential && number == from)
-            continue; /* the line that the block before was in */
-        uint32_t reads = a->line_bytes / a->read_bytes;
-        uint32_t work = cycles * a->read_bytes / (block->end - block->start);
-        uint32_t next = a->wait_states + 1 > work ? a->wait_states + 1 - work : 0;
-        if (!a->prefetch)
-            next = a->wait_states;
-        waited += sequential ? next : a->wait_states;
-        for (uint32_t k = 1; k < reads; k++)
-            waited += next;
-        if (cache->ways)
-            replace(m, cache, number)->used = m->use;
+    for (uint32_t read = first; read <= last; read++) {
+        bool sequential = read > first || !branched;
+        bool hit = cache->ways ? look_up(m, cache, read) : read == first && sequential;
+        if (!hit)
+            waited += sequential ? next : a->wait_states;
     }
     return waited;
 }
 
-/* Cycles that a load at `address`, wanted in cycle `now`, waits. A line is filled read by read,
- * beginning with the one that is wanted, and serves what has arrived. */
-uint32_t wait_for_data(Machine *m, uint32_t address, uint64_t now) {
+/* Cycles that a load at `address` waits. */
+uint32_t wait_for_data(Machine *m, uint32_t address) {
     const Accelerator *a = &m->accelerator;
-    Cache *cache = &m->data_cache;
-    uint32_t offset = address - m->memories[0].part.base, number = offset / a->line_bytes;
-    if (!cache->ways)
-        return a->wait_states;
-    uint32_t reads = a->line_bytes / a->read_bytes;
-    uint32_t part = offset % a->line_bytes / a->read_bytes;
-    CacheLine *line = held(cache, number);
     m->use += 1;
-    if (line) {
-        line->used = m->use;
-        uint64_t there = line->filled + ((part - line->first) % reads + 1) * (a->wait_states + 1);
-        return there > now + 1 ? (uint32_t)(there - now - 1) : 0;
-    }
-    line = replace(m, cache, number);
-    *line = (CacheLine){.number = number, .used = m->use, .filled = now, .first = part};
-    return a->wait_states;
+    uint32_t read = (address - m->memories[0].part.base) / a->read_bytes;
+    if (m->data_cache.ways && look_up(m, &m->data_cache, read))
+        return 0;
+    return a->wait_states + (m->data_cache.ways ? DATA_READ : 0);
 }

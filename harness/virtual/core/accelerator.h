@@ -11,8 +11,7 @@
 typedef struct {
     uint32_t number; /* of the line of flash that it holds */
     uint32_t used;   /* when: the least recently used is replaced */
-    uint64_t filled; /* cycle at which its fill began */
-    uint32_t first;  /* read of the line that the fill began with */
+    uint32_t parts;  /* which reads of the array it holds: a bit each */
 } CacheLine;
 
 /* A fully associative cache. */

@@ -8,7 +8,6 @@
 /* One load or store of a group, at the group's address + offset. */
 typedef struct {
     int32_t offset;
-    uint16_t at; /* cycles since the block's start */
     uint8_t bytes;
     uint8_t is_load;
 } Access;

@@ -84,9 +84,10 @@ static void stop_before(Machine *m, uint32_t pc, uint32_t state) {
  */
 static bool meet_block(Machine *m, Block *block, uint32_t pc, uint32_t bytes, uint32_t state) {
     describe_block(m, block, pc, bytes);
-    find_touches(m, block);
-    if (add_traps(m, block)) {
+    bool full = !find_touches(m, block), trapped = add_traps(m, block);
+    if (full || trapped) {
         block->key = NO_KEY;
+        m->retranslate |= full; /* which forgets what all blocks touch */
         m->stale_from = pc;
         m->stale_to = pc + bytes;
         stop_before(m, pc, state);
@@ -135,7 +136,7 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     cycles += cost;
     Waits waits = {0};
     if (block->group_count)
-        waits = wait_for_touches(m, block, cycles - cost);
+        waits = wait_for_touches(m, block);
     if (m->waits_for_flash && block->in_flash)
         waits.flash += wait_for_instructions(m, block, cost, branched);
     m->status.cycles = cycles + waits.memory + waits.flash;

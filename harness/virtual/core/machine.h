@@ -348,14 +348,14 @@ uint32_t division_cycles(uint32_t dividend, uint32_t divisor, bool is_signed);
 uint32_t cost_before(Machine *m, const Block *block, uint32_t pc, uint32_t *instructions);
 
 /* touches.c */
-void find_touches(Machine *m, Block *block);
-Waits wait_for_touches(Machine *m, const Block *block, uint64_t now);
+bool find_touches(Machine *m, Block *block); /* false: no room left */
+Waits wait_for_touches(Machine *m, const Block *block);
 
 /* accelerator.c */
 void accelerator_changed(Machine *m); /* wait states, prefetch or caches were set */
 void restore_caches(Machine *m);      /* what the caches hold was copied into place */
 uint32_t wait_for_instructions(Machine *m, const Block *block, uint32_t cycles, bool branched);
-uint32_t wait_for_data(Machine *m, uint32_t address, uint64_t now);
+uint32_t wait_for_data(Machine *m, uint32_t address);
 
 /* blocks.c */
 void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *machine);

@@ -3,7 +3,7 @@
 #include "machine.h"
 #include <string.h>
 
-enum { MAX_BLOCK_GROUPS = 32, MAX_BLOCK_ACCESSES = 256 };
+enum { MAX_BLOCK_GROUPS = 32, MAX_BLOCK_ACCESSES = 256, MAX_GROUP_ACCESSES = 250 };
 
 /* DDI 0439, 3.3.3: an unaligned access is two or three aligned ones. */
 static uint16_t unaligned_cost(uint32_t bytes, uint32_t address) {
@@ -20,14 +20,11 @@ static bool belongs(const AccessGroup *group, const Symbol *address) {
 }
 
 /* Every element of an access counts: a load of several words may cross lines. */
-static void note_access(Machine *m, AccessGroup *group, const Instruction *i, int32_t offset,
-                        uint32_t at) {
-    for (uint32_t e = 0; e < i->elements && m->accesses_used < MAX_ACCESSES; e++) {
+static void note_access(Machine *m, AccessGroup *group, const Instruction *i, int32_t offset) {
+    for (uint32_t e = 0; e < i->elements && group->count < MAX_GROUP_ACCESSES; e++) {
         int32_t to = offset + (int32_t)(e * i->access_bytes);
-        m->accesses[m->accesses_used++] = (Access){.offset = to,
-                                                   .at = (uint16_t)(at + e),
-                                                   .bytes = i->access_bytes,
-                                                   .is_load = is_load(i)};
+        m->accesses[m->accesses_used++] =
+            (Access){.offset = to, .bytes = i->access_bytes, .is_load = is_load(i)};
         group->count += 1;
     }
     for (uint32_t low = 0; low < 4 && i->elements == 1; low++)
@@ -37,24 +34,19 @@ static void note_access(Machine *m, AccessGroup *group, const Instruction *i, in
 typedef struct {
     Symbol address;
     Instruction instruction;
-    uint16_t at;
 } Touch;
 
 static uint32_t collect(Machine *m, const Block *block, Touch *touches) {
     Symbol symbols[16];
-    Pipeline p = m->states[STATE_INDIRECT];
-    Spent spent = {0};
-    uint32_t count = 0, it_left = 0, at = 0;
+    uint32_t count = 0, it_left = 0;
     Instruction i;
     start_symbols(symbols);
     for (uint32_t pc = block->start; pc < block->end && fetch_instruction(m, pc, &i);
          pc += i.bytes) {
-        uint32_t began = at;
-        at += step_pipeline(&p, &i, pc, &spent);
         if (i.access_bytes && i.class_ != CLASS_TABLE_BRANCH && count < MAX_BLOCK_ACCESSES) {
             Symbol address = address_symbol(symbols, &i, pc);
             if (address.known)
-                touches[count++] = (Touch){address, i, (uint16_t)began};
+                touches[count++] = (Touch){address, i};
         }
         uint16_t halfwords[2] = {0};
         memcpy(halfwords, memory_at(m, pc, i.bytes, false), i.bytes);
@@ -69,13 +61,16 @@ static uint32_t collect(Machine *m, const Block *block, Touch *touches) {
     return count;
 }
 
-void find_touches(Machine *m, Block *block) {
+bool find_touches(Machine *m, Block *block) {
+    if (m->groups_used + MAX_BLOCK_GROUPS > MAX_GROUPS ||
+        m->accesses_used + MAX_BLOCK_GROUPS * MAX_GROUP_ACCESSES > MAX_ACCESSES)
+        return false;
     Touch touches[MAX_BLOCK_ACCESSES];
     bool taken[MAX_BLOCK_ACCESSES] = {false};
     uint32_t count = collect(m, block, touches);
     block->first_group = m->groups_used;
     for (uint32_t k = 0; k < count && block->group_count < MAX_BLOCK_GROUPS; k++) {
-        if (taken[k] || m->groups_used == MAX_GROUPS)
+        if (taken[k])
             continue;
         AccessGroup *group = &m->groups[m->groups_used++];
         block->group_count += 1;
@@ -83,30 +78,29 @@ void find_touches(Machine *m, Block *block) {
                                .index = touches[k].address.index,
                                .shift = touches[k].address.shift,
                                .first = m->accesses_used};
-        for (uint32_t j = k; j < count && group->count < 200; j++) {
+        for (uint32_t j = k; j < count && group->count < MAX_GROUP_ACCESSES; j++) {
             if (taken[j] || !belongs(group, &touches[j].address))
                 continue;
             taken[j] = true;
-            note_access(m, group, &touches[j].instruction, touches[j].address.constant,
-                        touches[j].at);
+            note_access(m, group, &touches[j].instruction, touches[j].address.constant);
         }
     }
+    return true;
 }
 
-static uint32_t loads_from_flash(Machine *m, const AccessGroup *group, uint32_t base,
-                                 uint64_t now) {
+static uint32_t loads_from_flash(Machine *m, const AccessGroup *group, uint32_t base) {
     const MemoryPart *flash = &m->memories[0].part;
     uint32_t waited = 0;
     const Access *access = &m->accesses[group->first];
     for (uint32_t k = 0; k < group->count; k++, access++) {
         uint32_t address = base + (uint32_t)access->offset;
         if (access->is_load && address - flash->base < flash->size)
-            waited += wait_for_data(m, address, now + access->at + waited);
+            waited += wait_for_data(m, address);
     }
     return waited;
 }
 
-Waits wait_for_touches(Machine *m, const Block *block, uint64_t now) {
+Waits wait_for_touches(Machine *m, const Block *block) {
     const AccessGroup *group = &m->groups[block->first_group];
     const MemoryPart *flash = &m->memories[0].part;
     Waits waits = {0};
@@ -117,7 +111,7 @@ Waits wait_for_touches(Machine *m, const Block *block, uint64_t now) {
         waits.memory += group->unaligned[base & 3];
         uint32_t address = base + (uint32_t)m->accesses[group->first].offset;
         if (m->waits_for_flash && address - flash->base < flash->size)
-            waits.flash += loads_from_flash(m, group, base, now + waits.flash);
+            waits.flash += loads_from_flash(m, group, base);
     }
     return waits;
 }

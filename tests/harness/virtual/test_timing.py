@@ -72,6 +72,16 @@ SEQUENCES: dict[str, tuple[str, int]] = {
     "fp moves": ("vmov r0, s0; vmov s1, r0; vmov r0, r1, s2, s3", 4),
     "fp loads": ("vldr s0, [r4]; vldr d1, [r4]; vstr s0, [r4]; vstr d1, [r4]", 10),
     "fp multiple": ("vldmia r4, {s0-s3}; vpush {s0, s1}; vpop {s0, s1}", 11),
+    "address from the ALU just before": ("adds r5, r4, #4; ldr r0, [r5]", 1 + 3),
+    "address from the ALU, one between": ("adds r5, r4, #4; nop; ldr r0, [r5]", 1 + 1 + 2),
+    "product stored, then a load": ("muls r0, r2; str r0, [r4]; ldr r1, [r4, #4]", 2 + 2 + 2),
+    "product stored, a load later": ("muls r0, r2; str r0, [r4]; nop; ldr r1, [r4]", 3 + 2),
+    "sum stored, then a load": ("adds r0, r2; str r0, [r4]; ldr r1, [r4, #4]", 2 + 2),
+    "wide at even halfwords": (
+        "add.w r0, r1, r2; add.w r0, r1, r2; add.w r0, r1, r2; add.w r0, r1, r2",
+        4,
+    ),
+    "not taken, wide behind it": ("cmp r0, r0; bne 1f; add.w r0, r1, r2; 1: add.w r0, r1, r2", 4),
     "wide at odd halfwords": (
         "nop; add.w r0, r1, r2; add.w r0, r1, r2; add.w r0, r1, r2; add.w r0, r1, r2;"
         " add.w r0, r1, r2; nop",
@@ -135,3 +145,44 @@ void main(void) {
     elf = compile_firmware(source, firmware_folder)
     load, svc, branch = 2, 1, 1  # what refills the pipeline is in the twelve and the ten
     assert run_firmware(virtual_board, elf, 2) == [load + svc + 12, load + branch + 10]
+
+
+UNALIGNED = {
+    ("ldrh r0, [r5]", 1): 1,
+    ("strh r0, [r5, #2]", 1): 1,
+    ("ldr r0, [r5]", 2): 1,
+    ("ldr r0, [r5]", 1): 2,
+    ("str r0, [r5, #4]", 3): 2,
+    ("ldrb r0, [r5]", 3): 0,
+    ("ldr r0, [r5, r6]", 2): 1,
+    ("ldr r0, [r5], #4; ldr r0, [r5, #-4]!", 2): 2,
+    ("mov r7, r5; nop; ldr r0, [r7, #8]", 1): 2,
+    ("adds r7, r5, #3; nop; ldrh r0, [r7]", 0): 1,
+    ("add.w r7, r5, r6, lsl #1; nop; ldr r0, [r7]", 1): 2,
+}
+
+
+def test_unaligned_data_costs_one_or_two_cycles_more(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    """An access is charged where its block starts, so the block is one of its own."""
+    functions = ""
+    for k, (assembly, _) in enumerate(UNALIGNED):
+        lines = "\\n".join(part.strip() for part in assembly.split(";"))
+        functions += f"""
+__attribute__((naked, noinline)) static uint32_t access_{k}(const char *at) {{
+    __asm volatile("push {{r4-r7, lr}}\\n mov r5, r0\\n movs r6, #4\\n ldr r4, =0xE0001004\\n"
+                   "ldr r3, [r4]\\n b 1f\\n .balign 4\\n 1: {lines}\\n b 1f\\n .balign 4\\n"
+                   "1: ldr r0, [r4]\\n subs r0, r3\\n pop {{r4-r7, pc}}\\n .ltorg\\n");
+}}"""
+    calls = "".join(
+        f"report(access_{k}(area + {offset}) - access_{k}(area + {base}));\n"
+        for k, ((assembly, offset), base) in enumerate(
+            zip(UNALIGNED, (1 if "#3" in text else 0 for text, _ in UNALIGNED), strict=True)
+        )
+    )
+    source = (
+        f"static char area[64] __attribute__((aligned(8)));{functions}void main(void) {{{calls}}}"
+    )
+    elf = compile_firmware(source, firmware_folder)
+    assert run_firmware(virtual_board, elf, len(UNALIGNED)) == list(UNALIGNED.values())

@@ -1,0 +1,87 @@
+"""What flash costs: wait states, caches, prefetch. Loops and copies, counted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., list[int]]
+
+PREFETCH, INSTRUCTIONS, DATA = 1 << 8, 1 << 9, 1 << 10
+
+# Each is measured twice with the same registers and reports the second: caches are warm, if on. What
+# is measured begins with a block of its own: flash waits are charged where a block starts.
+SOURCE = r"""
+#define ACR REG(0x40023C00)
+#define TIMED(name, body) \
+    __attribute__((naked, noinline, aligned(64))) static uint32_t name(const uint32_t *p) { \
+        __asm volatile("push {r4-r7, lr}\n ldr r7, =0xE0001004\n movs r2, #50\n ldr r6, [r7]\n" \
+                       "b 0f\n .balign 16\n 0:\n" body "b 0f\n .balign 4\n 0: ldr r7, [r7]\n" \
+                       "subs r0, r7, r6\n pop {r4-r7, pc}\n .ltorg\n"); \
+    }
+const uint32_t table[256] __attribute__((aligned(64))) = {1};
+uint32_t area[256];
+TIMED(loop, "1: adds r3, #1\n subs r2, #1\n bne 1b\n")
+TIMED(straight, ".rept 512\n adds r3, #1\n .endr\n")
+TIMED(one_line, "ldr r3, [r0]\n ldr r3, [r0, #4]\n ldr r3, [r0, #8]\n ldr r3, [r0, #12]\n")
+TIMED(two_lines, "ldr r3, [r0]\n nop\n ldr r3, [r0, #16]\n nop\n")
+TIMED(stream, "movs r2, #64\n 1: ldr r3, [r0], #4\n subs r2, #1\n bne 1b\n")
+static uint32_t again(uint32_t (*timed)(const uint32_t *), const void *p) {
+    timed(p);
+    return timed(p);
+}
+"""
+
+
+def cycles(run: Run, acr: int, function: str, pointer: str) -> int:
+    """The second call's cycles with FLASH_ACR = `acr`."""
+    main = f"void main(void) {{ ACR = {acr}; report(again({function}, {pointer})); }}"
+    return run(SOURCE + main, 1)[0]
+
+
+@pytest.mark.parametrize("wait_states", [3, 5, 7])
+def test_a_loop_in_the_instruction_cache_knows_no_wait_states(run: Run, wait_states: int) -> None:
+    cached = cycles(run, wait_states | INSTRUCTIONS, "loop", "area")
+    assert cached == cycles(run, 0, "loop", "area")
+
+
+def test_without_a_cache_every_taken_branch_waits(run: Run) -> None:
+    idle = cycles(run, 0, "loop", "area")
+    assert cycles(run, 4, "loop", "area") - idle >= 49 * 4
+
+
+def test_straight_code_larger_than_the_cache_waits_for_every_line(run: Run) -> None:
+    """512 instructions of 2 bytes are 64 lines of 16 bytes; with what is around them they do not
+    fit into 64, and the least recently used is always the next one needed."""
+    idle, waiting = (cycles(run, acr, "straight", "area") for acr in (0, 5 | INSTRUCTIONS))
+    assert 62 * 5 <= waiting - idle <= 68 * 5
+
+
+def test_prefetch_reads_the_next_line_while_this_one_executes(run: Run) -> None:
+    """Eight cycles of work a line hide six of reading."""
+    idle = cycles(run, 0, "straight", "area")
+    assert cycles(run, 5 | INSTRUCTIONS | PREFETCH, "straight", "area") - idle <= 3 * 5
+    assert cycles(run, 12 | INSTRUCTIONS | PREFETCH, "straight", "area") - idle >= 62 * 4
+
+
+@pytest.mark.parametrize(("function", "lines"), [("one_line", 1), ("two_lines", 2)])
+def test_data_waits_once_a_line_and_not_again_while_it_is_held(
+    run: Run, function: str, lines: int
+) -> None:
+    idle = cycles(run, 0, function, "table")
+    held = cycles(run, 5 | INSTRUCTIONS | DATA, function, "table")
+    unheld = cycles(run, 5 | INSTRUCTIONS, function, "table")
+    loads = 4 if lines == 1 else 2
+    assert (held - idle, unheld - idle) == (0, 5 * loads)
+
+
+def test_data_streamed_past_the_cache_waits_once_a_line(run: Run) -> None:
+    """64 words are 16 lines, the data cache holds 8; a read takes two cycles besides its waits."""
+    idle = cycles(run, 0, "stream", "table")
+    assert cycles(run, 5 | INSTRUCTIONS | DATA, "stream", "table") - idle == 16 * (5 + 2)
+
+
+def test_sram_knows_no_wait_states(run: Run) -> None:
+    idle = cycles(run, 0, "stream", "area")
+    assert cycles(run, 5 | INSTRUCTIONS | DATA, "stream", "area") == idle
