@@ -182,7 +182,9 @@ def test_a_board_that_dies_in_a_run_is_named_with_its_end() -> None:
         session.write_input(0, make_input(spin=255))
         assert isinstance(session.unit, VirtualBoard)
         threading.Timer(0.05, session.unit._process.kill).start()
-        with pytest.raises(BoardError, match=r"the virtual board died .* exit status (-9|unknown)"):
+        with pytest.raises(
+            BoardError, match=r"the virtual board died .* exit status (-9|unknown)"
+        ):
             session.run()
 
 

@@ -22,7 +22,7 @@ typedef enum {
     SPENT_FPU,
     SPENT_DIVIDE,
     SPENT_EXCEPTION, /* entry and return */
-    SPENT_SLEEP,     /* WFI */
+    SPENT_SLEEP,     /* WFI, and polls that virtual time skips */
     SPENT_REASONS,
 } SpentReason;
 
