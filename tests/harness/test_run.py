@@ -299,8 +299,8 @@ void main(void) { __asm volatile(".inst.w 0xf7f0a000"); }"""
     answer = run(compile_firmware(source, folder), "--for", 0.01)
     assert answer.code == 0  # the firmware has a handler, and it is at work
     assert re.search(
-        r"fault: UsageFault at 0x0800\w+, main[^:]*(:\d+\))?: an instruction that the core does not "
-        r"have \(0xf7f0 0xa000\); lr 0x[^;]*; sp 0x[^;]*; cfsr 0x00010000 \(UNDEFINSTR\); "
+        r"fault: UsageFault at 0x0800\w+, main[^:]*(:\d+\))?: an instruction that the core does "
+        r"not have \(0xf7f0 0xa000\); lr 0x[^;]*; sp 0x[^;]*; cfsr 0x00010000 \(UNDEFINSTR\); "
         r"hfsr 0x40000000 \(FORCED\)",
         answer.err,
     )
@@ -314,8 +314,8 @@ void main(void) { REG(0x70000000) = 1; }"""
     assert answer.code == 1
     assert re.search(
         r"nucleo_f412zg: the core locked up, by a fault inside a fault handler: BusFault at "
-        r"0x0800[0-9a-f]+, hard_fault[^:]*(:\d+\))?: an access to where nothing is \(0x60000000\); "
-        r"lr 0x\w+; sp .*cfsr 0x00008200 \(PRECISERR, BFARVALID\)",
+        r"0x0800[0-9a-f]+, hard_fault[^:]*(:\d+\))?: an access to where nothing is "
+        r"\(0x60000000\); lr 0x\w+; sp .*cfsr 0x00008200 \(PRECISERR, BFARVALID\)",
         answer.err,
     )
 
