@@ -41,6 +41,19 @@ void main(void) {
     REG(0xE000E010) = 7;
     for (;;) __asm volatile("wfi");
 }"""
+INTERRUPT_ECHO = """
+extern void (*const vectors[])(void);
+static void (*table[128])(void) __attribute__((aligned(512)));
+static void heard(void) { put(get() ^ 0x20); }
+void main(void) {
+    for (int i = 0; i < 16; i++) table[i] = vectors[i];
+    table[16 + 39] = heard;              /* USART3 */
+    REG(0xE000ED08) = (uint32_t)table;
+    REG(0x4000480C) |= 1 << 5;           /* RXNEIE */
+    REG(0xE000E104) = 1 << (39 - 32);
+    put('!');
+    for (;;) __asm volatile("wfi");
+}"""
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
@@ -189,6 +202,19 @@ def test_a_firmware_that_waits_for_the_user_burns_no_processor(folder: Path) -> 
         after = [cpu_seconds(int(pid)) for pid in children]
     assert len(children) == 1
     assert after[0] - before[0] < 0.2
+
+
+def test_a_byte_wakes_a_firmware_that_listens_by_interrupt(folder: Path) -> None:
+    image = compile_firmware(INTERRUPT_ECHO, folder)
+    with running(image) as process:
+        assert process.stdin is not None and process.stdout is not None
+        read_until(process.stdout.fileno(), b"!")
+        for key, answer in ((b"a", b"A"), (b"Bc", b"bC")):
+            process.stdin.write(key)
+            process.stdin.flush()
+            read_until(process.stdout.fileno(), answer)
+    answer = run(image, "--for", 1, send=b"xyz")
+    assert (answer.code, answer.out) == (0, b"!XYZ")
 
 
 def test_a_tick_at_the_host_s_pace_lets_time_pass_as_it_does(folder: Path) -> None:
