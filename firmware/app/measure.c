@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "engine.h"
+#include "port.h"
 #include "wire.h"
 
 typedef struct {
@@ -23,6 +24,7 @@ static void send_layer(uint32_t index, void *context) {
 }
 
 measure_result_t measure_run(void) {
+    port_caches_empty();
     clock_start();
     uint64_t started = clock_now();
     int32_t code = engine_invoke(NULL, NULL);
@@ -33,6 +35,7 @@ measure_result_t measure_run(void) {
 
 measure_result_t measure_layers(uint16_t sequence) {
     profile_t profile = {.sequence = sequence};
+    port_caches_empty();
     clock_start();
     uint64_t started = clock_now();
     profile.layer_started = started;

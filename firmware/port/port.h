@@ -23,6 +23,10 @@ uint32_t port_cycles(void);
 void port_tick_start(void);
 void port_tick_stop(void);
 
+/* Forgets what the flash caches hold, so that what a run takes does not depend on what was executed
+ * before it. */
+void port_caches_empty(void);
+
 /* The memory the stack may use: [low, high), growing down from high. */
 uint8_t *port_stack_low(void);
 uint8_t *port_stack_high(void);
