@@ -21,6 +21,8 @@ static void empty(Machine *m, Cache *cache, uint32_t ways) {
  * firmware must set before it switches a cache on. */
 void accelerator_changed(Machine *m) {
     const Accelerator *a = &m->accelerator;
+    m->read_shift = (uint32_t)__builtin_ctz(a->read_bytes);
+    m->line_shift = (uint32_t)__builtin_ctz(a->line_bytes);
     empty(m, &m->instruction_cache, a->instruction_cache ? a->instruction_lines : 0);
     empty(m, &m->data_cache, a->data_cache ? a->data_lines : 0);
     m->waits_for_flash = a->wait_states > 0;
@@ -57,41 +59,56 @@ static CacheLine *replace(Machine *m, Cache *cache, uint32_t number) {
     return line;
 }
 
-/* Does the cache hold the `read`th read of the array? It does from now on. */
-static bool look_up(Machine *m, Cache *cache, uint32_t read) {
-    const Accelerator *a = &m->accelerator;
-    uint32_t reads = a->line_bytes / a->read_bytes, part = 1u << (read % reads);
-    CacheLine *line = held(cache, read / reads);
+/* Are the reads in `wanted` (a bit each) of line `number` held? Those that are not; all are, from
+ * now on. */
+static uint32_t miss(Machine *m, Cache *cache, uint32_t number, uint32_t wanted) {
+    CacheLine *line = held(cache, number);
     if (!line) {
-        line = replace(m, cache, read / reads);
+        line = replace(m, cache, number);
         line->parts = 0;
     }
-    bool hit = line->parts & part;
-    line->parts |= part;
+    uint32_t missing = wanted & ~line->parts;
+    line->parts |= wanted;
     line->used = m->use;
-    return hit;
+    return missing;
 }
 
-/* Cycles that the block's instructions wait for flash. With prefetch the next read is made while
- * the core works through the one before it; `cycles` is what the block takes otherwise. */
+/* Cycles that one read more takes behind the one before it. With prefetch it is made while the core
+ * works through that; `cycles` is what the block takes otherwise. */
+static uint32_t sequential_wait(const Machine *m, const Block *block, uint32_t cycles) {
+    const Accelerator *a = &m->accelerator;
+    uint32_t work = a->prefetch ? (cycles << m->read_shift) / (block->end - block->start) : 0;
+    uint32_t wait = a->wait_states + 1 > work ? a->wait_states + 1 - work : 0;
+    return wait < a->wait_states ? wait : a->wait_states;
+}
+
+/* Cycles that the block's instructions wait for flash. */
 uint32_t wait_for_instructions(Machine *m, const Block *block, uint32_t cycles, bool branched) {
     const Accelerator *a = &m->accelerator;
     Cache *cache = &m->instruction_cache;
-    uint32_t base = m->memories[0].part.base, waited = 0;
-    uint32_t first = (block->start - base) / a->read_bytes;
-    uint32_t last = (block->end - 1 - base) / a->read_bytes;
-    uint32_t ahead = 0;
-    if (a->prefetch)
-        ahead = (cycles * a->read_bytes) / (block->end - block->start);
-    uint32_t next = a->wait_states + 1 > ahead ? a->wait_states + 1 - ahead : 0;
-    if (next > a->wait_states)
-        next = a->wait_states;
+    uint32_t base = m->memories[0].part.base;
+    uint32_t first = (block->start - base) >> m->read_shift;
+    uint32_t last = (block->end - 1 - base) >> m->read_shift;
+    if (!cache->ways) {
+        uint32_t next = sequential_wait(m, block, cycles);
+        return (last - first) * next + (branched ? a->wait_states : 0);
+    }
+    uint32_t reads = m->line_shift - m->read_shift, waited = 0;
     m->use += 1;
-    for (uint32_t read = first; read <= last; read++) {
-        bool sequential = read > first || !branched;
-        bool hit = cache->ways ? look_up(m, cache, read) : read == first && sequential;
-        if (!hit)
-            waited += sequential ? next : a->wait_states;
+    for (uint32_t number = first >> reads; number <= last >> reads; number++) {
+        uint32_t from = number == first >> reads ? first - (number << reads) : 0;
+        uint32_t to = number == last >> reads ? last - (number << reads) : (1u << reads) - 1;
+        uint32_t wanted = (2u << to) - (1u << from);
+        CacheLine *line = held(cache, number);
+        if (__builtin_expect(line && (line->parts & wanted) == wanted, 1)) {
+            line->used = m->use;
+            continue;
+        }
+        uint32_t missing = miss(m, cache, number, wanted);
+        bool target = branched && number == first >> reads && (missing >> from & 1);
+        waited +=
+            (uint32_t)(__builtin_popcount(missing) - target) * sequential_wait(m, block, cycles) +
+            (target ? a->wait_states : 0);
     }
     return waited;
 }
@@ -99,9 +116,12 @@ uint32_t wait_for_instructions(Machine *m, const Block *block, uint32_t cycles, 
 /* Cycles that a load at `address` waits. */
 uint32_t wait_for_data(Machine *m, uint32_t address) {
     const Accelerator *a = &m->accelerator;
+    Cache *cache = &m->data_cache;
+    uint32_t read = (address - m->memories[0].part.base) >> m->read_shift;
+    uint32_t reads = m->line_shift - m->read_shift;
+    if (!cache->ways)
+        return a->wait_states;
     m->use += 1;
-    uint32_t read = (address - m->memories[0].part.base) / a->read_bytes;
-    if (m->data_cache.ways && look_up(m, &m->data_cache, read))
-        return 0;
-    return a->wait_states + (m->data_cache.ways ? DATA_READ : 0);
+    bool missed = miss(m, cache, read >> reads, 1u << (read & ((1u << reads) - 1)));
+    return missed ? a->wait_states + DATA_READ : 0;
 }

@@ -162,9 +162,11 @@ static const char *refuse_parts(const Parts *p) {
             (p->memories[i].base | p->memories[i].size | p->memories[i].alias) % MAP_BYTES)
             return "memories must be whole pages of 4096 bytes";
     const Accelerator *a = &p->accelerator;
-    if (!a->read_bytes || !a->line_bytes || a->line_bytes % a->read_bytes ||
+    if (!a->read_bytes || (a->read_bytes & (a->read_bytes - 1)) || a->line_bytes < a->read_bytes ||
+        (a->line_bytes & (a->line_bytes - 1)) || a->line_bytes / a->read_bytes > 16 ||
         a->instruction_lines > MAX_LINES || a->data_lines > MAX_LINES)
-        return "the accelerator's lines are not whole reads, or there are too many";
+        return "the accelerator's reads and lines must be powers of two, its lines at most 16 "
+               "reads and 254";
     return NULL;
 }
 

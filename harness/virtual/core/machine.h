@@ -244,6 +244,7 @@ typedef struct Machine {
     uint32_t entered_in; /* the state in which `last` was entered */
     uint32_t last_cost;  /* without what it waited for data and flash */
     bool waits_for_flash;
+    uint32_t read_shift, line_shift; /* of the accelerator: logarithms of its bytes */
     uint32_t use; /* counts block executions and flash loads, for the caches' replacement */
     AccessGroup *groups;
     uint64_t next_event; /* cycle count at which the run loop must look around */
