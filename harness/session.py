@@ -270,10 +270,12 @@ class ProbedUnit:
 
 @contextmanager
 def _open_virtual(board: Board, through: str) -> Iterator[Session]:
-    from harness.virtual.board import TIMING_MODEL
+    from harness.virtual.board import TIMING_MODEL, VirtualBoard
     from harness.virtual.nursery import NURSERY
 
-    with NURSERY.open(board) as played, Link(played.port, board.console.baud) as link:
+    # A debug port is served by a process of its own, not by a fork.
+    opened = VirtualBoard(board) if through == "probe" else NURSERY.open(board)
+    with opened as played, Link(played.port, board.console.baud) as link:
         unit: Unit = ProbedUnit(played, board) if through == "probe" else played
         yield Session(board, "virtual", unit, link, timing="modelled", timing_model=TIMING_MODEL)
 
