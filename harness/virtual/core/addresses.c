@@ -9,10 +9,12 @@ static Symbol constant(uint32_t value) {
         .known = true, .base = NO_REGISTER, .index = NO_REGISTER, .constant = (int32_t)value};
 }
 
-void start_symbols(Symbol symbols[16]) {
+void start_symbols(Symbols *s) {
     for (uint8_t r = 0; r < 16; r++)
-        symbols[r] = (Symbol){.known = true, .base = r, .index = NO_REGISTER};
-    symbols[15] = UNKNOWN;
+        s->registers[r] = (Symbol){.known = true, .base = r, .index = NO_REGISTER};
+    s->registers[15] = UNKNOWN;
+    s->indirect_count = s->slot_count = 0;
+    s->stored = false;
 }
 
 static Symbol plus(Symbol s, int32_t value) {
@@ -38,7 +40,8 @@ static Symbol sum(Symbol a, Symbol b, uint8_t shift) {
     return result;
 }
 
-Symbol address_symbol(const Symbol symbols[16], const Instruction *i, uint32_t pc) {
+Symbol address_symbol(const Symbols *s, const Instruction *i, uint32_t pc) {
+    const Symbol *symbols = s->registers;
     if (i->base == NO_REGISTER)
         return UNKNOWN;
     Symbol base = i->base == 15 ? constant((pc + 4) & ~3u) : symbols[i->base];
@@ -179,23 +182,59 @@ static int32_t write_back_step(const Instruction *i, uint16_t first, uint16_t se
     }
 }
 
-void follow_symbols(Symbol symbols[16], const Instruction *i, uint32_t pc, uint16_t first,
-                    uint16_t second, bool certain, uint32_t literal) {
+static bool is_slot(const Symbol *address) {
+    return address->known && address->base == 13 && address->index == NO_REGISTER;
+}
+
+/* What a load from `address` brings. A spill slot is written through the stack pointer only. */
+static Symbol loaded(Symbols *s, const Symbol *address) {
+    if (!address->known)
+        return UNKNOWN;
+    for (uint32_t k = s->slot_count; is_slot(address) && k-- > 0;)
+        if (s->slots[k].offset == address->constant)
+            return s->slots[k].value;
+    if (s->indirect_count == BLOCK_INDIRECTS || (s->stored && !is_slot(address)))
+        return UNKNOWN;
+    s->indirects[s->indirect_count] = (Indirect){.base = address->base,
+                                                 .index = address->index,
+                                                 .shift = address->shift,
+                                                 .offset = address->constant};
+    Symbol value = {.known = true, .index = NO_REGISTER};
+    value.base = (uint8_t)(FIRST_INDIRECT + s->indirect_count++);
+    return value;
+}
+
+static void note_store(Symbols *s, const Instruction *i, const Symbol *address) {
+    uint32_t room = sizeof s->slots / sizeof *s->slots;
+    s->stored |= !is_slot(address);
+    for (uint32_t e = 0; is_slot(address) && e < i->elements; e++, s->slot_count++) {
+        if (s->slot_count == room) {
+            s->stored = true;
+            return;
+        }
+        bool whole = i->class_ == CLASS_STORE && i->access_bytes == 4;
+        s->slots[s->slot_count].offset = address->constant + 4 * (int32_t)e;
+        s->slots[s->slot_count].value = whole ? s->registers[i->target] : UNKNOWN;
+    }
+}
+
+void follow_symbols(Symbols *s, const Instruction *i, uint32_t pc, uint16_t first, uint16_t second,
+                    bool certain, uint32_t literal) {
+    Symbol *symbols = s->registers, base = UNKNOWN, address = address_symbol(s, i, pc);
     Result result = {NO_REGISTER, UNKNOWN};
-    Symbol base = UNKNOWN;
     if (i->class_ == CLASS_ALU)
         result = i->bytes == 2 ? result_16(symbols, pc, first) : result_32(symbols, first, second);
-    if (i->class_ == CLASS_LOAD && i->base == 15 && i->access_bytes == 4)
-        result = (Result){(uint8_t)__builtin_ctz(i->writes | 0x8000u), constant(literal)};
+    if (i->class_ == CLASS_LOAD && i->access_bytes == 4 && certain)
+        result = (Result){i->target, i->base == 15 ? constant(literal) : loaded(s, &address)};
+    if (is_store(i))
+        note_store(s, i, &address);
     if (i->writes_back)
         base = plus(symbols[i->base], write_back_step(i, first, second));
     for (uint32_t r = 0; r < 15; r++)
         if (i->writes >> r & 1)
             symbols[r] = UNKNOWN;
-    if (i->class_ == CLASS_BRANCH || i->class_ == CLASS_BRANCH_INDIRECT)
-        return;
-    if (certain && result.rd != NO_REGISTER && result.rd < 15 && (i->writes >> result.rd & 1))
+    if (certain && result.rd < 15 && (i->writes >> result.rd & 1))
         symbols[result.rd] = result.value;
-    if (certain && i->writes_back)
+    if (certain && i->writes_back && result.rd != i->base)
         symbols[i->base] = base;
 }

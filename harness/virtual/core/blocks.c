@@ -69,7 +69,7 @@ void forget_costs(Machine *m) {
     for (uint32_t i = 0; i < BLOCKS; i++)
         m->blocks[i].key = NO_KEY;
     reset_states(m);
-    m->groups_used = m->accesses_used = 0;
+    m->groups_used = m->accesses_used = m->indirects_used = 0;
 }
 
 /* Leave before the block at `pc`, whose cost is not counted yet: it will be entered in `state`. */

@@ -20,6 +20,8 @@ static void set_access(Instruction *i, bool load, uint32_t base, int32_t offset,
 }
 
 static void set_target(Instruction *i, bool load, uint32_t reg) {
+    if (i->target == NO_REGISTER)
+        i->target = (uint8_t)reg;
     if (load) {
         i->writes |= bit_of(reg);
         if (reg == 15)
@@ -475,7 +477,8 @@ static void decode_32(Instruction *i, uint32_t w1, uint32_t w2) { /* table A5-9 
 }
 
 EXPORT Instruction decode(uint16_t first, uint16_t second) {
-    Instruction i = {.class_ = CLASS_ALU, .base = NO_REGISTER, .index = NO_REGISTER};
+    Instruction i = {
+        .class_ = CLASS_ALU, .base = NO_REGISTER, .index = NO_REGISTER, .target = NO_REGISTER};
     if (is_wide(first)) {
         i.bytes = 4;
         decode_32(&i, first, second);

@@ -55,6 +55,7 @@ typedef struct {
     uint8_t index_shift;          /* LSL of the index */
     uint8_t access_bytes;         /* of one element; 0: no memory access */
     uint8_t elements;             /* elements in a row from the effective address */
+    uint8_t target;               /* the register that is loaded or stored; of several, the first */
     uint8_t it_length;            /* instructions governed, when class_ is CLASS_IT */
     int32_t offset;               /* added to the base before the access */
     uint16_t reads, writes;       /* core registers, bit n = Rn */

@@ -137,6 +137,7 @@ EXPORT void machine_free(Machine *m) {
     free(m->data_cache.way_of);
     free(m->groups);
     free(m->accesses);
+    free(m->indirects);
     free(m->device_room);
     free(m->blocks);
     free(m->code_pages);
@@ -176,7 +177,9 @@ static const char *take_parts(Machine *m, const Parts *p) {
     m->code_pages = calloc(p->memories[0].size / MAP_BYTES, sizeof *m->code_pages);
     m->groups = calloc(MAX_GROUPS, sizeof *m->groups);
     m->accesses = calloc(MAX_ACCESSES, sizeof *m->accesses);
-    if (!m->blocks || !m->device_room || !m->code_pages || !m->groups || !m->accesses)
+    m->indirects = calloc(MAX_INDIRECTS, sizeof *m->indirects);
+    if (!m->blocks || !m->device_room || !m->code_pages || !m->groups || !m->accesses ||
+        !m->indirects)
         return "out of memory";
     for (uint32_t i = 0; i < p->memory_count; i++) {
         Memory *memory = &m->memories[i];

@@ -142,7 +142,8 @@ typedef struct Block {
     uint8_t changes_mask; /* holds MSR or CPS */
     uint8_t in_flash;     /* its instructions come through the accelerator */
     uint8_t group_count;
-    uint32_t first_group; /* in the pool of groups */
+    uint8_t indirect_count;
+    uint32_t first_group, first_indirect; /* in the pools */
 } Block;
 
 /* Cycles that a block takes more than its pipeline does. */
@@ -154,6 +155,7 @@ typedef struct {
 #define MAX_STATES 4096
 #define MAX_GROUPS (1u << 17)
 #define MAX_ACCESSES (1u << 18)
+#define MAX_INDIRECTS (1u << 15)
 
 enum {
     EXCEPTION_RESET = 1,
@@ -261,7 +263,8 @@ typedef struct Machine {
     Block *blocks;
     Block none; /* "no block before this one" */
     Access *accesses;
-    uint32_t groups_used, accesses_used;
+    Indirect *indirects;
+    uint32_t groups_used, accesses_used, indirects_used;
     Cache instruction_cache, data_cache;
     Pipeline states[MAX_STATES];
     uint32_t state_count;

@@ -36,8 +36,7 @@ typedef struct {
     Instruction instruction;
 } Touch;
 
-static uint32_t collect(Machine *m, const Block *block, Touch *touches) {
-    Symbol symbols[16];
+static uint32_t collect(Machine *m, const Block *block, Touch *touches, Symbols *symbols) {
     uint32_t count = 0, it_left = 0;
     Instruction i;
     start_symbols(symbols);
@@ -61,14 +60,39 @@ static uint32_t collect(Machine *m, const Block *block, Touch *touches) {
     return count;
 }
 
+static uint32_t indirects_of(uint8_t base, uint8_t index) {
+    uint32_t bits = 0;
+    if (base != NO_REGISTER && base >= FIRST_INDIRECT)
+        bits |= 1u << (base - FIRST_INDIRECT);
+    if (index != NO_REGISTER && index >= FIRST_INDIRECT)
+        bits |= 1u << (index - FIRST_INDIRECT);
+    return bits;
+}
+
+static void keep_indirects(Machine *m, Block *block, const Symbols *symbols) {
+    memcpy(&m->indirects[m->indirects_used], symbols->indirects,
+           symbols->indirect_count * sizeof *symbols->indirects);
+    m->indirects_used += symbols->indirect_count;
+    block->indirect_count = (uint8_t)symbols->indirect_count;
+}
+
 bool find_touches(Machine *m, Block *block) {
     if (m->groups_used + MAX_BLOCK_GROUPS > MAX_GROUPS ||
+        m->indirects_used + BLOCK_INDIRECTS > MAX_INDIRECTS ||
         m->accesses_used + MAX_BLOCK_GROUPS * MAX_GROUP_ACCESSES > MAX_ACCESSES)
         return false;
     Touch touches[MAX_BLOCK_ACCESSES];
     bool taken[MAX_BLOCK_ACCESSES] = {false};
-    uint32_t count = collect(m, block, touches);
+    Symbols symbols;
+    uint32_t count = collect(m, block, touches, &symbols);
+    uint32_t used = 0; /* indirects, a bit each */
+    for (uint32_t k = 0; k < count; k++)
+        used |= indirects_of(touches[k].address.base, touches[k].address.index);
     block->first_group = m->groups_used;
+    block->first_indirect = m->indirects_used;
+    block->indirect_count = 0;
+    if (used)
+        keep_indirects(m, block, &symbols);
     for (uint32_t k = 0; k < count && block->group_count < MAX_BLOCK_GROUPS; k++) {
         if (taken[k])
             continue;
@@ -100,14 +124,31 @@ static uint32_t loads_from_flash(Machine *m, const AccessGroup *group, uint32_t 
     return waited;
 }
 
+static uint32_t sum_of(const uint32_t *registers, uint8_t base, uint8_t index, uint8_t shift) {
+    uint32_t sum = base == NO_REGISTER ? 0 : registers[base];
+    return index == NO_REGISTER ? sum : sum + (registers[index] << shift);
+}
+
 Waits wait_for_touches(Machine *m, const Block *block) {
     const AccessGroup *group = &m->groups[block->first_group];
     const MemoryPart *flash = &m->memories[0].part;
+    const uint32_t *registers = m->registers;
+    uint32_t extended[FIRST_INDIRECT + BLOCK_INDIRECTS];
     Waits waits = {0};
+    if (block->indirect_count) {
+        memcpy(extended, m->registers, FIRST_INDIRECT * sizeof *extended);
+        registers = extended;
+        for (uint32_t k = 0; k < block->indirect_count; k++) {
+            const Indirect *i = &m->indirects[block->first_indirect + k];
+            uint32_t address = sum_of(extended, i->base, i->index, i->shift) + (uint32_t)i->offset;
+            const uint8_t *at = memory_at(m, address, 4, false);
+            extended[FIRST_INDIRECT + k] = 0;
+            if (at)
+                memcpy(&extended[FIRST_INDIRECT + k], at, 4);
+        }
+    }
     for (uint32_t k = 0; k < block->group_count; k++, group++) {
-        uint32_t base = group->base == NO_REGISTER ? 0 : m->registers[group->base];
-        if (group->index != NO_REGISTER)
-            base += m->registers[group->index] << group->shift;
+        uint32_t base = sum_of(registers, group->base, group->index, group->shift);
         waits.memory += group->unaligned[base & 3];
         uint32_t address = base + (uint32_t)m->accesses[group->first].offset;
         if (m->waits_for_flash && address - flash->base < flash->size)

@@ -30,7 +30,7 @@ class Instruction(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_uint8) for name in ("kind", "bytes", "base", "index", "index_shift")),
-        *((name, ctypes.c_uint8) for name in ("access_bytes", "elements", "it_length")),
+        *((name, ctypes.c_uint8) for name in ("access_bytes", "elements", "target", "it_length")),
         ("offset", ctypes.c_int32),
         *((name, ctypes.c_uint16) for name in ("reads", "writes")),
         *((name, ctypes.c_uint32) for name in ("fp_reads", "fp_writes")),
