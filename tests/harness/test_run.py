@@ -1,4 +1,4 @@
-"""`hilnas run`: real processes, a real terminal, and every way in which it ends."""
+"""`hilnas run`: real descriptors, a real terminal, and every way in which it ends."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import serial
 
 from harness.board import ROOT
-from tests.commands import call
+from tests.commands import Answer, call
 from tests.harness.virtual.firmware import compile_firmware
 from tests.harness.virtual.test_loader import objcopy, with_note
 
@@ -62,23 +60,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("run")
 
 
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: bytes
-    err: str
+Run = Callable[..., Answer]
 
 
-def run(image: Path, *options: object, send: bytes = b"") -> Answer:
-    done = subprocess.run(
-        [*HILNAS, str(image), "--board", BOARD, *map(str, options)],
-        input=send,
-        capture_output=True,
-        timeout=60,
-        env=ENVIRONMENT,
-        cwd=ROOT,
-    )
-    return Answer(done.returncode, done.stdout, done.stderr.decode())
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process, real descriptors as its stdin and stdout."""
+
+    def run(image: Path, *options: object, send: bytes = b"") -> Answer:
+        receiving, sending = os.pipe()
+        os.write(sending, send)
+        os.close(sending)
+        with os.fdopen(receiving) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            return call(monkeypatch, capfd, "run", image, "--board", BOARD, *options)
+
+    return run
 
 
 @contextmanager
@@ -116,15 +113,17 @@ def cpu_seconds(pid: int) -> float:
 # ---- the console ----
 
 
-def test_what_the_console_says_is_stdout_and_what_is_piped_in_is_its_input(folder: Path) -> None:
+def test_what_the_console_says_is_stdout_and_what_is_piped_in_is_its_input(
+    run: Run, folder: Path
+) -> None:
     answer = run(compile_firmware(HELLO, folder), "--for", 1, send=b"ABC")
     assert answer.code == 0
-    assert answer.out == b"hello\r\nabc"
+    assert answer.out == "hello\r\nabc"
     assert "ended: the firmware waits for input, and there is no more" in answer.err
     assert "timing modelled" in answer.err
 
 
-def test_elf_hex_and_binary_run_alike(folder: Path, tmp_path: Path) -> None:
+def test_elf_hex_and_binary_run_alike(run: Run, folder: Path, tmp_path: Path) -> None:
     elf = compile_firmware(HELLO, folder)
     images = [
         elf,
@@ -137,7 +136,7 @@ def test_elf_hex_and_binary_run_alike(folder: Path, tmp_path: Path) -> None:
         result = json.loads((tmp_path / "run.json").read_text())
         facts.append((answer.out, result["cycles"], result["instructions"], result["ended"]))
     assert facts[0] == facts[1] == facts[2]
-    assert facts[0][0] == b"hello\r\nxyz"
+    assert facts[0][0] == "hello\r\nxyz"
 
 
 def test_the_end_of_the_input_does_not_end_the_run(folder: Path) -> None:
@@ -185,10 +184,13 @@ def test_a_pty_is_named_and_speaks(folder: Path) -> None:
     with running(compile_firmware(HELLO, folder), "--uart", "pty") as process:
         assert process.stdout is not None
         port = process.stdout.readline().decode().strip()
-        with serial.Serial(port, timeout=30) as line:
-            assert line.read(7) == b"hello\r\n"
-            line.write(b"q")
-            assert line.read(1) == b"Q"
+        line = os.open(port, os.O_RDWR | os.O_NOCTTY)  # pyserial would drop what was said before
+        try:
+            read_until(line, b"hello\r\n")
+            os.write(line, b"q")
+            read_until(line, b"Q")
+        finally:
+            os.close(line)
 
 
 def test_a_firmware_that_waits_for_the_user_burns_no_processor(folder: Path) -> None:
@@ -204,7 +206,7 @@ def test_a_firmware_that_waits_for_the_user_burns_no_processor(folder: Path) -> 
     assert after[0] - before[0] < 0.2
 
 
-def test_a_byte_wakes_a_firmware_that_listens_by_interrupt(folder: Path) -> None:
+def test_a_byte_wakes_a_firmware_that_listens_by_interrupt(run: Run, folder: Path) -> None:
     image = compile_firmware(INTERRUPT_ECHO, folder)
     with running(image) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -214,10 +216,10 @@ def test_a_byte_wakes_a_firmware_that_listens_by_interrupt(folder: Path) -> None
             process.stdin.flush()
             read_until(process.stdout.fileno(), answer)
     answer = run(image, "--for", 1, send=b"xyz")
-    assert (answer.code, answer.out) == (0, b"!XYZ")
+    assert (answer.code, answer.out) == (0, "!XYZ")
 
 
-def test_a_tick_at_the_host_s_pace_lets_time_pass_as_it_does(folder: Path) -> None:
+def test_a_tick_at_the_host_s_pace_lets_time_pass_as_it_does(run: Run, folder: Path) -> None:
     started = time.monotonic()
     answer = run(compile_firmware(TICKS, folder), "--for", 0.5, "--pace", "host")
     assert time.monotonic() - started >= 0.5
@@ -237,7 +239,9 @@ def test_a_debugger_finds_the_board_where_it_is_told(folder: Path) -> None:
 # ---- how a run ends ----
 
 
-def test_virtual_time_ends_a_run_at_the_same_cycle_each_time(folder: Path, tmp_path: Path) -> None:
+def test_virtual_time_ends_a_run_at_the_same_cycle_each_time(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
     image, cycles = compile_firmware(TICKS, folder), []
     for _ in range(2):
         answer = run(image, "--for", 0.25, "--json", tmp_path / "run.json")
@@ -247,20 +251,20 @@ def test_virtual_time_ends_a_run_at_the_same_cycle_each_time(folder: Path, tmp_p
     assert 4_000_000 <= cycles[0] <= 4_000_100
 
 
-def test_a_text_ends_a_run(folder: Path) -> None:
+def test_a_text_ends_a_run(run: Run, folder: Path) -> None:
     answer = run(compile_firmware(HELLO, folder), "--until", "llo")
-    assert (answer.code, answer.out) == (0, b"hello")
+    assert (answer.code, answer.out) == (0, "hello")
     assert "ended by --until" in answer.err
 
 
-def test_an_endless_loop_meets_its_deadline_and_is_named(folder: Path) -> None:
+def test_an_endless_loop_meets_its_deadline_and_is_named(run: Run, folder: Path) -> None:
     answer = run(compile_firmware(SILENT_LOOP, folder), "--until", "done", "--for", 0.1)
     assert answer.code == 1
     assert "did not say 'done' within 0.1 s of virtual time" in answer.err
     assert re.search(r"the core was at 0x0800[0-9a-f]+, main", answer.err)
 
 
-def test_waiting_for_input_that_will_not_come_is_told(folder: Path) -> None:
+def test_waiting_for_input_that_will_not_come_is_told(run: Run, folder: Path) -> None:
     answer = run(compile_firmware(HELLO, folder), "--until", "never")
     assert answer.code == 1
     assert "the firmware waits for input and will not say 'never'; the core was at" in answer.err
@@ -269,7 +273,7 @@ def test_waiting_for_input_that_will_not_come_is_told(folder: Path) -> None:
 # ---- bad input ----
 
 
-def test_an_image_for_another_board_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_an_image_for_another_board_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
     elf = compile_firmware(HELLO, folder)
     image = with_note(elf, tmp_path / "other.elf", b"nucleo_l4r5zi", b"hilnas")
     answer = run(image)
@@ -310,7 +314,7 @@ def test_a_missing_image_is_wrong_use(
     assert (answer.code, "a.elf: cannot be read: No such file" in answer.err) == (2, True)
 
 
-def test_a_vector_table_that_points_nowhere_is_refused(tmp_path: Path) -> None:
+def test_a_vector_table_that_points_nowhere_is_refused(run: Run, tmp_path: Path) -> None:
     image = tmp_path / "erased.bin"
     image.write_bytes(b"\xff" * 64)
     answer = run(image)
@@ -318,7 +322,7 @@ def test_a_vector_table_that_points_nowhere_is_refused(tmp_path: Path) -> None:
     assert "has a vector table without a stack (expected a stack pointer in 0x2000" in answer.err
 
 
-def test_an_instruction_the_core_does_not_have_is_named(folder: Path) -> None:
+def test_an_instruction_the_core_does_not_have_is_named(run: Run, folder: Path) -> None:
     source = """
 void hard_fault(void) { for (;;) {} }
 void main(void) { __asm volatile(".inst.w 0xf7f0a000"); }"""
@@ -332,7 +336,7 @@ void main(void) { __asm volatile(".inst.w 0xf7f0a000"); }"""
     )
 
 
-def test_a_lock_up_is_explained(folder: Path) -> None:
+def test_a_lock_up_is_explained(run: Run, folder: Path) -> None:
     source = """
 void hard_fault(void) { REG(0x60000000) = 1; }
 void main(void) { REG(0x70000000) = 1; }"""
@@ -349,14 +353,14 @@ void main(void) { REG(0x70000000) = 1; }"""
 UNMODELLED = 'void main(void) { REG(0x40007C00) = 1; REG(0x40007C04) = 2; put("!"[0]); }'
 
 
-def test_a_peripheral_without_a_model_is_named_and_tolerated(folder: Path) -> None:
+def test_a_peripheral_without_a_model_is_named_and_tolerated(run: Run, folder: Path) -> None:
     answer = run(compile_firmware(UNMODELLED, folder), "--until", "!")
-    assert (answer.code, answer.out) == (0, b"!")
+    assert (answer.code, answer.out) == (0, "!")
     assert re.search(r"not modelled: 0x40007c00, first accessed at 0x0800\w+, main", answer.err)
     assert answer.err.count("not modelled") == 1
 
 
-def test_a_peripheral_without_a_model_is_refused_where_asked(folder: Path) -> None:
+def test_a_peripheral_without_a_model_is_refused_where_asked(run: Run, folder: Path) -> None:
     answer = run(compile_firmware(UNMODELLED, folder), "--unmodelled", "refuse")
     assert answer.code == 1
     assert re.search(

@@ -279,12 +279,14 @@ def test_what_cannot_be_done_is_refused(
 
 
 def test_a_line_without_end_is_refused(
-    client: Client, server: DebugServer, monkeypatch: pytest.MonkeyPatch
+    server: DebugServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(debugport, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(debugport, "MAX_LINE_BYTES", 1000)  # of what connects from now on
+    client = Client(server.port)
     answer = client.send(b" " * 1001)
     assert answer == {"id": -1, "status": 1, "error": "a line is of at most 1000 bytes"}
     assert client.ended()
+    client.close()
     other = Client(server.port)
     assert other.result("hello", 1) is None
     other.close()

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,14 +96,18 @@ def gdb_server(bench: Bench) -> Iterator[str]:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    killer = signal.SIGKILL
+    silent = threading.Timer(DEADLINE_SECONDS, process.kill)  # ends the wait for its words
+    silent.start()
     try:
         assert process.stdout is not None
-        yield _listening_port(process.stdout)
+        port = _listening_port(process.stdout)
+        silent.cancel()
+        yield port
         process.wait(DEADLINE_SECONDS)  # it ends with its only client
     finally:
+        silent.cancel()
         if process.poll() is None:
-            os.killpg(process.pid, killer)
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
