@@ -40,7 +40,7 @@ JsonOption = Annotated[
     typer.Option("--json", metavar="FILE", help="Also write the result as JSON ('-': stdout)."),
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
-ViaOption = Annotated[str, typer.Option("--via", help="virtual, hardware or renode.")]
+ViaOption = Annotated[str, typer.Option("--via", help="How the board is reached: virtual.")]
 ThroughOption = Annotated[
     str, typer.Option("--through", help="How images get into flash: memory (at once) or probe.")
 ]

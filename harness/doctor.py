@@ -36,6 +36,7 @@ def examine() -> list[Check]:
         _package("cmake"),
         _package("ninja"),
         _package("unicorn", exactly=UNICORN_VERSION),
+        _package("pyocd"),
         _extension(),
         _package("tflite-micro"),
         _package("torch"),

@@ -14,15 +14,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.board import BOARDS_DIR, Board, load_board
 from harness.chip import load_chip
-from harness.cli import BoardOption, JsonOption, ViaOption, app, console, errors, write_json
+from harness.cli import BoardOption, JsonOption, app, console, errors, write_json
 from harness.errors import UsageError
+
+VIAS = ("virtual", "hardware")
 
 
 @app.command()
 def flash(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help=".elf, .hex or .bin")],
     board: BoardOption,
-    via: ViaOption = "virtual",
+    via: Annotated[
+        str, typer.Option("--via", help="virtual, or hardware with --probe.")
+    ] = "virtual",
     probe: Annotated[
         str | None,
         typer.Option("--probe", metavar="UID", help="A probe's unique id, or remote:HOST:PORT."),
@@ -71,6 +75,12 @@ def flash(
 
 @contextlib.contextmanager
 def _unique_id(board: Board, via: str, probe: str | None) -> Iterator[str]:
+    if via not in VIAS:
+        raise UsageError(
+            f"{board.name} cannot be flashed via {via!r}",
+            expected=" or ".join(VIAS),
+            hint="use --via virtual",
+        )
     if probe is not None:
         yield probe
     elif via == "virtual":

@@ -309,8 +309,8 @@ def open_session(
     """
     if via not in VIAS:
         raise UnknownBoardError(
-            f"{board.name} cannot be reached via {via!r}: this release reaches boards only via "
-            + " or ".join(VIAS),
+            f"{board.name} cannot be measured via {via!r}",
+            expected=" or ".join(VIAS),
             hint=f"use --via {next(iter(VIAS))}",
         )
     if through not in THROUGH:

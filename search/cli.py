@@ -38,7 +38,9 @@ def search(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="RUN_DIR", help="Run folder [results/<name>-<time>]."),
+        typer.Option(
+            "--out", metavar="RUN_DIR", help="Run folder; without it results/<name>-<time>."
+        ),
     ] = None,
     json_file: JsonOption = None,
 ) -> None:

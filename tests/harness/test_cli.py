@@ -80,7 +80,11 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
     [
         (["measure", "absent.tflite", *BOARD], 2, "absent.tflite: cannot read the model"),
         (["measure", "MODEL", "--board", "nucleo"], 2, "unknown board 'nucleo' (expected one of"),
-        (["measure", "MODEL", *BOARD, "--via", "hardware"], 2, "cannot be reached via 'hardware'"),
+        (
+            ["measure", "MODEL", *BOARD, "--via", "hardware"],
+            2,
+            "cannot be measured via 'hardware'",
+        ),
         (["measure", "MODEL", *BOARD, "--engine", "tflm"], 2, "engine 'tflm' is not in this"),
         (["build", "MODEL", *BOARD, "--out", "MODEL"], 1, "File exists"),
     ],

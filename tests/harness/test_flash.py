@@ -141,6 +141,7 @@ def test_a_chip_that_pyocd_does_not_know_is_said_in_a_sentence(
     ("options", "sentence"),
     [
         (("--via", "hardware"), "no probe is named for nucleo_f412zg via 'hardware'"),
+        (("--via", "moon"), "cannot be flashed via 'moon' (expected virtual or hardware)"),
         (("--pack", "nowhere.pack"), "nowhere.pack: there is no such pack; check the path"),
     ],
 )

@@ -49,8 +49,7 @@ def test_a_way_that_is_not_there_is_refused_at_once(via: str) -> None:
     with pytest.raises(UnknownBoardError) as caught:
         open_session(BOARD, via)
     assert str(caught.value) == (
-        f"nucleo_f412zg cannot be reached via '{via}': this release reaches boards only via "
-        "virtual; use --via virtual"
+        f"nucleo_f412zg cannot be measured via '{via}' (expected virtual); use --via virtual"
     )
 
 

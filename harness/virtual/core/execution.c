@@ -25,7 +25,7 @@ uint64_t next_timed_event(const Machine *m) {
     return next;
 }
 
-void plan_next_event(Machine *m) {
+static void plan_next_event(Machine *m) {
     m->next_event = m->status.cycles + LOOK_AROUND_CYCLES;
     uint64_t next = next_timed_event(m), end = deadline_cycles(m);
     if (next < m->next_event)

@@ -415,7 +415,6 @@ void reset_core(Machine *m);
 void run_once(Machine *m); /* a turn of the run loop, for a core that no thread runs */
 void stop_at_next_block(Machine *m);
 void catch_up(Machine *m); /* what virtual time has brought by now */
-void plan_next_event(Machine *m);
 uint64_t next_timed_event(const Machine *m);
 void on_interrupt(uc_engine *uc, uint32_t number, void *machine);
 
@@ -465,7 +464,6 @@ void system_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value,
 void advance_systick(Machine *m, uint64_t now);
 
 /* serial.c */
-void flush_serial(Machine *m);
 void finish_serial(Machine *m); /* all of it, while the host reads */
 void pump_serial(Machine *m);
 void wait_for_anything(Machine *m, RunState state, bool also_serial);

@@ -36,7 +36,7 @@ static void send_to_host(Machine *m, bool wait) {
     queue->head = 0;
 }
 
-void flush_serial(Machine *m) { send_to_host(m, false); }
+static void flush_serial(Machine *m) { send_to_host(m, false); }
 
 /* After a run that ended by itself: nobody has asked the core to hurry. */
 void finish_serial(Machine *m) {

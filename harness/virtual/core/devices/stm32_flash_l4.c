@@ -308,8 +308,10 @@ static void flash_reset(Machine *m, Device *d) {
     state->busy_until = 0;
     state->half = false;
     state->row_words = 0;
-    if (is_plus(d)) /* RM0432, 3.3.1: one bank is read 128 bits at a time */
+    if (is_plus(d)) { /* RM0432, 3.3.1: one bank is read 128 bits at a time */
         m->accelerator.read_bytes = two_banks(d) ? 8 : 16;
+        accelerator_changed(m);
+    }
     set_accelerator(m, d->words[ACR / 4], is_plus(d) ? 0xF : 7);
 }
 
