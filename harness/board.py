@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.chip import Chip, load_chip
-from harness.errors import ConfigError, UnknownBoardError
+from harness.errors import ConfigError, UnknownBoardError, UsageError
 from harness.toml import load_toml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,6 +122,24 @@ def load_board(name: str, boards_dir: Path = BOARDS_DIR) -> Board:
         )
     _require_of_chip(board, load_chip(board.chip, boards_dir), path)
     return board
+
+
+def with_console(board: Board, chip: Chip, uart: str) -> Board:
+    """The board with its line at another of the chip's UARTs. Pins, clock and rate remain those of
+    the one it is wired to: only firmware that was built for it needs them.
+
+    Raises:
+        UsageError: the chip has no such UART.
+    """
+    bases = {part.name: part.base for part in chip.uarts}
+    if uart not in bases:
+        raise UsageError(
+            f"{chip.name} has no UART {uart!r}",
+            where=board.name,
+            expected=f"one of {', '.join(bases)}",
+            hint=f"{board.console.uart} is wired to the board's serial port",
+        )
+    return replace(board, console=replace(board.console, uart=uart, base=bases[uart]))
 
 
 def _require_of_chip(board: Board, chip: Chip, path: Path) -> None:

@@ -13,6 +13,7 @@ from harness.toml import load_toml
 MemoryKind = Literal["flash", "ram", "rom"]
 MEMORY_KINDS = ("flash", "ram", "rom")
 ACCESS_PORTS = ("ahb", "nordic-control")
+UARTS = ("stm32-usart-v1", "stm32-usart-v2", "stm32-lpuart", "nrf-uarte")  # models
 CLOCKS = ("ahb", "apb1", "apb2", "low", "apb1-timers", "apb2-timers")
 MAX_IRQS = 24  # DEVICE_IRQS in harness/virtual/core/device.h
 
@@ -120,6 +121,11 @@ class Chip:
             raise ValueError("the first [[memory]] must be the flash that boots")
         if not set(self.access_ports) <= set(ACCESS_PORTS):
             raise ValueError(f"access_ports are some of {', '.join(ACCESS_PORTS)}")
+
+    @property
+    def uarts(self) -> tuple[DevicePart, ...]:
+        """Those whose line can be the console."""
+        return tuple(part for part in self.device if part.model in UARTS)
 
     def covers(self, kind: MemoryKind, base: int, end: int) -> bool:
         """Whether memories of `kind`, each at both its places, leave no gap in [base, end)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.board import BOARDS_DIR, Board
+from harness.board import BOARDS_DIR, Board, with_console
 from harness.chip import Chip, load_chip
 from harness.errors import UnknownBoardError, UsageError
 from harness.symbols import Symbols
@@ -31,6 +31,7 @@ from harness.virtual.report import (
     Fault,
     Limits,
     Report,
+    Uart,
     cfsr_bits,
     exception_name,
     hfsr_bits,
@@ -70,7 +71,8 @@ OpenLine = Callable[[str], AbstractContextManager[Line]]
 class Request:
     """What is to be run. seconds and until: of virtual time, and what the console must say; pace:
     whether an idle core waits for the host's clock, None where a person is at the console;
-    debug_port: a TCP port to serve a debugger at, 0 for any free one."""
+    console: a UART of the chip, None for the board's; debug_port: a TCP port to serve a debugger
+    at, 0 for any free one."""
 
     image: Path
     board: Board
@@ -80,6 +82,7 @@ class Request:
     seconds: float | None = None
     until: str | None = None
     pace: bool | None = None
+    console: str | None = None
     modes: Modes = Modes()
     debug_port: int | None = None
 
@@ -108,9 +111,22 @@ class Outcome:
     report: Report
     program: Program
     symbols: Symbols
+    console: str
     profile: Profile | None
     sram: SramUse | None
     uninitialised: tuple[UninitialisedUse, ...]
+
+    @property
+    def unheard(self) -> tuple[Uart, ...]:
+        """Where a firmware that said nothing on the console is likely to have its own: the UARTs
+        it wrote to, the busiest first, or else, where the console is off, those that are on."""
+        console = next(uart for uart in self.report.uarts if uart.name == self.console)
+        if console.sent_bytes:
+            return ()
+        spoke = [uart for uart in self.report.uarts if uart.sent_bytes]
+        if spoke:
+            return tuple(sorted(spoke, key=lambda uart: -uart.sent_bytes))
+        return () if console.on else tuple(uart for uart in self.report.uarts if uart.on)
 
     def to_json(self, request: Request) -> dict[str, Any]:
         describe = self.symbols.describe
@@ -132,6 +148,8 @@ class Outcome:
                 {"address": n.address, "pc": n.pc, "place": describe(n.pc)}
                 for n in self.report.notices
             ],
+            "console": self.console,
+            "uarts": [vars(uart) for uart in self.report.uarts],
             "faults": self.report.faults,
             "last_fault": None if fault is None else explain_fault(fault, self),
             "registers": self.report.registers,
@@ -153,7 +171,7 @@ def run_image(
         UsageError, ImageError, WrongImageError: the image cannot be used.
         BoardError: the process that plays the board failed.
     """
-    chip, program = _check(request)
+    request, chip, program = _check(request)
     symbols = Symbols(program.elf)
     limits = Limits(
         seconds=UNTIL_SECONDS if request.until and request.seconds is None else request.seconds,
@@ -183,6 +201,7 @@ def run_image(
         report=report,
         program=program,
         symbols=symbols,
+        console=request.board.console.uart,
         profile=make_profile(seen, symbols, title=request.image.name)
         if seen and request.modes.profile
         else None,
@@ -192,7 +211,7 @@ def run_image(
     return replace(outcome, failure=_failure(outcome, request, limits, chip))
 
 
-def _check(request: Request) -> tuple[Chip, Program]:
+def _check(request: Request) -> tuple[Request, Chip, Program]:
     if request.via != "virtual":
         raise UnknownBoardError(
             f"{request.board.name} cannot be run via {request.via!r}",
@@ -208,10 +227,13 @@ def _check(request: Request) -> tuple[Chip, Program]:
     if request.seconds is not None and not 0 < request.seconds < 1e9:
         raise UsageError("--for needs virtual seconds above 0", got=f"{request.seconds:g}")
     chip = load_chip(request.board.chip, BOARDS_DIR)
+    if request.console is not None:
+        board = with_console(request.board, chip, request.console)
+        request = replace(request, board=board)
     program = read_program(request.image, memories_of(chip), base=request.base)
     check_board(program, request.board.name)
     check_vectors(program, chip)
-    return chip, program
+    return request, chip, program
 
 
 @contextmanager

@@ -55,6 +55,10 @@ def run(
     uart: Annotated[
         Uart, typer.Option(help="The console: on this terminal, or on a pty that is named.")
     ] = Uart.STDIO,
+    console: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which UART of the chip is the console [the board's]."),
+    ] = None,
     unmodelled: Annotated[
         Unmodelled, typer.Option(help="What becomes of accesses to peripherals without a model.")
     ] = Unmodelled.TOLERATE,
@@ -109,6 +113,7 @@ def run(
         seconds=seconds,
         until=until,
         pace={Pace.AUTO: None, Pace.HOST: True, Pace.FREE: False}[pace],
+        console=console,
         modes=Modes(profile=profile is not None, trace=trace_sram, watch=watch),
         debug_port=debug_port,
     )
@@ -196,6 +201,9 @@ def _print_summary(outcome: Outcome, request: Request) -> None:
             f"not modelled: 0x{notice.address:08x}, first accessed at "
             f"{escape(outcome.symbols.describe(notice.pc))}"
         )
+    for line in outcome.unheard:
+        did = f"was written {line.sent_bytes} bytes" if line.sent_bytes else "was switched on"
+        _say(f"{outcome.console} was silent, {line.name} {did}: --console {line.name}")
     if report.fault is not None and outcome.failure is None:
         times = f"the last of {report.faults} faults: " if report.faults > 1 else "fault: "
         _say(escape(f"{times}{explain_fault(report.fault, outcome)}"))

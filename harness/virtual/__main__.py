@@ -24,6 +24,7 @@ pty whose path the first line names.
     {"command": "debug", "port": 0}           {"debug_port": 41234}    (0: any free one)
     {"command": "quit"}                       {}
 
+`--console NAME` puts the line at another of the chip's UARTs than the board's.
 `--debug-port PORT` serves the debug port from the start; the first line then names it as well.
 A command that fails answers {"error": "..."}. The process ends with "quit", or when stdin closes.
 """
@@ -45,7 +46,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.board import BOARDS_DIR, Board, load_board
+from harness.board import BOARDS_DIR, Board, load_board, with_console
 from harness.chip import Chip, load_chip
 from harness.errors import BoardError, HilnasError
 from harness.virtual.board import TIMING_MODEL
@@ -342,11 +343,15 @@ def main() -> int:
     )
     parser.add_argument("--board", required=True, help="a name that `hilnas boards` lists")
     parser.add_argument("--boards", type=Path, default=BOARDS_DIR, help="folder of descriptions")
+    parser.add_argument("--console", metavar="NAME", help="a UART of the chip [the board's]")
     parser.add_argument("--debug-port", type=int, metavar="PORT", help="0: any free one")
     arguments = parser.parse_args()
     try:
         board = load_board(arguments.board, arguments.boards)
-        unit = Unit(board, load_chip(board.chip, arguments.boards))
+        chip = load_chip(board.chip, arguments.boards)
+        if arguments.console not in (None, board.console.uart):
+            board = with_console(board, chip, arguments.console)
+        unit = Unit(board, chip)
         first: dict[str, Any] = {"port": unit.port, "timing_model": TIMING_MODEL}
         if arguments.debug_port is not None:
             first["debug_port"] = unit.debug(arguments.debug_port)

@@ -62,7 +62,8 @@ class VirtualBoard:
         words = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
         process = subprocess.Popen(
             [sys.executable, "-m", "harness.virtual"]
-            + ["--board", board.name, "--boards", str(boards_dir)],
+            + ["--board", board.name, "--boards", str(boards_dir)]
+            + ["--console", board.console.uart],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,

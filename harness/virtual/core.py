@@ -10,12 +10,12 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from harness.board import Board
-from harness.chip import CLOCKS, MAX_IRQS, Chip
+from harness.chip import CLOCKS, MAX_IRQS, Chip, DevicePart
 from harness.chip import MEMORY_KINDS as KINDS
 from harness.errors import BoardError
 from harness.virtual import observed
 from harness.virtual.board import TIMING_MODEL
-from harness.virtual.report import ENDS, Fault, Limits, Notice, Report
+from harness.virtual.report import ENDS, Fault, Limits, Notice, Report, Uart
 
 _BUILD = "run `pip install --no-build-isolation -e .` in the project's root"
 STATES = ("running", "waiting for serial", "asleep", "locked up", "stopped", "halted")
@@ -169,6 +169,8 @@ def open_library() -> ctypes.CDLL:
         ctypes.c_bool,
         ctypes.c_bool,
     ]
+    library.machine_line.restype = ctypes.c_bool
+    library.machine_line.argtypes = [machine, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32)]
     library.machine_virtual_ns.restype = ctypes.c_uint64
     library.machine_virtual_ns.argtypes = library.machine_faults.argtypes = [machine]
     library.machine_report.argtypes = [machine, ctypes.POINTER(_Report)]
@@ -371,7 +373,13 @@ class Core:
             faults=raw.fault_count,
             fault=Fault(**fault) if raw.fault_count else None,
             notices=tuple(Notice(n.address, n.pc) for n in notices[:count]),
+            uarts=tuple(self._uart(part) for part in self._chip.uarts),
         )
+
+    def _uart(self, part: DevicePart) -> Uart:
+        sent = ctypes.c_uint32()
+        on = self._library.machine_line(self._machine, part.base, ctypes.byref(sent))
+        return Uart(part.name, on, sent.value)
 
     def reset(self) -> None:
         """The next `run()` starts from the vector table."""

@@ -124,6 +124,15 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Uart:
+    """One of the chip's. on: transmitter or receiver are. sent_bytes: to whomever."""
+
+    name: str
+    on: bool
+    sent_bytes: int
+
+
+@dataclass(frozen=True)
 class Report:
     """ended: one of ENDS. seconds: virtual time since the board was started. registers: r0 to r12,
     sp, lr, pc, xpsr, msp, psp, control, cfsr, hfsr. fault: the last one of `faults`."""
@@ -135,6 +144,7 @@ class Report:
     faults: int
     fault: Fault | None
     notices: tuple[Notice, ...]
+    uarts: tuple[Uart, ...]
 
     @property
     def exception(self) -> int:
@@ -152,6 +162,7 @@ class Report:
                 **value,
                 "fault": Fault(**fault) if fault else None,
                 "notices": tuple(Notice(**notice) for notice in value["notices"]),
+                "uarts": tuple(Uart(**uart) for uart in value["uarts"]),
             }
         )
 

@@ -39,6 +39,7 @@ void main(void) {
     REG(0xE000E010) = 7;
     for (;;) __asm volatile("wfi");
 }"""
+TO_USART2 = "REG(0x40004408) = 16; REG(0x4000440C) = 0x200C;"
 INTERRUPT_ECHO = """
 extern void (*const vectors[])(void);
 static void (*table[128])(void) __attribute__((aligned(512)));
@@ -236,6 +237,58 @@ def test_a_debugger_finds_the_board_where_it_is_told(folder: Path) -> None:
         socket.create_connection(("127.0.0.1", int(found[1])), timeout=10).close()
 
 
+# ---- another console ----
+
+
+@pytest.fixture(scope="module")
+def on_usart2(folder: Path) -> Path:
+    """Echoes there, and leaves the board's own console, USART3, off."""
+    lines = HELLO.replace("void main(void) {", f"void main(void) {{ {TO_USART2}", 1)
+    source = f"""
+        static void send(uint32_t byte) {{
+            REG(0x40004404) = byte;
+            while (!(REG(0x40004400) & 0x40)) {{}}
+        }}
+        static uint32_t hear(void) {{
+            while (!(REG(0x40004400) & 0x20)) {{}}
+            return REG(0x40004404);
+        }}
+        {lines.replace("put(", "send(").replace("get(", "hear(")}"""
+    return compile_firmware(source, folder)
+
+
+def test_any_uart_of_the_chip_can_be_the_console(on_usart2: Path) -> None:
+    answer = run(on_usart2, "--console", "USART2", "--for", 1, send=b"ABC")
+    assert (answer.code, answer.out) == (0, b"hello\r\nabc")
+    assert "silent" not in answer.err
+
+
+def test_a_silent_console_is_told_with_the_uart_that_spoke(
+    on_usart2: Path, tmp_path: Path
+) -> None:
+    answer = run(on_usart2, "--for", 0.1, "--json", tmp_path / "run.json")
+    assert answer.out == b""
+    assert "USART3 was silent, USART2 was written 7 bytes: --console USART2" in answer.err
+    uarts = {
+        uart["name"]: uart for uart in json.loads((tmp_path / "run.json").read_text())["uarts"]
+    }
+    assert uarts["USART2"] == {"name": "USART2", "on": True, "sent_bytes": 7}
+    assert set(uarts) == {"USART1", "USART2", "USART3", "USART6"}
+
+
+def test_a_silent_console_is_told_with_the_uarts_that_were_switched_on(folder: Path) -> None:
+    image = compile_firmware(
+        f"void main(void) {{ {TO_USART2} REG(0x4000480C) = 0; for (;;) {{}} }}", folder
+    )
+    answer = run(image, "--for", 0.01)
+    assert "USART3 was silent, USART2 was switched on: --console USART2" in answer.err
+
+
+def test_a_console_that_spoke_is_no_reason_to_look_elsewhere(folder: Path) -> None:
+    image = compile_firmware(f"void main(void) {{ {TO_USART2} put('!'); for (;;) {{}} }}", folder)
+    assert "silent" not in run(image, "--for", 0.01).err
+
+
 # ---- how a run ends ----
 
 
@@ -290,6 +343,11 @@ def test_an_image_for_another_board_is_refused(run: Run, folder: Path, tmp_path:
         (("--until", ""), "--until cannot wait for that (expected 1 to 200 bytes"),
         (("--via", "hardware"), "cannot be run via 'hardware' (expected virtual)"),
         (("--profile", "/nowhere/p.json"), "/nowhere/p.json: cannot be written: No such"),
+        (
+            ("--console", "UART4"),
+            "nucleo_f412zg: stm32f412 has no UART 'UART4' "
+            "(expected one of USART2, USART3, USART1, USART6)",
+        ),
         (("--uart", "usb"), "Invalid value for '--uart'"),
     ],
 )

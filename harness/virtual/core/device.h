@@ -51,6 +51,8 @@ typedef struct {
     void (*write)(struct Machine *m, Device *d, uint32_t offset, uint32_t value);
     /* Virtual time has reached `due`; sets the next one. */
     void (*advance)(struct Machine *m, Device *d, uint64_t now);
+    /* Of a UART: its transmitter or its receiver is on. */
+    bool (*on)(const Device *d);
     /* The console's host has sent: bytes wait for serial_take(). */
     void (*heard)(struct Machine *m, Device *d);
     /* One transfer between memory and the peripheral's register at `address`: false where no stream
@@ -69,6 +71,7 @@ struct Device {
     int32_t irqs[DEVICE_IRQS];
     Clock clock;
     uint32_t bits;
+    uint32_t said;   /* bytes that a UART has sent since the board was erased */
     uint64_t due;    /* cycle count at which advance() is to be called; NEVER */
     uint32_t *words; /* size / 4 */
     void *state;

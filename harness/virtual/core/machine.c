@@ -28,6 +28,8 @@ EXPORT void machine_erase(Machine *m) {
             memory->bytes[i] = (uint8_t)(SRAM_PATTERN >> (i & 1 ? 8 : 0));
     }
     m->sent.count = m->received.count = 0;
+    for (uint32_t i = 0; i < m->device_count; i++)
+        m->devices[i].said = 0;
     m->notice_count = 0;
     reset_limits(m);
     m->reset_wanted = true;

@@ -133,3 +133,16 @@ void serial_put(Machine *m, uint8_t byte) {
     queue->bytes[queue->head + queue->count] = byte;
     queue->count += 1;
 }
+
+void line_put(Machine *m, Device *d, uint8_t byte) {
+    d->said += 1;
+    if (d == m->console)
+        serial_put(m, byte);
+}
+
+/* Whether the UART at `base` is on, and how many bytes it has sent, to the host or to nobody. */
+EXPORT bool machine_line(Machine *m, uint32_t base, uint32_t *said) {
+    const Device *d = device_holding(m, base);
+    *said = d ? d->said : 0;
+    return d && d->model->on && d->model->on(d);
+}

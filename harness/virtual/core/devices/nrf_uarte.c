@@ -66,8 +66,8 @@ static void plan(Machine *m, Device *d) {
 /* Transmitter */
 
 static void put(Machine *m, Device *d, uint64_t now, uint8_t byte) {
-    if (d == m->console && !(*nrf_word(d, PSEL_TXD) & NRF_NOT_CONNECTED))
-        serial_put(m, byte);
+    if (!(*nrf_word(d, PSEL_TXD) & NRF_NOT_CONNECTED))
+        line_put(m, d, byte);
     ((State *)d->state)->sent_due = now + byte_cycles(d);
 }
 
@@ -363,6 +363,8 @@ static void uarte_reset(Machine *m, Device *d) {
     }
 }
 
+static bool uarte_on(const Device *d) { return d->words[ENABLE / 4] != 0; }
+
 const DeviceModel device_nrf_uarte = {
     .name = "nrf-uarte",
     .state_bytes = sizeof(State),
@@ -370,5 +372,6 @@ const DeviceModel device_nrf_uarte = {
     .read = uarte_read,
     .write = uarte_write,
     .advance = uarte_advance,
+    .on = uarte_on,
     .heard = uarte_heard,
 };

@@ -100,8 +100,7 @@ void send_on_line(Machine *m, Device *d, UartLine *line, const UartSetup *setup,
         line->to_send_count += 1;
     else
         return;
-    if (d == m->console)
-        serial_put(m, byte);
+    line_put(m, d, byte);
 }
 
 uint8_t take_from_line(UartLine *line) {

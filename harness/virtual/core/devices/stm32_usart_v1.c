@@ -131,6 +131,11 @@ static void usart_reset(Machine *m, Device *d) {
     reset_line(&state->line);
 }
 
+static bool usart_on(const Device *d) {
+    uint32_t cr1 = d->words[CR1 / 4];
+    return (cr1 & CR1_UE) && (cr1 & (CR1_TE | CR1_RE));
+}
+
 const DeviceModel device_stm32_usart_v1 = {
     .name = "stm32-usart-v1",
     .state_bytes = sizeof(UsartState),
@@ -139,5 +144,6 @@ const DeviceModel device_stm32_usart_v1 = {
     .read = usart_read,
     .write = usart_write,
     .advance = usart_advance,
+    .on = usart_on,
     .heard = usart_heard,
 };
