@@ -119,7 +119,15 @@ class Debugger:
     def step(self, *, masked: bool = True) -> None:
         self.write(DHCSR, KEY | DEBUGEN | STEP | (MASKINTS if masked else 0))
 
-    def wait_halted(self, seconds: float = 2) -> int:
+    def run_to(self, address: int) -> None:
+        """With a breakpoint that is gone afterwards."""
+        self.set_breakpoint(address, 5)
+        self.resume()
+        assert self.wait_halted() == BY_BKPT
+        assert self.pc == address
+        self.write(FP_COMP + 20, 0)
+
+    def wait_halted(self, seconds: float = 10) -> int:
         """Why it halted: DFSR, cleared."""
         deadline = time.monotonic() + seconds
         while not self.halted:
@@ -128,6 +136,12 @@ class Debugger:
         reason = self.read(DFSR)
         self.write(DFSR, 0x1F)
         return reason
+
+    def wait_for_change(self, address: int, seconds: float = 10) -> None:
+        """Of a word that changes while the core runs."""
+        before, deadline = self.read(address), time.monotonic() + seconds
+        while self.read(address) == before:
+            assert time.monotonic() < deadline, f"nothing changes: {self.core.state}"
 
     def set_breakpoint(self, address: int, comparator: int = 0) -> None:
         half = 2 if address & 2 else 1

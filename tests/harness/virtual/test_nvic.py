@@ -53,7 +53,7 @@ def debugger() -> Iterator[Debugger]:
 def run_until_done(debugger: Debugger, names: dict[str, int]) -> None:
     debugger.set_breakpoint(names["done"] & ~1)
     debugger.resume()
-    assert debugger.wait_halted(5) == BY_BKPT
+    assert debugger.wait_halted() == BY_BKPT
     assert debugger.pc == names["done"] & ~1
 
 
