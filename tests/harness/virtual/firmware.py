@@ -168,6 +168,33 @@ FLAGS = [
     *("-nostdlib", "-fno-tree-loop-distribute-patterns", "-Wl,--no-warn-rwx-segments"),
 ]
 
+# A vector table in SRAM, so that a test has as many interrupts as it likes.
+INTERRUPTS = """
+#define SCR REG(0xE000ED10)
+#define FPCCR REG(0xE000EF34)
+#define FPCAR REG(0xE000EF38)
+#define ISER REG(0xE000E100)
+#define ISPR REG(0xE000E200)
+#define ICPR REG(0xE000E280)
+#define NAKED __attribute__((naked)) static void
+static uint32_t table[128] __attribute__((aligned(512)));
+static void use_table(void) {
+    for (int i = 0; i < 16; i++)
+        table[i] = ((uint32_t *)FLASH)[i];
+    REG(0xE000ED08) = (uint32_t)table;
+}
+static void use(int number, void (*handler)(void), uint8_t priority) {
+    table[number] = (uint32_t)handler;
+    if (number >= 16) {
+        *(volatile uint8_t *)(0xE000E400 + number - 16) = priority;
+        REG(0xE000E100 + (number - 16) / 32 * 4) = 1u << (number - 16) % 32;
+    } else {
+        *(volatile uint8_t *)(0xE000ED18 + number - 4) = priority;
+    }
+}
+static inline void settle(void) { __asm volatile("dsb\\n isb" ::: "memory"); }
+"""
+
 
 def compile_firmware(
     source: str, folder: Path, *, flash: str = "0x08000000", console: str = STM32F4_CONSOLE
