@@ -183,6 +183,17 @@ void main(void) {
     assert run(source, 3) == [2, 8, 0]
 
 
+def test_a_pll_that_multiplies_by_nothing_leaves_the_clock_as_it_was(run: Run) -> None:
+    source = """
+void main(void) {
+    REG(0x40023804) = 16;        /* N 0 */
+    REG(0x40023800) |= 1 << 24;
+    REG(0x40023808) = 2;
+    report(1);
+}"""
+    assert run(source, 1) == [1]
+
+
 # ---- the console by interrupt and DMA ----
 
 
@@ -268,6 +279,22 @@ void main(void) {
         virtual_board.load(compile_firmware(source, firmware_folder))
         line.write(b"sixteen letters!")
         assert line.read(16) == b"sixteen letters!"
+
+
+def test_a_stream_of_a_reserved_width_moves_words(run: Run) -> None:
+    source = """
+static volatile uint32_t from[2], to[4];
+void main(void) {
+    from[0] = 0x11223344;
+    from[1] = 0x55667788;
+    REG(0x40026414) = 2;         /* DMA2 stream 0: from memory to memory */
+    REG(0x40026418) = (uint32_t)from;
+    REG(0x4002641C) = (uint32_t)to;
+    REG(0x40026410) = 3 << 13 | 3 << 11 | 1 << 10 | 1 << 9 | 2 << 6 | 1;
+    for (int i = 0; i < 3; i++)
+        report(to[i]);
+}"""
+    assert run(source, 3) == [0x11223344, 0x55667788, 0]
 
 
 # ---- CRC, random numbers ----

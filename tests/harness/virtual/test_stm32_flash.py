@@ -29,9 +29,10 @@ class Controller:
         debugger.write(keyr, 0xCDEF89AB)
 
     def status(self) -> int:
-        while self.debugger.read(self._sr) & 1 << 16:
-            pass
-        return self.debugger.read(self._sr)
+        self.debugger.read(self._sr)  # time stands still under a halted core: it sees the end
+        status = self.debugger.read(self._sr)
+        assert not status & 1 << 16
+        return status
 
     def clear(self) -> None:
         self.debugger.write(self._sr, 0xFFFF)

@@ -2,7 +2,6 @@
  * The core stands still meanwhile where its instructions come from flash; a halted one does anyway.
  */
 #include "nrf.h"
-#include <string.h>
 
 enum {
     READY = 0x400,
@@ -32,7 +31,6 @@ typedef struct {
     NrfPolls polls;
     uint64_t ready;
     uint32_t partial_page, partial_ms;
-    bool changed; /* code that was translated before may be another now */
 } State;
 
 static const Memory *flash(const Machine *m) { return &m->memories[0]; }
@@ -41,16 +39,14 @@ static void busy_for(Machine *m, Device *d, uint32_t microseconds) {
     State *s = d->state;
     uint64_t from = s->ready > m->status.cycles ? s->ready : m->status.cycles;
     s->ready = from + (uint64_t)NRF_MICROSECOND * microseconds;
-    s->changed = true;
     if (m->debug.halted || memory_of(m, m->last->start, 2) == flash(m))
         m->status.cycles = s->ready;
     schedule(m, d, s->ready);
 }
 
 static void erase(Machine *m, uint32_t address, uint32_t bytes) {
-    uint8_t *at = memory_at(m, address, bytes, false);
-    if (at)
-        memset(at, 0xFF, bytes);
+    if (memory_of(m, address, bytes))
+        erase_flash(m, address, bytes);
 }
 
 static bool erasable(const Machine *m, uint32_t address) {
@@ -92,15 +88,11 @@ static void command(Machine *m, Device *d, uint32_t offset, uint32_t value) {
 /* Whole words, from 1 to 0; less than a word ends in a fault. What is stored while writing is not
  * enabled goes nowhere: firmware that runs on silicon does so. */
 static bool nvmc_program(Machine *m, Device *d, uint32_t address, uint32_t bytes, uint64_t value) {
-    uint8_t *at = memory_at(m, address, 4, false);
-    uint32_t word;
-    if (bytes != 4 || address % 4 || !at)
+    if (bytes != 4 || address % 4 || !memory_of(m, address, bytes))
         return false;
     if ((*nrf_word(d, CONFIG) & 3) != WRITES)
         return true;
-    memcpy(&word, at, 4);
-    word &= (uint32_t)value;
-    memcpy(at, &word, 4);
+    program_bits(m, address, bytes, value);
     busy_for(m, d, WRITE_US);
     return true;
 }
@@ -123,15 +115,9 @@ static uint32_t nvmc_read(Machine *m, Device *d, uint32_t offset) {
 }
 
 static void nvmc_write(Machine *m, Device *d, uint32_t offset, uint32_t value) {
-    State *s = d->state;
     switch (offset) {
     case CONFIG:
         *nrf_word(d, CONFIG) = value & 3;
-        if (s->changed) {
-            s->changed = false;
-            m->retranslate = true;
-            stop_at_next_block(m);
-        }
         break;
     case ERASEPAGE:
     case ERASEALL:

@@ -38,22 +38,17 @@ static uint32_t *stream_word(const Device *d, uint32_t stream, uint32_t offset) 
     return &d->words[(l->first + stream * l->stride + offset) / 4];
 }
 
+/* PSIZE, MSIZE: the fourth is reserved, and moves words here. */
+static uint32_t width(uint32_t field) { return 1u << ((field & 3) > 2 ? 2 : field & 3); }
+
 static Stream stream_of(const Device *d, uint32_t index) {
     uint32_t cr = *stream_word(d, index, 0);
     if (is_f4(d))
-        return (Stream){cr & 1,
-                        (cr >> 6 & 3) == 1,
-                        (cr >> 6 & 3) == 2,
-                        cr >> 8 & 1,
-                        cr >> 4 & 1,
-                        cr >> 3 & 1,
-                        cr >> 9 & 1,
-                        cr >> 10 & 1,
-                        1u << (cr >> 11 & 3),
-                        1u << (cr >> 13 & 3)};
-    return (Stream){
-        cr & 1,      cr >> 4 & 1, cr >> 14 & 1, cr >> 5 & 1,         cr >> 1 & 1,
-        cr >> 2 & 1, cr >> 6 & 1, cr >> 7 & 1,  1u << (cr >> 8 & 3), 1u << (cr >> 10 & 3)};
+        return (Stream){cr & 1,          (cr >> 6 & 3) == 1, (cr >> 6 & 3) == 2, cr >> 8 & 1,
+                        cr >> 4 & 1,     cr >> 3 & 1,        cr >> 9 & 1,        cr >> 10 & 1,
+                        width(cr >> 11), width(cr >> 13)};
+    return (Stream){cr & 1,      cr >> 4 & 1, cr >> 14 & 1, cr >> 5 & 1,    cr >> 1 & 1,
+                    cr >> 2 & 1, cr >> 6 & 1, cr >> 7 & 1,  width(cr >> 8), width(cr >> 10)};
 }
 
 /* Flags of a stream: where they lie, and which of them say whole and half. */

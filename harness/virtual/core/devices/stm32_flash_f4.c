@@ -4,22 +4,15 @@
 
 enum { ACR = 0x00, KEYR = 0x04, OPTKEYR = 0x08, SR = 0x0C, CR = 0x10, OPTCR = 0x14, OPTCR1 = 0x18 };
 enum {
-    SR_EOP = 1u << 0,
-    SR_OPERR = 1u << 1,
     SR_WRPERR = 1u << 4,
     SR_PGAERR = 1u << 5,
     SR_PGPERR = 1u << 6,
     SR_PGSERR = 1u << 7,
     SR_ERRORS = 0x1F2,
-    SR_BSY = 1u << 16,
     CR_PG = 1u << 0,
     CR_SER = 1u << 1,
     CR_MER = 1u << 2,
     CR_MER1 = 1u << 15, /* the second bank */
-    CR_STRT = 1u << 16,
-    CR_EOPIE = 1u << 24,
-    CR_ERRIE = 1u << 25,
-    CR_LOCK = 1u << 31,
     OPTCR_OPTLOCK = 1u << 0,
     OPTCR_OPTSTRT = 1u << 1,
     BANK_BYTES = 1u << 20,
@@ -27,8 +20,7 @@ enum {
 };
 
 typedef struct {
-    KeyLock control, options;
-    uint64_t busy_until;
+    FlashControl common;
     bool powered;
     uint32_t optcr, optcr1; /* as last started: survive every reset */
 } FlashState;
@@ -54,60 +46,26 @@ static uint32_t index_of(uint32_t offset) {
     return index;
 }
 
-static const Memory *array(const Machine *m) { return &m->memories[0]; }
-
 static bool is_protected(const Device *d, uint32_t sector) {
     uint32_t word = d->words[(sector < 12 ? OPTCR : OPTCR1) / 4];
     return !(word >> (16 + sector % 12) & 1);
 }
 
-static void update_interrupt(Machine *m, Device *d) {
-    uint32_t sr = d->words[SR / 4], cr = d->words[CR / 4];
-    set_interrupt(m, d->irq,
-                  ((sr & SR_EOP) && (cr & CR_EOPIE)) || ((sr & SR_OPERR) && (cr & CR_ERRIE)));
-}
-
-static void fail(Machine *m, Device *d, uint32_t flags) {
-    d->words[SR / 4] |= flags | (d->words[CR / 4] & CR_ERRIE ? SR_OPERR : 0);
-    update_interrupt(m, d);
-}
-
 static void flash_advance(Machine *m, Device *d, uint64_t now) {
-    FlashState *state = d->state;
-    if (!(d->words[SR / 4] & SR_BSY) || now < state->busy_until)
-        return;
-    d->due = NEVER;
-    d->words[SR / 4] &= ~SR_BSY;
-    d->words[CR / 4] &= ~CR_STRT;
-    d->words[OPTCR / 4] &= ~OPTCR_OPTSTRT;
-    if (d->words[CR / 4] & CR_EOPIE)
-        d->words[SR / 4] |= SR_EOP;
-    update_interrupt(m, d);
+    if (stm32_flash_ends(m, d, now))
+        d->words[OPTCR / 4] &= ~OPTCR_OPTSTRT;
 }
 
 static void begin(Machine *m, Device *d, uint32_t offset, uint64_t us) {
-    FlashState *state = d->state;
-    uint32_t bank = array(m)->part.size > BANK_BYTES ? BANK_BYTES : array(m)->part.size;
-    uint32_t address = array(m)->part.base + offset;
-    state->busy_until = occupy_flash(m, address, microseconds(m, us), bank);
-    d->words[SR / 4] |= SR_BSY;
-    schedule(m, d, state->busy_until);
-    flash_advance(m, d, m->status.cycles);
-}
-
-/* Whatever touches the array or CR while it is busy waits for it (3.5). */
-static void wait_until_idle(Machine *m, Device *d) {
-    FlashState *state = d->state;
-    if ((d->words[SR / 4] & SR_BSY) && m->status.cycles < state->busy_until)
-        m->status.cycles = state->busy_until;
-    flash_advance(m, d, m->status.cycles);
+    uint32_t size = flash_array(m)->part.size;
+    stm32_flash_begin(m, d, offset, us, size > BANK_BYTES ? BANK_BYTES : size);
 }
 
 static bool sectors_writable(const Machine *m, const Device *d, uint32_t start, uint32_t bytes) {
     for (uint32_t i = index_of(start); i <= index_of(start + bytes - 1); i++)
         if (is_protected(d, i))
             return false;
-    return start + bytes <= array(m)->part.size;
+    return start + bytes <= flash_array(m)->part.size;
 }
 
 /* Typical times of an erase, by parallelism x8, x16, x32 (x64 like x32). */
@@ -123,12 +81,14 @@ static uint32_t mass_us(uint32_t psize) {
 }
 
 static void start_erase(Machine *m, Device *d) {
-    uint32_t cr = d->words[CR / 4], psize = cr >> 8 & 3, size = array(m)->part.size;
+    uint32_t cr = d->words[CR / 4], psize = cr >> 8 & 3, size = flash_array(m)->part.size;
     uint32_t start = 0, bytes = 0, us = 0;
     if (cr & CR_SER) {
         uint32_t number = cr >> 3 & 0x1F; /* sectors of the second bank count from 16 */
         Sector sector = sector_of(number & 0x10 ? 12 + (number & 0xF) : number);
-        start = sector.start, bytes = sector.bytes, us = sector_us(bytes, psize);
+        bool exists = (number & 0xF) < 12;
+        start = sector.start, bytes = exists ? sector.bytes : 0,
+        us = sector_us(sector.bytes, psize);
     } else if (cr & (CR_MER | CR_MER1)) {
         uint32_t bank = size > BANK_BYTES ? BANK_BYTES : size;
         start = cr & CR_MER ? 0 : bank;
@@ -136,31 +96,29 @@ static void start_erase(Machine *m, Device *d) {
         us = mass_us(psize) * (bytes / bank);
     }
     if (!bytes || start >= size || (cr & CR_PG)) {
-        d->words[CR / 4] &= ~CR_STRT;
-        fail(m, d, SR_PGSERR);
+        stm32_flash_fail(m, d, SR_PGSERR);
     } else if (!sectors_writable(m, d, start, bytes)) {
-        d->words[CR / 4] &= ~CR_STRT;
-        fail(m, d, SR_WRPERR);
+        stm32_flash_fail(m, d, SR_WRPERR);
     } else {
-        erase_flash(m, array(m)->part.base + start, bytes);
+        erase_flash(m, flash_array(m)->part.base + start, bytes);
         begin(m, d, start, us);
     }
 }
 
 static bool flash_program(Machine *m, Device *d, uint32_t address, uint32_t bytes, uint64_t value) {
-    uint32_t offset = address - array(m)->part.base;
-    if (offset >= array(m)->part.size)
+    uint32_t offset = address - flash_array(m)->part.base;
+    if (offset >= flash_array(m)->part.size)
         return false;
-    wait_until_idle(m, d);
+    stm32_flash_wait(m, d);
     uint32_t cr = d->words[CR / 4], width = 1u << (cr >> 8 & 3);
     if (!(cr & CR_PG) || (cr & (CR_SER | CR_MER | CR_MER1)) || (cr & CR_LOCK))
-        fail(m, d, SR_PGSERR);
+        stm32_flash_fail(m, d, SR_PGSERR);
     else if (is_protected(d, index_of(offset)))
-        fail(m, d, SR_WRPERR);
+        stm32_flash_fail(m, d, SR_WRPERR);
     else if (bytes != width && !(width == 8 && bytes == 4)) /* 64 bits come as two words */
-        fail(m, d, SR_PGPERR);
+        stm32_flash_fail(m, d, SR_PGPERR);
     else if (offset % bytes)
-        fail(m, d, SR_PGAERR);
+        stm32_flash_fail(m, d, SR_PGAERR);
     else {
         program_bits(m, address, bytes, value);
         begin(m, d, offset, WORD_US);
@@ -169,29 +127,25 @@ static bool flash_program(Machine *m, Device *d, uint32_t address, uint32_t byte
 }
 
 static uint32_t flash_read(Machine *m, Device *d, uint32_t offset) {
-    if (offset == SR) {
-        FlashState *state = d->state;
-        if (d->words[SR / 4] & SR_BSY)
-            watch_busy(m, d, state->busy_until);
-        flash_advance(m, d, m->status.cycles);
-    }
+    if (offset == SR)
+        return stm32_flash_status(m, d);
     return offset == KEYR || offset == OPTKEYR ? 0 : d->words[offset / 4];
 }
 
 static void write_control(Machine *m, Device *d, uint32_t value) {
-    wait_until_idle(m, d);
+    stm32_flash_wait(m, d);
     uint32_t *cr = &d->words[CR / 4];
     if (*cr & CR_LOCK)
         return;
     *cr = value;
     if (value & CR_STRT && !(value & CR_LOCK))
         start_erase(m, d);
-    update_interrupt(m, d);
+    stm32_flash_interrupt(m, d);
 }
 
 static void write_options(Machine *m, Device *d, uint32_t offset, uint32_t value) {
     FlashState *state = d->state;
-    wait_until_idle(m, d);
+    stm32_flash_wait(m, d);
     if (d->words[OPTCR / 4] & OPTCR_OPTLOCK)
         return;
     d->words[offset / 4] = value;
@@ -211,16 +165,16 @@ static void flash_write(Machine *m, Device *d, uint32_t offset, uint32_t value) 
         set_accelerator(m, value, 0xF);
         break;
     case KEYR:
-        if ((key = hear_key(&state->control, value)) == KEY_OPENS)
+        if ((key = hear_key(&state->common.control, value)) == KEY_OPENS)
             d->words[CR / 4] &= ~CR_LOCK;
         break;
     case OPTKEYR:
-        if ((key = hear_key(&state->options, value)) == KEY_OPENS)
+        if ((key = hear_key(&state->common.options, value)) == KEY_OPENS)
             d->words[OPTCR / 4] &= ~OPTCR_OPTLOCK;
         break;
     case SR:
         d->words[SR / 4] &= ~(value & (SR_EOP | SR_ERRORS));
-        update_interrupt(m, d);
+        stm32_flash_interrupt(m, d);
         break;
     case CR:
         write_control(m, d, value);
@@ -245,9 +199,7 @@ static void flash_reset(Machine *m, Device *d) {
     }
     d->words[OPTCR / 4] = state->optcr;
     d->words[OPTCR1 / 4] = state->optcr1;
-    state->control = (KeyLock){.keys = {0x45670123, 0xCDEF89AB}};
-    state->options = (KeyLock){.keys = {0x08192A3B, 0x4C5D6E7F}};
-    state->busy_until = 0;
+    state->common = stm32_flash_control(SR, CR, CR_STRT);
     set_accelerator(m, d->words[ACR / 4], 0xF);
 }
 

@@ -16,8 +16,6 @@ enum {
     OPTIONS_END = 0x54,
 };
 enum {
-    SR_EOP = 1u << 0,
-    SR_OPERR = 1u << 1,
     SR_PROGERR = 1u << 3,
     SR_WRPERR = 1u << 4,
     SR_PGAERR = 1u << 5,
@@ -26,20 +24,15 @@ enum {
     SR_FASTERR = 1u << 9,
     SR_PROGRAM_ERRORS = 0x3F8,
     SR_CLEARED = 0xC3FB,
-    SR_BSY = 1u << 16,
     CR_PG = 1u << 0,
     CR_PER = 1u << 1,
     CR_MER1 = 1u << 2,
     CR_BKER = 1u << 11,
     CR_MER2 = 1u << 15,
-    CR_STRT = 1u << 16,
     CR_OPTSTRT = 1u << 17,
     CR_FSTPG = 1u << 18,
-    CR_EOPIE = 1u << 24,
-    CR_ERRIE = 1u << 25,
     CR_OBL_LAUNCH = 1u << 27,
     CR_OPTLOCK = 1u << 30,
-    CR_LOCK = 1u << 31,
     CR_STARTS = CR_STRT | CR_OPTSTRT,
     OPTR_DBANK = 1u << 22, /* L4+ only */
     DOUBLE_WORD_US = 82,
@@ -49,8 +42,7 @@ enum {
 };
 
 typedef struct {
-    KeyLock control, options;
-    uint64_t busy_until;
+    FlashControl common;
     bool half; /* the lower word of a double word has come */
     uint32_t half_at, half_value;
     uint32_t row_at, row_words; /* fast programming: where the next double word must go */
@@ -59,8 +51,6 @@ typedef struct {
 } FlashState;
 
 extern const DeviceModel device_stm32l4plus_flash;
-
-static const Memory *array(const Machine *m) { return &m->memories[0]; }
 
 /* The L4+ can make one bank of two (DBANK). */
 static bool is_plus(const Device *d) { return d->model == &device_stm32l4plus_flash; }
@@ -72,7 +62,7 @@ static uint32_t page_bytes(const Device *d) {
 }
 
 static uint32_t bank_bytes(const Machine *m, const Device *d) {
-    return two_banks(d) ? array(m)->part.size / 2 : array(m)->part.size;
+    return two_banks(d) ? flash_array(m)->part.size / 2 : flash_array(m)->part.size;
 }
 
 /* WRPxAR, WRPxBR: first and last protected page; nothing where the first is behind the last. In one
@@ -90,46 +80,15 @@ static bool is_protected(const Machine *m, const Device *d, uint32_t offset) {
     return false;
 }
 
-static void update_interrupt(Machine *m, Device *d) {
-    uint32_t sr = d->words[SR / 4], cr = d->words[CR / 4];
-    set_interrupt(m, d->irq,
-                  ((sr & SR_EOP) && (cr & CR_EOPIE)) || ((sr & SR_OPERR) && (cr & CR_ERRIE)));
-}
-
 static void fail(Machine *m, Device *d, uint32_t flags) {
-    FlashState *state = d->state;
-    state->half = false;
-    d->words[SR / 4] |= flags | (d->words[CR / 4] & CR_ERRIE ? SR_OPERR : 0);
-    d->words[CR / 4] &= ~(uint32_t)CR_STARTS;
-    update_interrupt(m, d);
+    ((FlashState *)d->state)->half = false;
+    stm32_flash_fail(m, d, flags);
 }
 
-static void flash_advance(Machine *m, Device *d, uint64_t now) {
-    FlashState *state = d->state;
-    if (!(d->words[SR / 4] & SR_BSY) || now < state->busy_until)
-        return;
-    d->due = NEVER;
-    d->words[SR / 4] &= ~SR_BSY;
-    d->words[CR / 4] &= ~(uint32_t)CR_STARTS;
-    if (d->words[CR / 4] & CR_EOPIE)
-        d->words[SR / 4] |= SR_EOP;
-    update_interrupt(m, d);
-}
+static void flash_advance(Machine *m, Device *d, uint64_t now) { stm32_flash_ends(m, d, now); }
 
 static void begin(Machine *m, Device *d, uint32_t offset, uint64_t us) {
-    FlashState *state = d->state;
-    state->busy_until =
-        occupy_flash(m, array(m)->part.base + offset, microseconds(m, us), bank_bytes(m, d));
-    d->words[SR / 4] |= SR_BSY;
-    schedule(m, d, state->busy_until);
-    flash_advance(m, d, m->status.cycles);
-}
-
-static void wait_until_idle(Machine *m, Device *d) {
-    FlashState *state = d->state;
-    if ((d->words[SR / 4] & SR_BSY) && m->status.cycles < state->busy_until)
-        m->status.cycles = state->busy_until;
-    flash_advance(m, d, m->status.cycles);
+    stm32_flash_begin(m, d, offset, us, bank_bytes(m, d));
 }
 
 static void start_erase(Machine *m, Device *d) {
@@ -148,7 +107,7 @@ static void start_erase(Machine *m, Device *d) {
         start = cr & CR_MER1 || !two_banks(d) ? 0 : bank;
         bytes = !two_banks(d) ? bank : ((cr & CR_MER1 ? bank : 0) + (second ? bank : 0));
     }
-    bool writable = bytes && start + bytes <= array(m)->part.size;
+    bool writable = bytes && start + bytes <= flash_array(m)->part.size;
     for (uint32_t at = start; writable && at < start + bytes; at += page)
         writable = !is_protected(m, d, at);
     if (!bytes) {
@@ -156,14 +115,14 @@ static void start_erase(Machine *m, Device *d) {
     } else if (!writable) {
         fail(m, d, SR_WRPERR);
     } else {
-        erase_flash(m, array(m)->part.base + start, bytes);
+        erase_flash(m, flash_array(m)->part.base + start, bytes);
         begin(m, d, start, us);
     }
 }
 
 static bool is_blank(const Machine *m, uint32_t offset) {
     uint64_t word;
-    memcpy(&word, array(m)->bytes + offset, sizeof word);
+    memcpy(&word, flash_array(m)->bytes + offset, sizeof word);
     return word == UINT64_MAX;
 }
 
@@ -182,7 +141,7 @@ static void program_row(Machine *m, Device *d, uint32_t offset, uint64_t value) 
         fail(m, d, SR_FASTERR);
         return;
     }
-    program_bits(m, array(m)->part.base + offset, 8, value);
+    program_bits(m, flash_array(m)->part.base + offset, 8, value);
     if (++state->row_words == row / 8) {
         state->row_words = 0;
         begin(m, d, offset, (uint64_t)ROW_US * row / 256);
@@ -197,17 +156,17 @@ static void program_double_word(Machine *m, Device *d, uint32_t offset, uint64_t
     } else if (d->words[CR / 4] & CR_FSTPG) {
         program_row(m, d, offset, value);
     } else {
-        program_bits(m, array(m)->part.base + offset, 8, value);
+        program_bits(m, flash_array(m)->part.base + offset, 8, value);
         begin(m, d, offset, DOUBLE_WORD_US);
     }
 }
 
 static bool flash_program(Machine *m, Device *d, uint32_t address, uint32_t bytes, uint64_t value) {
     FlashState *state = d->state;
-    uint32_t offset = address - array(m)->part.base, flags = 0;
-    if (offset >= array(m)->part.size)
+    uint32_t offset = address - flash_array(m)->part.base, flags = 0;
+    if (offset >= flash_array(m)->part.size)
         return false;
-    wait_until_idle(m, d);
+    stm32_flash_wait(m, d);
     uint32_t cr = d->words[CR / 4], mode = cr & (CR_PG | CR_FSTPG);
     if (bytes < 4)
         flags |= SR_SIZERR;
@@ -233,18 +192,14 @@ static bool flash_program(Machine *m, Device *d, uint32_t address, uint32_t byte
 }
 
 static uint32_t flash_read(Machine *m, Device *d, uint32_t offset) {
-    if (offset == SR) {
-        FlashState *state = d->state;
-        if (d->words[SR / 4] & SR_BSY)
-            watch_busy(m, d, state->busy_until);
-        flash_advance(m, d, m->status.cycles);
-    }
+    if (offset == SR)
+        return stm32_flash_status(m, d);
     return offset == KEYR || offset == OPTKEYR ? 0 : d->words[offset / 4];
 }
 
 static void write_control(Machine *m, Device *d, uint32_t value) {
     FlashState *state = d->state;
-    wait_until_idle(m, d);
+    stm32_flash_wait(m, d);
     uint32_t *cr = &d->words[CR / 4];
     if (*cr & CR_LOCK)
         return;
@@ -261,7 +216,7 @@ static void write_control(Machine *m, Device *d, uint32_t value) {
     } else if (value & CR_OBL_LAUNCH) {
         request_reset(m, RESET_OPTIONS);
     }
-    update_interrupt(m, d);
+    stm32_flash_interrupt(m, d);
 }
 
 static void flash_write(Machine *m, Device *d, uint32_t offset, uint32_t value) {
@@ -273,16 +228,16 @@ static void flash_write(Machine *m, Device *d, uint32_t offset, uint32_t value) 
         set_accelerator(m, value, is_plus(d) ? 0xF : 7);
         break;
     case KEYR:
-        if ((key = hear_key(&state->control, value)) == KEY_OPENS)
+        if ((key = hear_key(&state->common.control, value)) == KEY_OPENS)
             d->words[CR / 4] &= ~CR_LOCK;
         break;
     case OPTKEYR:
-        if ((key = hear_key(&state->options, value)) == KEY_OPENS)
+        if ((key = hear_key(&state->common.options, value)) == KEY_OPENS)
             d->words[CR / 4] &= ~(uint32_t)CR_OPTLOCK;
         break;
     case SR:
         d->words[SR / 4] &= ~(value & SR_CLEARED);
-        update_interrupt(m, d);
+        stm32_flash_interrupt(m, d);
         break;
     case CR:
         write_control(m, d, value);
@@ -303,9 +258,7 @@ static void flash_reset(Machine *m, Device *d) {
         memcpy(state->loaded, &d->words[OPTR / 4], sizeof state->loaded);
     }
     memcpy(&d->words[OPTR / 4], state->loaded, sizeof state->loaded);
-    state->control = (KeyLock){.keys = {0x45670123, 0xCDEF89AB}};
-    state->options = (KeyLock){.keys = {0x08192A3B, 0x4C5D6E7F}};
-    state->busy_until = 0;
+    state->common = stm32_flash_control(SR, CR, CR_STARTS);
     state->half = false;
     state->row_words = 0;
     if (is_plus(d)) { /* RM0432, 3.3.1: one bank is read 128 bits at a time */

@@ -38,8 +38,9 @@ static uint32_t pll_r_hz(const Device *d) {
 static void set_clocks(Machine *m, const Device *d) {
     uint32_t cfgr = d->words[CFGR / 4];
     uint32_t sources[4] = {STM32_HSI_HZ, STM32_HSE_HZ, pll_hz(d), pll_r_hz(d)};
+    uint32_t hz = sources[cfgr & 3]; /* 0: a PLL that multiplies by 0, which is never switched to */
     stm32_set_clocks(m, &(Stm32Clocks){
-                            .sysclk_hz = sources[cfgr & 3],
+                            .sysclk_hz = hz ? hz : STM32_HSI_HZ,
                             .hpre = cfgr >> 4 & 0xF,
                             .ppre1 = cfgr >> 10 & 7,
                             .ppre2 = cfgr >> 13 & 7,

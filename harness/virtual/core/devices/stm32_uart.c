@@ -108,3 +108,10 @@ uint8_t take_from_line(UartLine *line) {
     memmove(line->received, line->received + 1, --line->received_count);
     return byte;
 }
+
+void uart_reset(Machine *m, Device *d) {
+    (void)m;
+    reset_line(d->state);
+}
+
+void uart_heard(Machine *m, Device *d) { d->model->advance(m, d, m->status.cycles); }

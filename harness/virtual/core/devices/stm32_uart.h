@@ -21,6 +21,7 @@ typedef struct {
     uint32_t send_register, receive_register; /* addresses, for the DMA controller */
 } UartSetup;
 
+/* The first member of a model's state. */
 typedef struct {
     uint8_t received[UART_FIFO_BYTES];
     uint32_t received_count;
@@ -46,5 +47,9 @@ void watch_line(Machine *m, Device *d, UartLine *line, const UartSetup *setup);
 void send_on_line(Machine *m, Device *d, UartLine *line, const UartSetup *setup, uint8_t byte);
 uint8_t take_from_line(UartLine *line); /* some byte must be there */
 uint64_t next_on_line(const UartLine *line);
+
+/* reset() and heard() of every model. */
+void uart_reset(Machine *m, Device *d);
+void uart_heard(Machine *m, Device *d);
 
 #endif

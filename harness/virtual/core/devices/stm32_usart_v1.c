@@ -76,8 +76,6 @@ static void usart_advance(Machine *m, Device *d, uint64_t now) {
     update(m, d);
 }
 
-static void usart_heard(Machine *m, Device *d) { usart_advance(m, d, m->status.cycles); }
-
 static uint32_t read_data(Device *d) {
     UsartState *state = d->state;
     UartLine *line = &state->line;
@@ -125,12 +123,6 @@ static void usart_write(Machine *m, Device *d, uint32_t offset, uint32_t value) 
     usart_advance(m, d, m->status.cycles);
 }
 
-static void usart_reset(Machine *m, Device *d) {
-    (void)m;
-    UsartState *state = d->state;
-    reset_line(&state->line);
-}
-
 static bool usart_on(const Device *d) {
     uint32_t cr1 = d->words[CR1 / 4];
     return (cr1 & CR1_UE) && (cr1 & (CR1_TE | CR1_RE));
@@ -140,10 +132,10 @@ const DeviceModel device_stm32_usart_v1 = {
     .name = "stm32-usart-v1",
     .state_bytes = sizeof(UsartState),
     .narrow_is_whole = true,
-    .reset = usart_reset,
+    .reset = uart_reset,
     .read = usart_read,
     .write = usart_write,
     .advance = usart_advance,
     .on = usart_on,
-    .heard = usart_heard,
+    .heard = uart_heard,
 };

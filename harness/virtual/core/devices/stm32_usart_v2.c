@@ -48,10 +48,6 @@ enum {
 /* IDLEIE, RXNEIE, TCIE and TXEIE lie in CR1 where their flags lie in ISR. */
 #define CR1_INTERRUPTS (ISR_IDLE | ISR_RXNE | ISR_TC | ISR_TXE)
 
-typedef struct {
-    UartLine line;
-} UsartState;
-
 extern const DeviceModel device_stm32_lpuart;
 
 static bool is_low_power(const Device *d) { return d->model == &device_stm32_lpuart; }
@@ -129,8 +125,8 @@ static uint32_t flags_of(const Device *d, const UartLine *line) {
 
 /* The interrupt line, and when to look again: only where something waits for it. */
 static void update(Machine *m, Device *d) {
-    const UsartState *state = d->state;
-    uint32_t flags = flags_of(d, &state->line), cr1 = d->words[CR1 / 4], cr3 = d->words[CR3 / 4];
+    const UartLine *line = d->state;
+    uint32_t flags = flags_of(d, line), cr1 = d->words[CR1 / 4], cr3 = d->words[CR3 / 4];
     bool fifo = cr1 & CR1_FIFOEN;
     uint32_t causes = flags & cr1 & CR1_INTERRUPTS;
     if ((cr1 & ISR_RXNE) || (cr3 & CR3_EIE))
@@ -140,36 +136,34 @@ static void update(Machine *m, Device *d) {
             (cr1 & CR1_TXFEIE ? flags & ISR_TXFE : 0) | (cr1 & CR1_RXFFIE ? flags & ISR_RXFF : 0) |
             (cr3 & CR3_TXFTIE ? flags & ISR_TXFT : 0) | (cr3 & CR3_RXFTIE ? flags & ISR_RXFT : 0);
     set_interrupt(m, d->irq, (cr1 & CR1_UE) && causes);
-    bool awaited = hears(d) || state->line.to_send_count ||
+    bool awaited = hears(d) || line->to_send_count ||
                    (cr1 & (CR1_INTERRUPTS | (fifo ? CR1_TXFEIE : 0))) ||
                    (cr3 & (CR3_DMAT | (fifo ? CR3_TXFTIE : 0)));
-    schedule(m, d, awaited ? next_on_line(&state->line) : NEVER);
+    schedule(m, d, awaited ? next_on_line(line) : NEVER);
 }
 
 static void usart_advance(Machine *m, Device *d, uint64_t now) {
     (void)now;
-    UsartState *state = d->state;
+    UartLine *line = d->state;
     UartSetup setup = setup_of(m, d);
-    follow_line(m, d, &state->line, &setup);
+    follow_line(m, d, line, &setup);
     if (d->words[CR3 / 4] & CR3_OVRDIS)
-        state->line.overrun = false;
+        line->overrun = false;
     update(m, d);
 }
 
-static void usart_heard(Machine *m, Device *d) { usart_advance(m, d, m->status.cycles); }
-
 static uint32_t usart_read(Machine *m, Device *d, uint32_t offset) {
-    UsartState *state = d->state;
+    UartLine *line = d->state;
     UartSetup setup = setup_of(m, d);
     uint32_t value = d->words[offset / 4];
     if (offset == ISR) {
-        watch_line(m, d, &state->line, &setup);
+        watch_line(m, d, line, &setup);
         update(m, d);
-        value = flags_of(d, &state->line);
+        value = flags_of(d, line);
     } else if (offset == RDR) {
-        follow_line(m, d, &state->line, &setup);
-        if (state->line.received_count)
-            d->words[RDR / 4] = take_from_line(&state->line);
+        follow_line(m, d, line, &setup);
+        if (line->received_count)
+            d->words[RDR / 4] = take_from_line(line);
         value = d->words[RDR / 4];
         update(m, d);
     }
@@ -183,8 +177,7 @@ static void clear_flags(UartLine *line, uint32_t value) {
 }
 
 static void usart_write(Machine *m, Device *d, uint32_t offset, uint32_t value) {
-    UsartState *state = d->state;
-    UartLine *line = &state->line;
+    UartLine *line = d->state;
     UartSetup setup = setup_of(m, d);
     follow_line(m, d, line, &setup);
     switch (offset) {
@@ -216,12 +209,6 @@ static void usart_write(Machine *m, Device *d, uint32_t offset, uint32_t value) 
     usart_advance(m, d, m->status.cycles);
 }
 
-static void usart_reset(Machine *m, Device *d) {
-    (void)m;
-    UsartState *state = d->state;
-    reset_line(&state->line);
-}
-
 static bool usart_on(const Device *d) {
     uint32_t cr1 = d->words[CR1 / 4];
     return (cr1 & CR1_UE) && (cr1 & (CR1_TE | CR1_RE));
@@ -229,24 +216,24 @@ static bool usart_on(const Device *d) {
 
 const DeviceModel device_stm32_usart_v2 = {
     .name = "stm32-usart-v2",
-    .state_bytes = sizeof(UsartState),
+    .state_bytes = sizeof(UartLine),
     .narrow_is_whole = true,
-    .reset = usart_reset,
+    .reset = uart_reset,
     .read = usart_read,
     .write = usart_write,
     .advance = usart_advance,
     .on = usart_on,
-    .heard = usart_heard,
+    .heard = uart_heard,
 };
 
 const DeviceModel device_stm32_lpuart = {
     .name = "stm32-lpuart",
-    .state_bytes = sizeof(UsartState),
+    .state_bytes = sizeof(UartLine),
     .narrow_is_whole = true,
-    .reset = usart_reset,
+    .reset = uart_reset,
     .read = usart_read,
     .write = usart_write,
     .advance = usart_advance,
     .on = usart_on,
-    .heard = usart_heard,
+    .heard = uart_heard,
 };
