@@ -7,21 +7,21 @@ extern const DeviceModel device_storage, device_gpio, device_stm32_usart_v1, dev
     device_stm32_lpuart, device_stm32f4_rcc, device_stm32l4_rcc, device_stm32f4_pwr,
     device_stm32l4_pwr, device_stm32f4_flash, device_stm32l4_flash, device_stm32l4plus_flash,
     device_stm32_timer, device_stm32_iwdg, device_stm32_wwdg, device_stm32f4_crc,
-    device_stm32l4_crc, device_stm32_rng, device_stm32_rtc, device_stm32_exti, device_stm32f4_dma,
-    device_stm32l4_dma, device_nrf_clock, device_nrf_egu, device_nrf_gpio, device_nrf_gpiote,
-    device_nrf_nvmc, device_nrf_ppi, device_nrf_rng, device_nrf_rtc, device_nrf_storage,
-    device_nrf_temp, device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
+    device_stm32l4_crc, device_stm32_rng, device_stm32_rtc, device_stm32_otg, device_stm32_exti,
+    device_stm32f4_dma, device_stm32l4_dma, device_nrf_clock, device_nrf_egu, device_nrf_gpio,
+    device_nrf_gpiote, device_nrf_nvmc, device_nrf_ppi, device_nrf_rng, device_nrf_rtc,
+    device_nrf_storage, device_nrf_temp, device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
 
 static const DeviceModel *const models[] = {
     &device_storage,      &device_gpio,          &device_stm32_usart_v1, &device_stm32_usart_v2,
     &device_stm32_lpuart, &device_stm32f4_rcc,   &device_stm32l4_rcc,    &device_stm32f4_pwr,
     &device_stm32l4_pwr,  &device_stm32f4_flash, &device_stm32l4_flash,  &device_stm32l4plus_flash,
     &device_stm32_timer,  &device_stm32_iwdg,    &device_stm32_wwdg,     &device_stm32f4_crc,
-    &device_stm32l4_crc,  &device_stm32_rng,     &device_stm32_rtc,      &device_stm32_exti,
-    &device_stm32f4_dma,  &device_stm32l4_dma,   &device_nrf_clock,      &device_nrf_egu,
-    &device_nrf_gpio,     &device_nrf_gpiote,    &device_nrf_nvmc,       &device_nrf_ppi,
-    &device_nrf_rng,      &device_nrf_rtc,       &device_nrf_storage,    &device_nrf_temp,
-    &device_nrf_timer,    &device_nrf_uarte,     &device_nrf_wdt,
+    &device_stm32l4_crc,  &device_stm32_rng,     &device_stm32_rtc,      &device_stm32_otg,
+    &device_stm32_exti,   &device_stm32f4_dma,   &device_stm32l4_dma,    &device_nrf_clock,
+    &device_nrf_egu,      &device_nrf_gpio,      &device_nrf_gpiote,     &device_nrf_nvmc,
+    &device_nrf_ppi,      &device_nrf_rng,       &device_nrf_rtc,        &device_nrf_storage,
+    &device_nrf_temp,     &device_nrf_timer,     &device_nrf_uarte,      &device_nrf_wdt,
 };
 
 /* A block nobody models: the chip file does not list it. */

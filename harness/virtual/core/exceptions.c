@@ -399,6 +399,7 @@ void reset_exceptions(Machine *m) {
     m->vtor = m->prigroup = m->scr = m->shcsr_enables = 0;
     m->cfsr = m->hfsr = m->dfsr = m->mmfar = m->bfar = m->cpacr = 0;
     m->ccr = CCR_STKALIGN;
+    m->mpu.control = 0; /* the regions are unknown after a reset; here they stay */
     m->sleep = AWAKE;
     m->lazy_frame = false;
     /* Unicorn's own view of who may use the FPU is open; traps.c refuses where CPACR does. */

@@ -65,6 +65,12 @@ typedef enum {
 } ResetCause;
 
 /* What the machine noticed and the user should hear once. */
+enum { MPU_REGIONS = 8 };
+typedef struct {
+    uint32_t control, region; /* MPU_CTRL, MPU_RNR */
+    uint32_t base[MPU_REGIONS], attributes[MPU_REGIONS];
+} Mpu;
+
 typedef enum { NOTICE_UNMODELLED } NoticeKind;
 typedef struct {
     uint32_t kind, address, pc;
@@ -288,6 +294,7 @@ typedef struct Machine {
     bool pending[EXCEPTIONS], active[EXCEPTIONS], enabled[EXCEPTIONS];
     uint8_t priority[EXCEPTIONS], priority_mask;
     bool any_pending;
+    Mpu mpu;
     uint32_t vtor, prigroup, scr, ccr, shcsr_enables, cfsr, hfsr, dfsr, mmfar, bfar, cpacr, demcr;
     bool event;      /* WFE's event register */
     bool lazy_frame; /* FP registers were left for later, and what storing them takes as well */
@@ -445,6 +452,10 @@ bool would_interrupt(const Machine *m);
 void pend(Machine *m, int number);
 void unpend(Machine *m, int number);
 void deactivate(Machine *m, int number);
+
+/* mpu.c: false where `offset` from PPB_BASE is none of its registers */
+bool read_mpu(const Machine *m, uint32_t offset, uint32_t *word);
+bool write_mpu(Machine *m, uint32_t offset, uint32_t value);
 
 /* exceptions.c */
 void reset_exceptions(Machine *m);

@@ -265,8 +265,10 @@ static uint32_t system_word(Machine *m, uint32_t offset) {
         return 0x10110021;
     case MVFR1:
         return 0x11000011;
-    default: { /* ITM, TPIU, IDs; reserved, or the MPU, which is not there; what the vendor added */
+    default: { /* ITM, TPIU, IDs; reserved; what the vendor added */
         uint32_t word = 0;
+        if (read_mpu(m, offset, &word))
+            return word;
         if (device_holding(m, PPB_BASE + offset))
             return device_word(m, PPB_BASE + offset);
         read_coresight(m, offset, &word);
@@ -438,7 +440,8 @@ static void system_word_write(Machine *m, uint32_t offset, uint32_t value) {
         m->ipsr[LIVE_FPDSCR] = value & 0x07C00000;
         break;
     default:
-        if (!write_coresight(m, offset, value) && device_holding(m, PPB_BASE + offset))
+        if (!write_mpu(m, offset, value) && !write_coresight(m, offset, value) &&
+            device_holding(m, PPB_BASE + offset))
             device_word_write(m, PPB_BASE + offset, value);
     }
 }

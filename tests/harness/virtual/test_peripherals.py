@@ -159,3 +159,23 @@ void main(void) {
     report(*(volatile uint8_t *)0xE000ED23);
 }"""
     assert run(source, 2) == [0xC0A00000, 0xC0]
+
+
+def test_the_mpu_s_registers_remember_eight_regions(run: Run) -> None:
+    source = """
+void main(void) {
+    report(REG(0xE000ED90));
+    REG(0xE000ED9C) = 0x20000000 | 1 << 4 | 5; /* RBAR chooses its region by VALID, */
+    REG(0xE000EDA0) = 0xFFFFFFFF;
+    REG(0xE000ED98) = 2; /* or RNR has */
+    REG(0xE000EDA4) = 0x08000000; /* the first alias */
+    REG(0xE000EDA8) = 0x06050027;
+    REG(0xE000ED94) = 5;
+    report(REG(0xE000ED9C));
+    report(REG(0xE000EDA0));
+    REG(0xE000ED98) = 5;
+    report(REG(0xE000ED9C));
+    report(REG(0xE000EDA0));
+    report(REG(0xE000ED94));
+}"""
+    assert run(source, 6) == [0x800, 0x08000002, 0x06050027, 0x20000005, 0x173FFF3F, 5]

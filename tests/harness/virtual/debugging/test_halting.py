@@ -43,7 +43,7 @@ def test_a_probe_reads_what_the_core_is(start: Start) -> None:
     assert debugger.read(CPUID) == 0x410FC241
     assert debugger.read(0xE000EF40) == 0x10110021  # MVFR0: single precision
     assert debugger.read(0xE000ED6C) == 0x01111131  # ID_ISAR3: SIMD
-    assert debugger.read(0xE000ED90) == 0  # MPU_TYPE: none
+    assert debugger.read(0xE000ED90) == 0x800  # MPU_TYPE: eight regions
     assert debugger.read(0xE000ED78) == 0  # CLIDR: no caches
 
 
