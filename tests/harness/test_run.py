@@ -257,17 +257,17 @@ def on_usart2(folder: Path) -> Path:
     return compile_firmware(source, folder)
 
 
-def test_any_uart_of_the_chip_can_be_the_console(on_usart2: Path) -> None:
+def test_any_uart_of_the_chip_can_be_the_console(run: Run, on_usart2: Path) -> None:
     answer = run(on_usart2, "--console", "USART2", "--for", 1, send=b"ABC")
-    assert (answer.code, answer.out) == (0, b"hello\r\nabc")
+    assert (answer.code, answer.out) == (0, "hello\r\nabc")
     assert "silent" not in answer.err
 
 
 def test_a_silent_console_is_told_with_the_uart_that_spoke(
-    on_usart2: Path, tmp_path: Path
+    run: Run, on_usart2: Path, tmp_path: Path
 ) -> None:
     answer = run(on_usart2, "--for", 0.1, "--json", tmp_path / "run.json")
-    assert answer.out == b""
+    assert answer.out == ""
     assert "USART3 was silent, USART2 was written 7 bytes: --console USART2" in answer.err
     uarts = {
         uart["name"]: uart for uart in json.loads((tmp_path / "run.json").read_text())["uarts"]
@@ -276,7 +276,9 @@ def test_a_silent_console_is_told_with_the_uart_that_spoke(
     assert set(uarts) == {"USART1", "USART2", "USART3", "USART6"}
 
 
-def test_a_silent_console_is_told_with_the_uarts_that_were_switched_on(folder: Path) -> None:
+def test_a_silent_console_is_told_with_the_uarts_that_were_switched_on(
+    run: Run, folder: Path
+) -> None:
     image = compile_firmware(
         f"void main(void) {{ {TO_USART2} REG(0x4000480C) = 0; for (;;) {{}} }}", folder
     )
@@ -284,7 +286,7 @@ def test_a_silent_console_is_told_with_the_uarts_that_were_switched_on(folder: P
     assert "USART3 was silent, USART2 was switched on: --console USART2" in answer.err
 
 
-def test_a_console_that_spoke_is_no_reason_to_look_elsewhere(folder: Path) -> None:
+def test_a_console_that_spoke_is_no_reason_to_look_elsewhere(run: Run, folder: Path) -> None:
     image = compile_firmware(f"void main(void) {{ {TO_USART2} put('!'); for (;;) {{}} }}", folder)
     assert "silent" not in run(image, "--for", 0.01).err
 
