@@ -64,13 +64,13 @@ typedef enum {
     RESET_OPTIONS, /* option bytes were loaded again */
 } ResetCause;
 
-/* What the machine noticed and the user should hear once. */
 enum { MPU_REGIONS = 8 };
 typedef struct {
     uint32_t control, region; /* MPU_CTRL, MPU_RNR */
     uint32_t base[MPU_REGIONS], attributes[MPU_REGIONS];
 } Mpu;
 
+/* What the machine noticed and the user should hear once. */
 typedef enum { NOTICE_UNMODELLED } NoticeKind;
 typedef struct {
     uint32_t kind, address, pc;

@@ -168,7 +168,22 @@ FLAGS = [
     *("-nostdlib", "-fno-tree-loop-distribute-patterns", "-Wl,--no-warn-rwx-segments"),
 ]
 
-# A vector table in SRAM, so that a test has as many interrupts as it likes.
+# A vector table in SRAM, so that a test can put its handler at any line.
+HANDLERS = r"""
+static void (*table[128])(void) __attribute__((aligned(512)));
+static void on_interrupt(int irq, void (*handler)(void)) {
+    void (**flash)(void) = (void (**)(void))FLASH;
+    __asm volatile("" : "+r"(flash)); /* at 0 it is not NULL here */
+    for (int i = 0; i < 16; i++)
+        table[i] = flash[i];
+    table[16 + irq] = handler;
+    REG(0xE000ED08) = (uint32_t)table;
+    REG(0xE000E100 + 4 * (irq / 32)) = 1u << irq % 32;
+}
+static uint32_t since(uint32_t start) { return CYCCNT - start; }
+"""
+
+# The same for handlers of any number and priority, and what else the NVIC's tests need.
 INTERRUPTS = """
 #define SCR REG(0xE000ED10)
 #define FPCCR REG(0xE000EF34)
@@ -199,7 +214,8 @@ static inline void settle(void) { __asm volatile("dsb\\n isb" ::: "memory"); }
 def compile_firmware(
     source: str, folder: Path, *, flash: str = "0x08000000", console: str = STM32F4_CONSOLE
 ) -> Path:
-    """The ELF of the runtime and `source`; the same source is compiled once a folder."""
+    """The ELF of the runtime and `source`, which knows where FLASH begins; the same source is
+    compiled once a folder."""
     runtime = HEADER + console + RUNTIME
     name = hashlib.sha256((runtime + source + flash).encode()).hexdigest()[:16]
     elf = folder / f"{name}.elf"
@@ -213,7 +229,17 @@ def compile_firmware(
     for code, text in zip(codes, parts.values(), strict=True):
         code.write_text(text)
     subprocess.run(
-        ["arm-none-eabi-gcc", *FLAGS, "-T", script, *codes, "-o", elf, "-lgcc"],
+        [
+            "arm-none-eabi-gcc",
+            *FLAGS,
+            f"-DFLASH={flash}",
+            "-T",
+            script,
+            *codes,
+            "-o",
+            elf,
+            "-lgcc",
+        ],
         check=True,
         timeout=60,
     )

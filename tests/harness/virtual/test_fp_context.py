@@ -10,8 +10,6 @@ from tests.harness.virtual.firmware import INTERRUPTS
 
 Run = Callable[..., list[int]]
 
-F412 = "#define FLASH 0x08000000\n" + INTERRUPTS
-
 
 FP_WORK = """
 static float area[16];
@@ -55,7 +53,7 @@ void main(void) {{
     __asm volatile("mrs %0, control" : "=r"(control));
     report(control & 4);
 }}"""
-    assert run(F412 + FP_WORK + source, 5) == [16, int(not eager), 0, 0x40500000, 4]
+    assert run(INTERRUPTS + FP_WORK + source, 5) == [16, int(not eager), 0, 0x40500000, 4]
 
 
 def test_a_handler_without_fp_leaves_the_registers_where_they_are(run: Run) -> None:
@@ -73,7 +71,7 @@ void main(void) {
     report(untouched);
     report(FPCCR & 1);
 }"""
-    assert run(F412 + FP_WORK + source, 4) == [16, 9, 0xDEAD, 0]
+    assert run(INTERRUPTS + FP_WORK + source, 4) == [16, 9, 0xDEAD, 0]
 
 
 def test_nested_handlers_with_fp_keep_each_others_registers(run: Run) -> None:
@@ -95,7 +93,7 @@ void main(void) {
     report(svc_and_count());
     report(inner_kept);
 }"""
-    assert run(F412 + FP_WORK + source, 2) == [16, 1]
+    assert run(INTERRUPTS + FP_WORK + source, 2) == [16, 1]
 
 
 def test_fp_registers_are_stacked_by_the_first_fp_instruction_that_is_executed(run: Run) -> None:
@@ -113,7 +111,7 @@ void main(void) {
         report(svc_and_count());
     }
 }"""
-    assert run(F412 + FP_WORK + source, 8) == [16] * 8
+    assert run(INTERRUPTS + FP_WORK + source, 8) == [16] * 8
 
 
 def test_fp_code_is_entered_as_fast_and_pays_a_cycle_a_word_where_the_handler_has_fp(
@@ -144,7 +142,7 @@ void main(void) {
     report(time_without_context(2));
     report(time_with_context(2));
 }"""
-    plain, lazy, plain_fp, stacked = run(F412 + source, 4)
+    plain, lazy, plain_fp, stacked = run(INTERRUPTS + source, 4)
     assert plain == lazy
     assert stacked - plain_fp == 2 * 17  # stored, and loaded again
 
@@ -166,4 +164,4 @@ void main(void) {
     report(inside & 0x07C00000);
     report(after & 0x07C00000);
 }"""
-    assert run(F412 + source, 2) == [1 << 24, 3 << 22]
+    assert run(INTERRUPTS + source, 2) == [1 << 24, 3 << 22]

@@ -15,8 +15,6 @@ from tests.harness.virtual.firmware import INTERRUPTS, compile_firmware, symbols
 
 Run = Callable[..., list[int]]
 
-F412 = "#define FLASH 0x08000000\n" + INTERRUPTS
-
 
 @pytest.fixture(scope="module")
 def debugger() -> Iterator[Debugger]:
@@ -34,7 +32,7 @@ def run_until_done(debugger: Debugger, names: dict[str, int]) -> None:
 # ---- order ----
 
 ORDER = (
-    F412
+    INTERRUPTS
     + """
 volatile uint32_t priorities[8], pended, grouping, count, order[8];
 static void note(void) {
@@ -115,7 +113,7 @@ void main(void) {{
     for (int i = 0; i < 3; i++)
         report(order[i]);
 }}"""
-    assert run(F412 + source, 3) == ([2, 1, 3] if preempts else [2, 3, 1])
+    assert run(INTERRUPTS + source, 3) == ([2, 1, 3] if preempts else [2, 3, 1])
 
 
 @pytest.mark.parametrize(("board", "kept"), [("nucleo_f412zg", 0xF0), ("nrf52840dk", 0xE0)])
@@ -149,7 +147,7 @@ void main(void) {
     __asm volatile("mrs %0, faultmask" : "=r"(after));
     report(after);
 }"""
-    assert run(F412 + source, 3) == [2, 1, 1]
+    assert run(INTERRUPTS + source, 3) == [2, 1, 1]
 
 
 def test_a_software_trigger_pends_its_interrupt(run: Run) -> None:
@@ -163,7 +161,7 @@ void main(void) {
     settle();
     report(number);
 }"""
-    assert run(F412 + source, 1) == [86]
+    assert run(INTERRUPTS + source, 1) == [86]
 
 
 def test_a_breakpoint_without_a_debugger_is_the_monitors_where_it_is_enabled(run: Run) -> None:
@@ -184,7 +182,7 @@ void main(void) {
     report(HFSR);
     report(REG(0xE000ED30) & 2);
 }"""
-    assert run(F412 + source, 3) == [12, 0, 2]
+    assert run(INTERRUPTS + source, 3) == [12, 0, 2]
 
 
 def test_the_monitor_can_be_pended(run: Run) -> None:
@@ -203,7 +201,7 @@ void main(void) {
     report(number);
     report(REG(0xE000EDFC) >> 17 & 1);
 }"""
-    assert run(F412 + source, 4) == [0, 1, 12, 0]
+    assert run(INTERRUPTS + source, 4) == [0, 1, 12, 0]
 
 
 # ---- chaining ----
@@ -224,7 +222,7 @@ void main(void) {
     for (uint32_t mask = 0; mask < 8; mask = mask * 2 + 1)
         report(pend_and_time(mask));
 }"""
-    none, one, two, three = run(F412 + source, 4)
+    none, one, two, three = run(INTERRUPTS + source, 4)
     handler = one - none - 12 - 10
     assert 1 <= handler <= 4
     assert two - one == three - two == handler + 6
@@ -234,7 +232,7 @@ def test_one_that_arrives_while_another_is_being_entered_goes_first(
     debugger: Debugger, firmware_folder: Path
 ) -> None:
     source = (
-        F412
+        INTERRUPTS
         + """
 volatile uint32_t delay, count, links[2], numbers[2];
 __attribute__((used)) void note(uint32_t link) {
@@ -291,8 +289,7 @@ void main(void) {
 # ---- level-sensitive lines, by an nRF timer whose event stays until it is cleared ----
 
 NRF = (
-    "#define FLASH 0x0\n"
-    + INTERRUPTS
+    INTERRUPTS
     + """
 #define TIMER(offset) REG(0x40008000 + (offset))
 static void start_timer(void) {
@@ -384,7 +381,7 @@ void main(void) {
     thread = ticks;
     report(thread);
 }"""
-    assert run(F412 + source, 1) == [3]
+    assert run(INTERRUPTS + source, 1) == [3]
 
 
 def test_an_event_is_kept_for_one_wait(run: Run) -> None:
@@ -412,7 +409,7 @@ void main(void) {
 }
 void svc(void) { }"""
     # The tick's own return left an event behind, which the SEV merges with.
-    assert run(F412 + source, 6) == [1, 1, 1, 1, 1, 1]
+    assert run(INTERRUPTS + source, 6) == [1, 1, 1, 1, 1, 1]
 
 
 def test_a_pending_interrupt_is_an_event_only_where_that_is_wanted(run: Run) -> None:
@@ -436,7 +433,7 @@ void main(void) {
     report(CYCCNT - start > 40000); /* the tick's pending was the event */
     report(ICSR >> 26 & 1);
 }"""
-    assert run(F412 + source, 4) == [1, 1, 1, 1]
+    assert run(INTERRUPTS + source, 4) == [1, 1, 1, 1]
 
 
 def test_a_masked_interrupt_wakes_a_core_without_being_taken(run: Run) -> None:
@@ -454,7 +451,7 @@ void main(void) {
     __asm volatile("cpsie i\\n isb");
     report(ticks);
 }"""
-    assert run(F412 + source, 3) == [0, 1, 1]
+    assert run(INTERRUPTS + source, 3) == [0, 1, 1]
 
 
 def test_systick_can_run_on_an_eighth_of_the_clock(run: Run) -> None:
@@ -469,7 +466,7 @@ void main(void) {
     uint32_t cycles = CYCCNT - start;
     report(cycles > 7900 && cycles < 8100);
 }"""
-    assert run(F412 + source, 1) == [1]
+    assert run(INTERRUPTS + source, 1) == [1]
 
 
 def test_profiling_counters_read_as_zero(run: Run) -> None:
@@ -481,4 +478,4 @@ void main(void) {
     report(sum);
     report(REG(0xE0001000) >> 24);
 }"""
-    assert run(F412 + source, 2) == [0, 0x40]
+    assert run(INTERRUPTS + source, 2) == [0, 0x40]

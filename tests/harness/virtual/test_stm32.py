@@ -12,26 +12,13 @@ import serial
 from harness.board import load_board
 from harness.virtual import VirtualBoard
 from tests.harness.virtual.firmware import (
+    HANDLERS,
     STM32L4_CONSOLE,
     compile_firmware,
     run_firmware,
 )
 
 Run = Callable[..., list[int]]
-
-HANDLERS = r"""
-/* Vectors in RAM, so that a test can put its handler at any line. */
-static void (*table[128])(void) __attribute__((aligned(512)));
-static void on_interrupt(int irq, void (*handler)(void)) {
-    void (**flash)(void) = (void (**)(void))0x08000000;
-    for (int i = 0; i < 16; i++)
-        table[i] = flash[i];
-    table[16 + irq] = handler;
-    REG(0xE000ED08) = (uint32_t)table;
-    REG(0xE000E100 + 4 * (irq / 32)) = 1u << irq % 32;
-}
-static uint32_t since(uint32_t start) { return CYCCNT - start; }
-"""
 
 FLASH_F4 = r"""
 #define KEYR REG(0x40023C04)

@@ -3,11 +3,12 @@
 #include "nrf.h"
 
 enum { CHEN = 0x500, CHENSET = 0x504, CHENCLR = 0x508, CH = 0x510, CHG = 0x800, FORK = 0x910 };
-enum { FREE_CHANNELS = 20, CHANNELS = 32, GROUPS = 6, LONGEST_CHAIN = 16 };
+enum { FREE_CHANNELS = 20, CHANNELS = 32, GROUPS = 6 };
+enum { LONGEST_CHAIN = 16, MOST_TASKS = 256 }; /* of one event: channels may lead in circles */
 
 typedef struct {
     NrfPolls polls;
-    uint32_t depth;
+    uint32_t depth, tasks; /* of the event at work */
 } State;
 
 /* Channels 20 to 31: event end point, task end point ("Pre-programmed channels"). */
@@ -48,13 +49,17 @@ void nrf_ppi_event(Machine *m, uint32_t address) {
     if (!d)
         return;
     State *s = d->state;
-    if (s->depth == LONGEST_CHAIN) /* channels in a circle */
+    if (s->depth == LONGEST_CHAIN)
         return;
+    if (!s->depth)
+        s->tasks = 0;
     s->depth += 1;
-    for (uint32_t enabled = *nrf_word(d, CHEN); enabled; enabled &= enabled - 1) {
+    uint32_t enabled = *nrf_word(d, CHEN);
+    for (; enabled && s->tasks < MOST_TASKS; enabled &= enabled - 1) {
         uint32_t channel = (uint32_t)__builtin_ctz(enabled);
         if (event_of(d, channel) != address)
             continue;
+        s->tasks += 1;
         trigger(m, task_of(d, channel));
         trigger(m, *nrf_word(d, FORK + 4 * channel));
     }

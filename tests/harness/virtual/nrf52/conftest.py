@@ -9,29 +9,17 @@ import pytest
 
 from harness.board import load_board
 from harness.virtual import VirtualBoard
-from tests.harness.virtual.firmware import NRF52_CONSOLE, compile_firmware, run_firmware
+from tests.harness.virtual.firmware import HANDLERS, NRF52_CONSOLE, compile_firmware, run_firmware
 
 Run = Callable[..., list[int]]
 
-HELPERS = r"""
-/* Vectors in RAM, so that a test can put its handler at any line. */
-static void (*table[64])(void) __attribute__((aligned(256)));
-static void on_interrupt(int irq, void (*handler)(void)) {
-    void (**flash)(void) = (void (**)(void))0;
-    __asm volatile("" : "+r"(flash)); /* which is not NULL here */
-    for (int i = 0; i < 16; i++)
-        table[i] = flash[i];
-    table[16 + irq] = handler;
-    REG(0xE000ED08) = (uint32_t)table;
-    REG(0xE000E100 + 4 * (irq / 32)) = 1u << irq % 32;
-}
+LOW_CLOCK = r"""
 static void low_clock_start(void) {
     REG(0x40000518) = 0; /* the RC oscillator */
     REG(0x40000008) = 1;
     while (!REG(0x40000104)) {
     }
 }
-static uint32_t since(uint32_t start) { return CYCCNT - start; }
 """
 
 
@@ -45,7 +33,10 @@ def unit() -> Iterator[VirtualBoard]:
 def run(unit: VirtualBoard, firmware_folder: Path) -> Run:
     def run_source(source: str, words: int, *, send: bytes = b"") -> list[int]:
         elf = compile_firmware(
-            HELPERS + source, firmware_folder, flash="0x00000000", console=NRF52_CONSOLE
+            HANDLERS + LOW_CLOCK + source,
+            firmware_folder,
+            flash="0x00000000",
+            console=NRF52_CONSOLE,
         )
         return run_firmware(unit, elf, words, send=send)
 

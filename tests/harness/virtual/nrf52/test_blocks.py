@@ -192,6 +192,20 @@ void main(void) {
     assert run(source, 1) == [1]
 
 
+def test_circles_that_branch_at_every_turn_end(run: Run) -> None:
+    source = """
+void main(void) {
+    for (int i = 0; i < 20; i++) {
+        REG(0x4001F510 + 8 * i) = 0x40014100;
+        REG(0x4001F514 + 8 * i) = REG(0x4001F910 + 4 * i) = 0x40014000;
+    }
+    REG(0x4001F504) = 0xFFFFF;
+    REG(0x40014000) = 1;
+    report(REG(0x40014100));
+}"""
+    assert run(source, 1) == [1]
+
+
 # Pins
 
 
