@@ -193,6 +193,12 @@ def measure(
     from harness.session import open_session
 
     _require_aot(engine)
+    if profile is not None and through == "probe":
+        raise UsageError(
+            "--profile watches a board from inside, which a probe does not",
+            expected="--through memory",
+            got="--through probe",
+        )
     described = load_board(board)
     data = read_model(model)
     with _status() as on_step, open_session(described, via, through) as session:

@@ -86,6 +86,11 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
             "cannot be measured via 'hardware'",
         ),
         (["measure", "MODEL", *BOARD, "--engine", "tflm"], 2, "engine 'tflm' is not in this"),
+        (
+            ["measure", "MODEL", *BOARD, "--profile", "p.json", "--through", "probe"],
+            2,
+            "(expected --through memory, got --through probe)",
+        ),
         (["build", "MODEL", *BOARD, "--out", "MODEL"], 1, "File exists"),
     ],
 )
