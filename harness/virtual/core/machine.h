@@ -480,7 +480,6 @@ void pump_serial(Machine *m);
 void wait_for_anything(Machine *m, RunState state, bool also_serial);
 bool serial_waits_for_host(Machine *m);
 bool serial_take(Machine *m, uint8_t *byte);
-void serial_put(Machine *m, uint8_t byte);
 void line_put(Machine *m, Device *d, uint8_t byte); /* the host hears the console's only */
 
 #endif

@@ -117,7 +117,7 @@ bool serial_take(Machine *m, uint8_t *byte) {
     return true;
 }
 
-void serial_put(Machine *m, uint8_t byte) {
+static void serial_put(Machine *m, uint8_t byte) {
     Queue *queue = &m->sent;
     check_text(m, byte);
     if (queue->count == SERIAL_BYTES)

@@ -61,7 +61,7 @@ static uint32_t *flags_of(const Device *d, uint32_t index) {
     return &d->words[layout_of(d)->status[is_f4(d) ? index / 4 : 0] / 4];
 }
 
-enum { F4_HALF = 1u << 4, F4_WHOLE = 1u << 5, F4_ALL = 0x3D };
+enum { F4_HALF = 1u << 4, F4_WHOLE = 1u << 5 };
 enum { L4_ANY = 1u << 0, L4_WHOLE = 1u << 1, L4_HALF = 1u << 2, L4_ALL = 0xF };
 
 static void update_interrupt(Machine *m, Device *d, uint32_t index) {

@@ -7,7 +7,6 @@ enum {
     CR = 0x00,
     CFGR = 0x08,
     PLLCFGR = 0x0C,
-    CIER = 0x18,
     CIFR = 0x1C,
     CICR = 0x20,
     CCIPR = 0x88,
@@ -19,10 +18,8 @@ enum {
     CR_MSION = 1u << 0,
     CR_MSIRGSEL = 1u << 3,
     CR_HSION = 1u << 8,
-    CR_HSIKERON = 1u << 9,
     CR_HSEON = 1u << 16,
     CR_PLLS = 1u << 24 | 1u << 26 | 1u << 28, /* PLL, PLLSAI1, PLLSAI2 */
-    CSR_MSISRANGE = 0xF00,
     CSR_RMVF = 1u << 23,
     CSR_BORRSTF = 1u << 27,
     CSR_FLAGS = 0xFF000000u,
