@@ -11,6 +11,9 @@
 #define FLASH_ACR_ICRST (1u << 11)
 #define FLASH_ACR_DCRST (1u << 12)
 
+_Static_assert(BOARD_FLASH_WAIT_STATES <= FLASH_ACR_LATENCY_MASK,
+               "flash_wait_states has four bits");
+
 /* Returns when the wait states hold: only then may the clock rise. */
 static inline void flash_start(void) {
     FLASH_ACR = BOARD_FLASH_WAIT_STATES | (BOARD_PREFETCH ? FLASH_ACR_PRFTEN : 0u) |

@@ -16,7 +16,7 @@
 _Static_assert(BOARD_SYSCLK_HZ <= SYSCLK_MAX_HZ, "sysclk_hz is above what the chip can do");
 _Static_assert(BOARD_SYSCLK_HZ % 1000000u == 0, "this PLL set-up makes whole megahertz only");
 _Static_assert(PLL_N >= 50 && PLL_N <= 432, "sysclk_hz is out of the range of the PLL");
-_Static_assert(BOARD_FLASH_WAIT_STATES <= 15, "flash_wait_states has four bits");
+
 /* RM0402, table 6; RM0390, table 5; RM0090, table 11: the same steps. */
 _Static_assert(BOARD_SYSCLK_HZ <= 30000000u * (BOARD_FLASH_WAIT_STATES + 1u),
                "flash_wait_states are too few for sysclk_hz");

@@ -314,6 +314,7 @@ typedef struct Machine {
 
     /* The console's line to the host. */
     Queue received, sent;
+    uint64_t heard;    /* bytes that ever came from the host */
     uint64_t pump_due; /* when the run loop looks at the line again */
 
     Trap traps[MAX_TRAPS];

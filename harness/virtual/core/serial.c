@@ -16,6 +16,7 @@ static void drain_host(Machine *m) {
         if (got <= 0)
             return;
         queue->count += (uint32_t)got;
+        m->heard += (uint64_t)got;
     }
 }
 
@@ -55,11 +56,12 @@ void pump_serial(Machine *m) {
 
 /* As wait_for_anything(), at most so many nanoseconds of the host's time (FOREVER: no limit). */
 static void wait_for(Machine *m, RunState state, bool also_serial, int64_t nanoseconds) {
-    uint32_t before = m->status.state, unread = m->received.count;
+    uint32_t before = m->status.state;
+    uint64_t heard = m->heard; /* the queue may be empty again: the UART takes what it is told of */
     struct timespec limit = {nanoseconds / 1000000000, nanoseconds % 1000000000};
     m->status.state = state;
     pump_serial(m);
-    while (!m->stop_wanted && !m->port.disturbed && !(also_serial && m->received.count > unread)) {
+    while (!m->stop_wanted && !m->port.disturbed && !(also_serial && m->heard != heard)) {
         if (also_serial && !check_input(m))
             break;
         short wanted = (short)((also_serial ? POLLIN : 0) | (m->sent.count ? POLLOUT : 0));
@@ -81,12 +83,13 @@ void wait_for_anything(Machine *m, RunState state, bool also_serial) {
 /* Something is due before a byte may come: time goes there as the host's clock does, so that
  * time-outs are as long as they say; at once where no byte will come. */
 static void wait_until_due(Machine *m, uint64_t due) {
+    uint64_t heard = m->heard;
     if (!m->limits.input_over) {
         uint64_t cycles = due - m->status.cycles, second = m->core_hz;
         uint64_t part = cycles % second * 1000000000 / second;
         wait_for(m, WAITING_FOR_SERIAL, true, (int64_t)(cycles / second * 1000000000 + part));
     }
-    if (!m->received.count && !m->stop_wanted && !m->port.disturbed)
+    if (m->heard == heard && !m->stop_wanted && !m->port.disturbed)
         m->polled_at = m->status.cycles = due;
 }
 
