@@ -133,8 +133,10 @@ EXPORT void machine_free(Machine *m) {
         uc_context_free(m->scratch);
     if (m->uc)
         uc_close(m->uc);
-    for (uint32_t i = 0; i < m->memory_count; i++)
+    for (uint32_t i = 0; i < m->memory_count; i++) {
         free(m->memories[i].bytes);
+        free(m->memories[i].fetched);
+    }
     free(m->instruction_cache.way_of);
     free(m->data_cache.way_of);
     free(m->groups);
@@ -187,7 +189,8 @@ static const char *take_parts(Machine *m, const Parts *p) {
         Memory *memory = &m->memories[i];
         memory->part = p->memories[i];
         memory->bytes = allocate_pages(memory->part.size);
-        if (!memory->bytes)
+        memory->fetched = calloc(memory->part.size / MAP_BYTES, 1);
+        if (!memory->bytes || !memory->fetched)
             return "out of memory";
         memset(memory->bytes, memory->part.kind == MEMORY_ROM ? 0xFF : 0, memory->part.size);
         m->memory_count += 1;

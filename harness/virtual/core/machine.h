@@ -34,6 +34,7 @@ typedef struct {
 typedef struct {
     MemoryPart part;
     uint8_t *bytes;
+    uint8_t *fetched; /* pages that instructions came from */
 } Memory;
 
 /* Addresses that the chip's buses answer, with a device behind them or not. */

@@ -44,6 +44,16 @@ bool fetch_instruction(const Machine *m, uint32_t pc, Instruction *instruction) 
 
 /* Address decoding. Unicorn asks once a page and access kind; it has set its pc to the instruction
  * by then, which is what makes faults precise. */
+/* A page that may be executed is written through Unicorn's slow path for ever, for code may change
+ * there. So a page of RAM may be executed from its first fetch on. */
+static uint32_t access_to_ram(const Memory *memory, uint32_t address, uc_mem_type type) {
+    const MemoryPart *part = &memory->part;
+    bool based = holds(part->base, part->size, address, 1);
+    uint8_t *fetched = &memory->fetched[(address - (based ? part->base : part->alias)) / MAP_BYTES];
+    *fetched |= type == UC_MEM_FETCH;
+    return *fetched ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
+}
+
 bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *entry,
                  void *user) {
     (void)uc;
@@ -56,7 +66,8 @@ bool on_tlb_miss(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry
         const MemoryPart *part = &memory->part;
         if (!holds(part->base, part->size, at, 1))
             entry->paddr = at - part->alias + part->base;
-        entry->perms = part->kind == MEMORY_RAM ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_EXEC;
+        entry->perms = part->kind == MEMORY_RAM ? access_to_ram(memory, at, type)
+                                                : UC_PROT_READ | UC_PROT_EXEC;
         if (part->kind == MEMORY_FLASH && type == UC_MEM_WRITE && m->flash_controller) {
             /* The store goes to program_write(); the next load of this page asks here again. */
             uint32_t index = (uint32_t)(memory - m->memories);
