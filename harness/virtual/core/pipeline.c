@@ -31,6 +31,12 @@ static void fetch_cycle(Pipeline *p) {
     p->coming = issued;
 }
 
+/* One cycle in which data has the bus that instructions come over. */
+static void data_cycle(Pipeline *p) {
+    p->words += p->coming;
+    p->coming = 0;
+}
+
 /* The decode cycle of an instruction of `halfwords` at `pc`: cycles it had to wait for them. An
  * instruction across two words holds both until it leaves, which is why a run of such ones gets two
  * words in three cycles. */
@@ -92,7 +98,8 @@ static uint32_t more_cycles(const Pipeline *p, const Instruction *i, SpentReason
 
 static bool is_memory(const Instruction *i) { return is_load(i) || is_store(i); }
 
-uint32_t step_pipeline(Pipeline *p, const Instruction *i, uint32_t pc, Spent *spent) {
+uint32_t step_pipeline(Pipeline *p, const Instruction *i, uint32_t pc, bool shared_bus,
+                       Spent *spent) {
     uint32_t fetch = take_halfwords(p, pc, i);
     spent->by[SPENT_FETCH] += fetch;
     if (i->class_ == CLASS_IT && p->was_short) {
@@ -117,8 +124,14 @@ uint32_t step_pipeline(Pipeline *p, const Instruction *i, uint32_t pc, Spent *sp
     spent->by[SPENT_ISSUE] += 1;
 
     uint32_t cycles = 1 + more + hazard + fp;
+    uint32_t data_cycles = shared_bus && is_memory(i) ? i->elements : 0;
+    if (data_cycles >= cycles)
+        p->coming = 0; /* the access takes the place of the fetch beside it */
     for (uint32_t k = 1; k < cycles; k++)
-        fetch_cycle(p);
+        if (k <= data_cycles)
+            data_cycle(p);
+        else
+            fetch_cycle(p);
 
     uint32_t elapsed = cycles + fetch;
     p->fp_wait = p->fp_wait > elapsed ? (uint8_t)(p->fp_wait - elapsed) : 0;

@@ -65,7 +65,7 @@ void describe_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes)
         /* In an IT block: one cycle where the condition fails, all of them where it holds. */
         Pipeline p = pipeline_after_branch(true);
         Spent spent = {0};
-        block->taken_extra = (uint8_t)(step_pipeline(&p, &i, 0, &spent) - 1);
+        block->taken_extra = (uint8_t)(step_pipeline(&p, &i, 0, false, &spent) - 1);
     }
     block->taken_state = state_behind(&i);
     block->instructions = (uint16_t)count;
@@ -83,7 +83,7 @@ static uint32_t walk(const Machine *m, const Block *block, uint32_t state, uint3
         spent->by[SPENT_BRANCH] += 1;
     }
     while (at < block->end && at < until && fetch_instruction(m, at, &i)) {
-        cycles += step_pipeline(p, &i, at, spent);
+        cycles += step_pipeline(p, &i, at, !block->in_flash, spent);
         at += i.bytes;
         count += 1;
     }

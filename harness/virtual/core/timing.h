@@ -38,7 +38,9 @@ Pipeline pipeline_after_branch(bool direct);
 Pipeline pipeline_refilled(void);
 
 /* Step `state` over `i` at `pc`; the cycles it took, told apart in `spent`. Memory is taken as hit
- * and aligned, a division as the shortest. */
-uint32_t step_pipeline(Pipeline *state, const Instruction *i, uint32_t pc, Spent *spent);
+ * and aligned, a division as the shortest. `shared_bus`: the code lies in RAM, whose bus takes data
+ * as well. */
+uint32_t step_pipeline(Pipeline *state, const Instruction *i, uint32_t pc, bool shared_bus,
+                       Spent *spent);
 
 #endif

@@ -90,3 +90,29 @@ def test_data_streamed_past_the_cache_waits_once_a_line(run: Run, function: str)
 def test_sram_knows_no_wait_states(run: Run) -> None:
     idle = cycles(run, 0, "stream", "area")
     assert cycles(run, 5 | INSTRUCTIONS | DATA, "stream", "area") == idle
+
+
+FROM_RAM = """
+TIMED(busy, ".rept 8\\n ldr.w r3, [r0]\\n add.w r4, r4, r3\\n str.w r4, [r0, #4]\\n .endr\\n")
+TIMED(quiet, ".rept 24\\n add.w r4, r4, r3\\n .endr\\n")
+uint32_t copy[96] __attribute__((aligned(64)));
+static uint32_t from_ram(uint32_t (*timed)(const uint32_t *)) {
+    const uint32_t *code = (const uint32_t *)((uint32_t)timed & ~1u);
+    for (int i = 0; i < 96; i++)
+        copy[i] = code[i];
+    __asm volatile("dsb\\n isb" ::: "memory");
+    return again((uint32_t (*)(const uint32_t *))((uint32_t)copy | 1), area);
+}
+void main(void) {
+    report(again(quiet, area));
+    report(from_ram(quiet));
+    report(again(busy, area));
+    report(from_ram(busy));
+}"""
+
+
+def test_code_in_ram_shares_its_bus_with_data(run: Run) -> None:
+    """Without data the same code takes as long as from flash; each access costs it a fetch."""
+    quiet_flash, quiet_ram, busy_flash, busy_ram = run(SOURCE + FROM_RAM, 4)
+    assert quiet_ram == quiet_flash
+    assert 1 <= busy_ram - busy_flash <= 16
