@@ -50,7 +50,11 @@ def run(
     via: ViaOption = "virtual",
     base: Annotated[
         str | None,
-        typer.Option("--base", metavar="ADDRESS", help="Where a .bin goes; the start of flash when left out."),
+        typer.Option(
+            "--base",
+            metavar="ADDRESS",
+            help="Where a .bin goes; the start of flash when left out.",
+        ),
     ] = None,
     uart: Annotated[
         Uart, typer.Option(help="The console: on this terminal, or on a pty that is named.")
