@@ -61,7 +61,9 @@ def run(
     ] = Uart.STDIO,
     console: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Which UART of the chip is the console [the board's]."),
+        typer.Option(
+            metavar="NAME", help="The chip's UART that is the console; if not the board's."
+        ),
     ] = None,
     unmodelled: Annotated[
         Unmodelled, typer.Option(help="What becomes of accesses to peripherals without a model.")
