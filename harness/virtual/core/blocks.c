@@ -112,8 +112,8 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     uint32_t pc = (uint32_t)address;
     Block *block = &m->blocks[(pc >> 1) & (BLOCKS - 1)];
     const Block *last = m->last;
-    uint32_t taken_extra = last->next != pc ? last->taken_extra : 0;
     bool branched = last->next != pc;
+    uint32_t taken_extra = branched ? last->taken_extra : 0;
     uint32_t state = branched ? last->taken_state : m->state;
     uint64_t cycles = m->status.cycles + taken_extra;
     /* `last` may be overwritten from here on. */

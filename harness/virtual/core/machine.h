@@ -355,7 +355,8 @@ typedef struct Machine {
 void reset_states(Machine *m);
 void describe_block(const Machine *m, Block *block, uint32_t pc, uint32_t bytes);
 const Variant *cost_variant(Machine *m, Block *block, uint32_t state);
-uint32_t cost_upto(const Machine *m, const Block *block, uint32_t state, uint32_t pc);
+uint32_t cost_upto(const Machine *m, const Block *block, uint32_t state, uint32_t pc,
+                   uint32_t *instructions);
 Spent spend_of(const Machine *m, const Block *block, uint32_t state);
 uint32_t division_cycles(uint32_t dividend, uint32_t divisor, bool is_signed);
 uint32_t cost_before(Machine *m, const Block *block, uint32_t pc, uint32_t *instructions);

@@ -113,7 +113,7 @@ EXPORT uint32_t machine_instruction_costs(const Machine *m, uint32_t start, uint
     uint32_t count = 0, before = 0;
     describe_block(m, &block, start, bytes);
     for (uint32_t at = start; at < start + bytes && fetch_instruction(m, at, &i) && count < room;) {
-        uint32_t upto = cost_upto(m, &block, STATE_DIRECT, at + i.bytes);
+        uint32_t upto = cost_upto(m, &block, STATE_DIRECT, at + i.bytes, NULL);
         into[count++] = (InstructionCost){at, upto - before};
         before = upto;
         at += i.bytes;

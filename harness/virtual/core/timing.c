@@ -107,16 +107,15 @@ const Variant *cost_variant(Machine *m, Block *block, uint32_t state) {
     return variant;
 }
 
-uint32_t cost_before(Machine *m, const Block *block, uint32_t pc, uint32_t *instructions) {
+uint32_t cost_upto(const Machine *m, const Block *block, uint32_t state, uint32_t pc,
+                   uint32_t *instructions) {
     Pipeline p;
     Spent spent = {0};
-    return walk(m, block, m->entered_in, pc, &p, instructions, &spent);
+    return walk(m, block, state, pc, &p, instructions, &spent);
 }
 
-uint32_t cost_upto(const Machine *m, const Block *block, uint32_t state, uint32_t pc) {
-    Pipeline p;
-    Spent spent = {0};
-    return walk(m, block, state, pc, &p, NULL, &spent);
+uint32_t cost_before(Machine *m, const Block *block, uint32_t pc, uint32_t *instructions) {
+    return cost_upto(m, block, m->entered_in, pc, instructions);
 }
 
 Spent spend_of(const Machine *m, const Block *block, uint32_t state) {

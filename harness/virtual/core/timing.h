@@ -7,7 +7,6 @@
 
 /* What came before, as far as the next instruction's cost depends on it. */
 typedef enum {
-    BEFORE_NOTHING,
     BEFORE_LOAD, /* a single load: the next one's address phase overlaps its data phase */
     BEFORE_ALU,  /* its result is there too late to be an address */
     BEFORE_MULTIPLY,
