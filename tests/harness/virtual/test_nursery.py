@@ -15,7 +15,16 @@ from harness.virtual.nursery import Nursery
 from tests.harness.virtual.firmware import compile_firmware, run_firmware
 
 BOARD = load_board("nucleo_f412zg")
-WORK = "void main(void) { report(CYCCNT); report(get()); report(CYCCNT); }"
+# The byte comes when the host sends it, so what is timed begins behind it.
+WORK = """
+void main(void) {
+    report(CYCCNT);
+    report(get());
+    uint32_t began = CYCCNT;
+    for (volatile int i = 0; i < 1000; i++) {}
+    report(CYCCNT - began);
+}
+"""
 
 
 @pytest.fixture
