@@ -1,5 +1,5 @@
-"""Where does each tensor lie in the arena? Lifetimes, sharing and offsets. Knows what a kernel may
-overwrite and how much scratch memory it wants, and nothing else about C.
+"""Where does each tensor lie in the arena? Lifetimes, sharing and offsets. What a kernel does to
+memory is in kernels.py; nothing else is known about C.
 
 Every byte of a planned region is written during an inference, and arena_bytes is the end of the
 highest region, so the painted high-water mark of a run must equal it.
@@ -7,32 +7,31 @@ highest region, so the painted high-water mark of a run must equal it.
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass
 
 from harness.errors import UnsupportedModelError
-from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D
-from harness.tflite.operators import window_output
+from harness.kernels import Optimise, is_alias, kernel_of
+from harness.tflite import Graph, Operator
 
 ALIGNMENT = 4
 _LARGEST_ARENA = 1 << 28  # bytes; kernels and generated C count in int32
 _IMPROVEMENTS = 64  # placements tried after the greedy ones, fewer for large graphs:
 _PAIRS = 1 << 18  # pairs of groups compared while trying
-_INPLACE = {"RELU": (0,), "RELU6": (0,), "SOFTMAX": (0,), "QUANTIZE": (0,), "ADD": (0, 1)}
 
 
 @dataclass(frozen=True)
 class ArenaPlan:
     """order: operator indices as executed. offsets: tensor index -> byte offset. scratch: operator
     index -> byte offset of its scratch memory, where it has any. lower_bound_bytes: no placement
-    of these lifetimes can be smaller."""
+    of these lifetimes can be smaller. optimise: what kernels were chosen for."""
 
     order: tuple[int, ...]
     offsets: dict[int, int]
     scratch: dict[int, int]
     arena_bytes: int
     lower_bound_bytes: int
+    optimise: Optimise
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,14 @@ class Region:
 Group = tuple[Region, ...]  # regions that start at one address
 
 
-def plan(graph: Graph) -> ArenaPlan:
+def plan(graph: Graph, *, optimise: Optimise = Optimise.SPEED) -> ArenaPlan:
     """Place all tensors and scratch of `graph`, operators in the file's order.
 
     Raises:
         UnsupportedModelError: more than _LARGEST_ARENA bytes, which dilations can ask for in
             small files.
     """
-    groups = group_regions(graph)
+    groups = group_regions(graph, optimise)
     starts, arena_bytes = place_groups(groups)
     if arena_bytes > _LARGEST_ARENA:
         raise UnsupportedModelError(
@@ -81,59 +80,11 @@ def plan(graph: Graph) -> ArenaPlan:
         scratch=dict(sorted(scratch.items())),
         arena_bytes=arena_bytes,
         lower_bound_bytes=lower_bound(groups),
+        optimise=optimise,
     )
 
 
-def scratch_bytes(graph: Graph, operator: Operator) -> int:
-    """Scratch memory of the operator's kernel, as firmware/kernels/kernels.h states it."""
-    output = graph.tensor(operator.outputs[0])
-    options = operator.options
-    if operator.op == "FULLY_CONNECTED":
-        depth = graph.tensor(operator.inputs[1]).shape[1]
-        return _round_up(depth) if depth % 4 else 0
-    if isinstance(options, Conv2D):
-        filters, height, width, channels = graph.tensor(operator.inputs[1]).shape
-        pixels = output.shape[1] * output.shape[2]
-        if (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0:
-            return min(2, filters) * channels if pixels > 2 else 0
-        return min(2, pixels) * _round_up(height * width * channels)
-    if isinstance(options, DepthwiseConv2D):
-        _, height, width, _ = graph.tensor(operator.inputs[1]).shape
-        last = (output.shape[2] - 1) * options.stride[1]
-        reach = (width - 1) * options.dilation[1] + 1
-        stride = _round_up(last + _round_up(reach))
-        rows = (output.shape[1] - 1) * options.stride[0] + (height - 1) * options.dilation[0] + 1
-        return stride * rows
-    return 0
-
-
-def padding_before(graph: Graph, operator: Operator) -> tuple[int, int]:
-    """(top, left) padding of a convolution or pooling."""
-    options = operator.options
-    source = graph.tensor(operator.inputs[0])
-    if isinstance(options, Pool2D):
-        window: tuple[int, ...] = options.window
-        dilation = (1, 1)
-    else:
-        assert isinstance(options, Conv2D | DepthwiseConv2D)
-        window = graph.tensor(operator.inputs[1]).shape[1:3]
-        dilation = options.dilation
-    padding = options.padding
-    top, left = (
-        window_output(size, span, stride, spread, padding)[1]
-        for size, span, stride, spread in zip(
-            source.shape[1:3], window, options.stride, dilation, strict=True
-        )
-    )
-    return top, left
-
-
-def is_alias(graph: Graph, operator: Operator) -> bool:
-    """The operator changes no byte: its output is its input."""
-    return operator.op == "RESHAPE" and graph.tensor(operator.inputs[0]).data is None
-
-
-def group_regions(graph: Graph) -> list[Group]:
+def group_regions(graph: Graph, optimise: Optimise) -> list[Group]:
     """All regions of `graph`; a group's members share their first byte, which is legal wherever
     they live at the same time."""
     last_use = {index: -1 for index in graph.inputs}
@@ -158,10 +109,10 @@ def group_regions(graph: Graph) -> list[Group]:
     for index in graph.inputs:
         add(index, -1, None)
     for operator in graph.operators:
-        shared = _shared_input(graph, operator, group_of, members)
+        shared = _shared_input(graph, operator, optimise, group_of, members)
         for index in operator.outputs:
             add(index, operator.index, shared)
-        size = scratch_bytes(graph, operator)
+        size = kernel_of(graph, operator, optimise).scratch_bytes
         if size:
             at = operator.index
             members.append([Region(("scratch", at), size, at, at)])
@@ -169,22 +120,17 @@ def group_regions(graph: Graph) -> list[Group]:
 
 
 def _shared_input(
-    graph: Graph, operator: Operator, group_of: dict[int, int], members: list[list[Region]]
+    graph: Graph,
+    operator: Operator,
+    optimise: Optimise,
+    group_of: dict[int, int],
+    members: list[list[Region]],
 ) -> int | None:
     """The group whose storage the operator's output may take, if any."""
     if is_alias(graph, operator):
         return group_of[operator.inputs[0]]
     output = graph.tensor(operator.outputs[0])
-    positions = _INPLACE.get(operator.op, ())
-    if operator.op == "DEPTHWISE_CONV_2D":
-        options = operator.options
-        assert isinstance(options, DepthwiseConv2D)
-        source = graph.tensor(operator.inputs[0])
-        if options.multiplier == 1 and math.prod(output.shape[1:3]) <= math.prod(
-            source.shape[1:3]
-        ):
-            positions = (0,)
-    for position in positions:
+    for position in kernel_of(graph, operator, optimise).inplace:
         source = graph.tensor(operator.inputs[position])
         if source.data is not None or source.dtype != output.dtype:
             continue

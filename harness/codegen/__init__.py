@@ -3,7 +3,7 @@ arithmetic; at run time nothing is left but the kernels.
 
     arithmetic.py   real scales -> integer multipliers, shifts and clamps
     tables.py       arrays -> C text
-    operators.py    one operator -> its tables and its call
+    operators/      one operator -> its tables and its call, one module a family
     model.py        a graph -> model.h, model.c
     deployment.py   a graph -> a folder that compiles on its own
 """

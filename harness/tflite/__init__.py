@@ -4,7 +4,7 @@ the flatbuffer. Knows nothing of arenas, C or boards.
     flatbuffer.py   bytes -> plain values, table by table, every offset and count checked
     schema.py       which tables and fields of the TFLite schema are read
     graph.py        the immutable graph
-    operators.py    what each supported operator must look like (options, shapes, types)
+    operators/      what each supported operator must look like, one module a family
     reader.py       plain values -> graph
 """
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import UnsupportedModelError
+from harness.kernels import Optimise, kernel_of
 from harness.planner import (
     Group,
     Region,
@@ -17,7 +18,6 @@ from harness.planner import (
     lower_bound,
     place_groups,
     plan,
-    scratch_bytes,
 )
 from harness.tflite import Graph, read_graph
 from tests.tflite_factory import NONE, SAME, VALID, ModelFactory, small_network
@@ -226,7 +226,9 @@ def test_an_arena_beyond_any_microcontroller_is_unsupported() -> None:
 
 def test_scratch_memory_is_alive_with_its_operator_only() -> None:
     graph = read_graph(small_network(), where="net")
-    scratch = [r for group in group_regions(graph) for r in group if r.key[0] == "scratch"]
+    scratch = [
+        r for group in group_regions(graph, Optimise.SPEED) for r in group if r.key[0] == "scratch"
+    ]
 
     assert {r.key[1] for r in scratch} == {0, 1}  # both convolutions; depth 96 needs none
     assert all(r.first == r.last == r.key[1] for r in scratch)
@@ -256,4 +258,4 @@ def test_a_pointwise_convolution_keeps_two_filters_at_hand(
 ) -> None:
     graph = pointwise(size, filters)
 
-    assert scratch_bytes(graph, graph.operators[0]) == scratch
+    assert kernel_of(graph, graph.operators[0], Optimise.SPEED).scratch_bytes == scratch

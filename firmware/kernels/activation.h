@@ -1,0 +1,19 @@
+/* Activation functions. */
+#ifndef HILNAS_ACTIVATION_H
+#define HILNAS_ACTIVATION_H
+
+#include <stdint.h>
+
+typedef struct {
+    int32_t rows, depth;
+    int32_t multiplier, shift;
+    int32_t lowest_difference; /* below it exp() is taken as 0 */
+} softmax_t;
+
+/* output may be the input. */
+void softmax_s8(const softmax_t *softmax, const int8_t *input, int8_t *output);
+
+/* RELU6 and every other clamp without a change of scale. output may be the input. */
+void clamp_s8(int32_t count, int32_t min, int32_t max, const int8_t *input, int8_t *output);
+
+#endif

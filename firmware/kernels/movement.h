@@ -1,0 +1,16 @@
+/* Values moved, none changed. */
+#ifndef HILNAS_MOVEMENT_H
+#define HILNAS_MOVEMENT_H
+
+#include <stdint.h>
+
+typedef struct {
+    int32_t input[4];  /* sizes, leading axes 1 */
+    int32_t before[4]; /* padding in front of each axis */
+    int32_t output[4];
+    int32_t value;
+} pad_t;
+
+void pad_s8(const pad_t *pad, const int8_t *input, int8_t *output);
+
+#endif

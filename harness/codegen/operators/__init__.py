@@ -1,0 +1,37 @@
+"""What C does one operator become? Its constant tables and its call: one module a family of
+operators, one function an operator kind. They know the kernels' structs (firmware/kernels/) and
+nothing of files."""
+
+from __future__ import annotations
+
+from harness.codegen.operators import (
+    activation,
+    arithmetic,
+    conversion,
+    convolution,
+    matmul,
+    movement,
+    pooling,
+    reduction,
+)
+from harness.codegen.operators.code import Code, Writer
+from harness.planner import ArenaPlan
+from harness.tflite import Graph, Operator
+
+_WRITERS: dict[str, Writer] = {
+    **activation.WRITERS,
+    **arithmetic.WRITERS,
+    **conversion.WRITERS,
+    **convolution.WRITERS,
+    **matmul.WRITERS,
+    **movement.WRITERS,
+    **pooling.WRITERS,
+    **reduction.WRITERS,
+}
+
+
+def write_operator(graph: Graph, plan: ArenaPlan, operator: Operator) -> Code:
+    """Raises UnsupportedModelError where a scale cannot be expressed."""
+    code = Code(graph, plan, operator)
+    _WRITERS[operator.op](code)
+    return code

@@ -1,0 +1,67 @@
+"""C of one operator while it is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.codegen.tables import Array, write_words
+from harness.planner import ArenaPlan
+from harness.tflite import Graph, Operator, Tensor
+
+
+@dataclass
+class Code:
+    """C of one operator: definitions at file scope, then statements of the function."""
+
+    graph: Graph
+    plan: ArenaPlan
+    operator: Operator
+    definitions: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        return f"operator {self.operator.index} ({self.operator.op})"
+
+    def input(self, position: int) -> Tensor:
+        return self.graph.tensor(self.operator.inputs[position])
+
+    @property
+    def output(self) -> Tensor:
+        return self.graph.tensor(self.operator.outputs[0])
+
+    def name(self, what: str) -> str:
+        return f"{what}_{self.operator.index}"
+
+    def address(self, tensor: Tensor, kind: str = "int8_t") -> str:
+        """A pointer expression; constants become tables."""
+        if tensor.data is not None:
+            name = f"constant_{self.operator.index}_{tensor.index}"
+            definition = write_words(name, tensor.data)
+            if definition not in self.definitions:
+                self.definitions.append(definition)
+            return f"(const {kind} *){name}"
+        offset = f"arena + {self.plan.offsets[tensor.index]}"
+        return offset if kind == "int8_t" else f"({kind} *)(void *)({offset})"
+
+    def scratch(self) -> str:
+        at = self.plan.scratch.get(self.operator.index)
+        return "NULL" if at is None else f"arena + {at}"
+
+    def table(self, what: str, values: Array, kind: str) -> str:
+        self.definitions.append(write_words(self.name(what), values))
+        return f"(const {kind} *){self.name(what)}"
+
+    def struct(self, kind: str, **members: object) -> str:
+        """Defines a constant struct and returns a pointer to it."""
+        name = self.name("operator")
+        body = "\n".join(f"    .{key} = {value}," for key, value in members.items())
+        self.definitions.append(f"static const {kind} {name} = {{\n{body}\n}};\n")
+        return f"&{name}"
+
+    def call(self, function: str, *arguments: object) -> None:
+        self.statements.append(f"{function}({', '.join(str(a) for a in arguments)});")
+
+
+Writer = Callable[[Code], None]  # raises UnsupportedModelError where a scale cannot be expressed

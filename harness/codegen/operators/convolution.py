@@ -1,0 +1,64 @@
+"""What C do convolutions become?"""
+
+from __future__ import annotations
+
+from harness.codegen.operators.code import Code, Writer
+from harness.codegen.operators.requantization import write_requantization
+from harness.codegen.tables import pad_rows, pair_rows
+from harness.kernels import padding_before
+from harness.tflite import Conv2D, DepthwiseConv2D
+
+
+def _convolution(code: Code, function: str, weights: str, requantization: str) -> None:
+    options = code.operator.options
+    assert isinstance(options, Conv2D | DepthwiseConv2D)
+    source, output = code.input(0), code.output
+    top, left = padding_before(code.graph, code.operator)
+    table = code.struct(
+        "conv_2d_t",
+        input_height=source.shape[1],
+        input_width=source.shape[2],
+        input_channels=source.shape[3],
+        output_height=output.shape[1],
+        output_width=output.shape[2],
+        output_channels=output.shape[3],
+        kernel_height=code.input(1).shape[1],
+        kernel_width=code.input(1).shape[2],
+        stride_height=options.stride[0],
+        stride_width=options.stride[1],
+        dilation_height=options.dilation[0],
+        dilation_width=options.dilation[1],
+        pad_top=top,
+        pad_left=left,
+        input_zero_point=source.q.zero_point,
+        weights=weights,
+        out=requantization,
+    )
+    code.call(function, table, code.address(source), code.address(output), code.scratch())
+
+
+def _conv_2d(code: Code) -> None:
+    options, weights = code.operator.options, code.input(1).data
+    assert isinstance(options, Conv2D) and weights is not None
+    rows, requantization = write_requantization(
+        code, weights.reshape(weights.shape[0], -1), options.activation
+    )
+    table = code.table("weights", pair_rows(pad_rows(rows)), "int8_t")
+    _convolution(code, "conv_2d_s8", table, requantization)
+
+
+def _depthwise_conv_2d(code: Code) -> None:
+    options, weights = code.operator.options, code.input(1).data
+    assert isinstance(options, DepthwiseConv2D) and weights is not None
+    # [channels][height * width]
+    rows, requantization = write_requantization(
+        code, weights.reshape(-1, weights.shape[3]).T, options.activation
+    )
+    table = code.table("weights", rows, "int8_t")
+    _convolution(code, "depthwise_conv_2d_s8", table, requantization)
+
+
+WRITERS: dict[str, Writer] = {
+    "CONV_2D": _conv_2d,
+    "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+}

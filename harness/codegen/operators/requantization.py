@@ -1,0 +1,94 @@
+"""Which tables turn accumulators, or values of one quantisation, into int8 of another?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.codegen.arithmetic import (
+    INT8_MAX,
+    INT8_MIN,
+    activation_range,
+    quantise_multiplier,
+    rescale,
+    single,
+)
+from harness.codegen.operators.code import Code
+from harness.codegen.tables import Array, fold_bias, sum_ranges
+from harness.tflite import Activation
+
+
+def write_requantization(code: Code, rows: Array, activation: Activation) -> tuple[Array, str]:
+    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
+    source, weights, output = code.input(0), code.input(1), code.output
+    bias = code.graph.optional(code.operator, 2)
+    if code.operator.op == "FULLY_CONNECTED" and len(weights.q.scales) == 1:
+        # Here alone TFLite multiplies the two scales in single precision.
+        reals = [single(np.multiply, source.q.scale, weights.q.scale) / output.q.scale]
+    else:
+        reals = [source.q.scale * scale / output.q.scale for scale in weights.q.scales]
+    pairs = [quantise_multiplier(real, where=code.where) for real in reals]
+    folded = fold_bias(None if bias is None else bias.data, rows, source.q.zero_point)
+    low, high = activation_range(activation, output.q, where=code.where)
+    if len(pairs) > 1:
+        rows, folded = _settle_constants(rows, folded, pairs, output.q.zero_point, (low, high))
+    least, greatest = sum_ranges(folded, rows)
+    simple = (
+        (low, high) == (INT8_MIN, INT8_MAX)
+        and all(shift < 0 for _, shift in pairs)
+        and max(int(greatest.max()), -int(least.min())) < 1 << 30
+    )
+    members = {
+        "bias": code.table("bias", folded, "int32_t"),
+        "multiplier": code.table(
+            "multiplier", np.array([m for m, _ in pairs], np.int32), "int32_t"
+        ),
+        "shift": code.table("shift", np.array([s for _, s in pairs], np.int8), "int8_t"),
+        "step": int(len(pairs) > 1),
+        "simple": int(simple),
+        "zero_point": output.q.zero_point,
+        "min": low,
+        "max": high,
+    }
+    return rows, "{" + ", ".join(f".{key} = {value}" for key, value in members.items()) + "}"
+
+
+def _settle_constants(
+    rows: Array,
+    folded: Array,
+    pairs: list[tuple[int, int]],
+    zero_point: int,
+    limits: tuple[int, int],
+) -> tuple[Array, Array]:
+    """Channels whose output no input can change (pruned ones, with scales next to zero and biases
+    next to overflow) get zero weights and plain numbers with the same result. Changes `pairs`."""
+    rows, folded = rows.copy(), folded.copy()
+    ends = zip(*sum_ranges(folded, rows), strict=True)
+    for channel, ((multiplier, shift), sums) in enumerate(zip(list(pairs), ends, strict=True)):
+        if shift > 0 or not all(-(1 << 31) <= total < 1 << 31 for total in sums):
+            continue
+        # Rescaling is monotonous: equal at both ends means equal throughout.
+        first, last = (
+            min(max(rescale(int(total), multiplier, shift) + zero_point, limits[0]), limits[1])
+            for total in sums
+        )
+        if first == last:
+            rows[channel] = 0
+            folded[channel] = (4 * (first - zero_point)) & 0xFFFFFFFF
+            pairs[channel] = (1 << 30, -1)  # a quarter, exactly
+    return rows, folded
+
+
+def write_rescaling(code: Code, real: float, low: int) -> None:
+    source, output = code.input(0), code.output
+    multiplier, shift = quantise_multiplier(real, where=code.where)
+    table = code.struct(
+        "rescale_t",
+        count=output.elements,
+        input_zero_point=source.q.zero_point,
+        multiplier=multiplier,
+        shift=shift,
+        zero_point=output.q.zero_point,
+        min=low,
+        max=INT8_MAX,
+    )
+    code.call("rescale_s8", table, code.address(source), code.address(output))

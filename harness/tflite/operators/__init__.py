@@ -1,0 +1,31 @@
+"""What must each supported operator look like? Operand counts, types, shapes, quantisation and
+options: one module a family of operators, one function an operator kind. Whatever passes here the
+kernels compute exactly as TFLite Micro's reference kernels do; whatever those would refuse, or
+abort on, is refused here first."""
+
+from __future__ import annotations
+
+from harness.tflite.operators import (
+    activation,
+    arithmetic,
+    conversion,
+    convolution,
+    matmul,
+    movement,
+    pooling,
+    reduction,
+)
+from harness.tflite.operators.node import Check, Node, window_output
+
+CHECKS: dict[str, Check] = {
+    **activation.CHECKS,
+    **arithmetic.CHECKS,
+    **conversion.CHECKS,
+    **convolution.CHECKS,
+    **matmul.CHECKS,
+    **movement.CHECKS,
+    **pooling.CHECKS,
+    **reduction.CHECKS,
+}
+
+__all__ = ["CHECKS", "Check", "Node", "window_output"]

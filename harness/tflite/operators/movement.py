@@ -1,0 +1,65 @@
+"""What must operators that move values and change none look like?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.tflite.graph import (
+    Options,
+)
+from harness.tflite.operators.node import (
+    FLOAT_HINT,
+    Check,
+    Node,
+    describe_quantisation,
+)
+
+
+def _pad(node: Node) -> Options:
+    padded_v2 = node.op == "PADV2"
+    node.take(3 if padded_v2 else 2, 3 if padded_v2 else 2)
+    source, output = node.operand(0), node.output
+    node.int8(source, output)
+    rank = len(source.shape)
+    if rank > 4:
+        raise node.unsupported("pads more than four axes", "pad fewer axes", "<= 4", rank)
+    paddings = node.constant(node.operand(1), "paddings", "int32")
+    if paddings.shape != (rank, 2) or (paddings < 0).any():
+        raise node.malformed(
+            "paddings are impossible", f"({rank}, 2), none negative", f"{paddings.shape}"
+        )
+    sums = paddings.astype(np.int64).sum(axis=1)
+    node.shaped(*(int(size + more) for size, more in zip(source.shape, sums, strict=True)))
+    if padded_v2:
+        value = node.operand(2)
+        node.int8(value)
+        node.constant(value, "pad values", "int8")
+        if value.elements != 1:
+            raise node.malformed("pad value is no scalar", 1, value.elements)
+        if (value.q.scale, value.q.zero_point) != (output.q.scale, output.q.zero_point):
+            raise node.unsupported(
+                "pad value has its own quantisation",
+                "convert the model again",
+                describe_quantisation(output),
+                describe_quantisation(value),
+            )
+    return None
+
+
+def _reshape(node: Node) -> Options:
+    node.take(1, 2)
+    source, output = node.operand(0), node.output
+    if source.dtype != output.dtype or source.elements != output.elements:
+        raise node.malformed("changes type or size", (source.dtype, source.shape), output.shape)
+    if len(node.inputs) == 2:
+        node.constant(node.operand(1), "new shapes", "int32")
+    if source.dtype != "int8":
+        raise node.unsupported("reshapes " + source.dtype, FLOAT_HINT, "int8", source.dtype)
+    return None
+
+
+CHECKS: dict[str, Check] = {
+    "PAD": _pad,
+    "PADV2": _pad,
+    "RESHAPE": _reshape,
+}

@@ -1,0 +1,207 @@
+"""One operator while it is being checked, and what the checks of many operators share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.errors import MalformedModelError, UnsupportedModelError
+from harness.tflite.graph import Activation, Options, Padding, Tensor
+
+_LARGEST_WINDOW = 1 << 15  # along one axis, dilation included; kernels count in int32
+FLOAT_HINT = "hilnas needs full int8 quantisation; convert with a representative dataset"
+
+
+def window_output(
+    size: int, window: int, stride: int, dilation: int, padding: Padding
+) -> tuple[int, int]:
+    """Output size along one axis and the padding before it, as TFLite computes them."""
+    reach = (window - 1) * dilation + 1
+    if padding is Padding.SAME:
+        output = -(-size // stride)
+        return output, max(0, (output - 1) * stride + reach - size) // 2
+    return (size + stride - reach) // stride, 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator while it is being checked."""
+
+    where: str
+    op: str
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+    raw: dict[str, Any] | None
+
+    def malformed(self, what: str, expected: object = None, got: object = None) -> Exception:
+        return MalformedModelError(
+            what, where=self.where, expected=expected, got=got, hint="export the model again"
+        )
+
+    def unsupported(
+        self, what: str, hint: str, expected: object = None, got: object = None
+    ) -> Exception:
+        return UnsupportedModelError(what, where=self.where, expected=expected, got=got, hint=hint)
+
+    def operand(self, position: int) -> Tensor:
+        tensor = self.inputs[position] if position < len(self.inputs) else None
+        if tensor is None:
+            raise self.malformed(f"input {position} is missing")
+        return tensor
+
+    @property
+    def output(self) -> Tensor:
+        return self.outputs[0]
+
+    def take(self, fewest: int, most: int) -> None:
+        if not fewest <= len(self.inputs) <= most or len(self.outputs) != 1:
+            raise self.malformed(
+                "has the wrong number of operands",
+                f"{fewest}..{most} inputs and 1 output",
+                f"{len(self.inputs)} and {len(self.outputs)}",
+            )
+
+    def options(self) -> dict[str, Any]:
+        if self.raw is None:
+            raise self.malformed("has no options", f"those of {self.op}", "none, or another's")
+        return self.raw
+
+    def activation(self) -> Activation:
+        code = self.options()["activation"]
+        try:
+            return Activation(code)
+        except ValueError:
+            raise self.unsupported(
+                f"fused activation {code} is not supported",
+                "use ReLU or ReLU6, or none",
+                ", ".join(f"{known.value} ({known.name})" for known in Activation),
+                code,
+            ) from None
+
+    def padding(self) -> Padding:
+        try:
+            return Padding(self.options()["padding"])
+        except ValueError:
+            raise self.malformed("unknown padding", "0 or 1", self.options()["padding"]) from None
+
+    def pair(self, name: str) -> tuple[int, int]:
+        options = self.options()
+        height, width = int(options[f"{name}_h"]), int(options[f"{name}_w"])
+        if not (0 < height <= _LARGEST_WINDOW and 0 < width <= _LARGEST_WINDOW):
+            raise self.malformed(
+                f"impossible {name}", f"1..{_LARGEST_WINDOW}", f"{height}x{width}"
+            )
+        return height, width
+
+    def int8(self, *tensors: Tensor) -> None:
+        """Each is int8 with one scale and zero point."""
+        for tensor in tensors:
+            if tensor.dtype == "float32":
+                raise self.unsupported(
+                    f"tensor {tensor.index} is float32", FLOAT_HINT, "int8", "float32"
+                )
+            if tensor.dtype != "int8":
+                raise self.unsupported(
+                    f"tensor {tensor.index} is {tensor.dtype}", FLOAT_HINT, "int8", tensor.dtype
+                )
+            if tensor.quantisation is None:
+                raise self.unsupported(
+                    f"tensor {tensor.index} has no scale", FLOAT_HINT, "1 scale", "none"
+                )
+            if len(tensor.q.scales) != 1:
+                raise self.unsupported(
+                    f"activation tensor {tensor.index} is quantised per channel",
+                    FLOAT_HINT,
+                    "1 scale",
+                    len(tensor.q.scales),
+                )
+
+    def constant(self, tensor: Tensor, what: str, dtype: str) -> np.ndarray[Any, np.dtype[Any]]:
+        if tensor.data is None:
+            raise self.unsupported(
+                f"{what} are computed at run time",
+                "make them constants",
+                "data in the file",
+                f"tensor {tensor.index} without",
+            )
+        if tensor.dtype == "float32" and dtype != "float32":
+            raise self.unsupported(f"{what} are float32", FLOAT_HINT, dtype, "float32")
+        if tensor.dtype != dtype:
+            raise self.unsupported(f"{what} have the wrong type", FLOAT_HINT, dtype, tensor.dtype)
+        return tensor.data
+
+    def weights(self, tensor: Tensor, channels: int, axis: int, rank: int) -> None:
+        self.constant(tensor, "weights", "int8")
+        if len(tensor.shape) != rank:
+            raise self.malformed("weights have the wrong rank", rank, tensor.shape)
+        q = tensor.quantisation
+        if q is None:
+            raise self.unsupported("weights have no scale", FLOAT_HINT, "1 or more", "none")
+        if any(q.zero_points):
+            raise self.unsupported(
+                "weights are not symmetric",
+                "quantise with zero point 0",
+                0,
+                max(q.zero_points, key=abs),
+            )
+        if len(q.scales) not in (1, channels) or (len(q.scales) > 1 and q.axis != axis):
+            raise self.malformed(
+                "weight scales do not match the channels",
+                f"1, or {channels} along axis {axis}",
+                f"{len(q.scales)} along axis {q.axis}",
+            )
+
+    def bias(self, channels: int) -> None:
+        tensor = self.inputs[2] if len(self.inputs) > 2 else None
+        if tensor is None:
+            return
+        self.constant(tensor, "biases", "int32")
+        if tensor.elements != channels:
+            raise self.malformed("bias length differs from the channels", channels, tensor.shape)
+
+    def shaped(self, *expected: int) -> None:
+        if self.output.shape != expected:
+            raise self.malformed(
+                "output shape contradicts the inputs", expected, self.output.shape
+            )
+
+    def feature_map(self, tensor: Tensor) -> tuple[int, int, int]:
+        """(height, width, channels) of a batch of one."""
+        if len(tensor.shape) != 4:
+            raise self.malformed(f"tensor {tensor.index} has the wrong rank", 4, tensor.shape)
+        if tensor.shape[0] != 1:
+            raise self.unsupported(
+                "works on a batch", "export the model with batch size 1", 1, tensor.shape[0]
+            )
+        return tensor.shape[1], tensor.shape[2], tensor.shape[3]
+
+    def windowed(
+        self, window: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int],
+        padding: Padding, channels: int,
+    ) -> None:  # fmt: skip
+        height, width, _ = self.feature_map(self.operand(0))
+        reach = [(span - 1) * spread + 1 for span, spread in zip(window, dilation, strict=True)]
+        if max(reach) > _LARGEST_WINDOW:
+            raise self.unsupported(
+                "has a window that reaches too far",
+                "use a smaller window or dilation",
+                f"<= {_LARGEST_WINDOW}",
+                max(reach),
+            )
+        sizes = [
+            window_output(size, span, step, spread, padding)[0]
+            for size, span, step, spread in zip(
+                (height, width), window, stride, dilation, strict=True
+            )
+        ]
+        self.shaped(1, *sizes, channels)
+
+
+Check = Callable[[Node], Options]  # raises what the node says, else returns its options
+
+
+def describe_quantisation(tensor: Tensor) -> str:
+    return f"scale {tensor.q.scale:.9g}, zero point {tensor.q.zero_point}"

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+
+from tests.harness.kernels.cases import (
+    Add,
+    activations,
+    channels,
+    check_operator,
+    filters,
+    output_size,
+    quantised,
+    sizes,
+    zero_points,
+)
+from tests.tflite_factory import SAME, VALID, ModelFactory
+
+
+def add_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
+    padding, height, width = draw(st.sampled_from([SAME, VALID])), draw(sizes), draw(sizes)
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3)]))
+    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    if draw(st.booleans()):
+        kernel, stride = (1, 1), (1, 1)
+    depth, filters_count = draw(channels), draw(channels)
+    source_details = quantised(draw)
+    found = output_size(model, (height, width), kernel, stride, dilation, padding)
+    if found is None:
+        return
+    source = model.input((1, height, width, depth), **source_details)
+    operands, scale = filters(
+        draw, model, (filters_count, *kernel, depth), 0, source_details["scale"]
+    )
+    output = model.tensor((1, *found, filters_count), scale=scale, zero_point=draw(zero_points))
+    model.outputs.append(output)
+    model.operator(
+        "CONV_2D",
+        [source, *operands],
+        [output],
+        padding=padding,
+        stride_h=stride[0],
+        stride_w=stride[1],
+        dilation_h=dilation[0],
+        dilation_w=dilation[1],
+        activation=draw(activations),
+    )
+
+
+def add_depthwise_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
+    padding, height, width = draw(st.sampled_from([SAME, VALID])), draw(sizes), draw(sizes)
+    kernel = draw(st.one_of(st.just((3, 3)), st.tuples(st.integers(1, 6), st.integers(1, 6))))
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3)]))
+    step = draw(st.integers(1, 3))  # the interpreter wants equal strides
+    depth, multiplier = draw(channels), draw(st.sampled_from([1, 1, 2, 3]))
+    source_details = quantised(draw)
+    found = output_size(model, (height, width), kernel, (step, step), dilation, padding)
+    if found is None:
+        return
+    source = model.input((1, height, width, depth), **source_details)
+    operands, scale = filters(
+        draw, model, (1, *kernel, depth * multiplier), 3, source_details["scale"]
+    )
+    output = model.tensor(
+        (1, *found, depth * multiplier), scale=scale, zero_point=draw(zero_points)
+    )
+    model.outputs.append(output)
+    model.operator(
+        "DEPTHWISE_CONV_2D",
+        [source, *operands],
+        [output],
+        padding=padding,
+        stride_h=step,
+        stride_w=step,
+        dilation_h=dilation[0],
+        dilation_w=dilation[1],
+        multiplier=multiplier,
+        activation=draw(activations),
+    )
+
+
+@pytest.mark.parametrize("add", [add_conv_2d, add_depthwise_conv_2d], ids=lambda add: add.__name__)
+def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
+    check_operator(add)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from tests.harness.kernels.cases import (
+    Add,
+    check_operator,
+    quantised,
+    sizes,
+)
+from tests.tflite_factory import ModelFactory
+
+
+def add_pad(draw: st.DrawFn, model: ModelFactory) -> None:
+    shape = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple))
+    paddings = np.array([[draw(st.integers(0, 3)) for _ in "ab"] for _ in shape], np.int32)
+    details = quantised(draw)
+    source = model.input(shape, **details)
+    padded = tuple(int(n) for n in np.array(shape) + paddings.sum(axis=1))
+    output = model.tensor(padded, **details)
+    operands = [source, model.constant(paddings)]
+    if draw(st.booleans()):
+        value = np.array([draw(st.integers(-128, 127))], np.int8)
+        operands.append(model.constant(value, **details))
+    model.outputs.append(output)
+    model.operator("PADV2" if len(operands) == 3 else "PAD", operands, [output])
+
+
+def add_reshape(draw: st.DrawFn, model: ModelFactory) -> None:
+    height, width, details = draw(sizes), draw(sizes), quantised(draw)
+    source = model.input((1, height, width), **details)
+    output = model.tensor((height * width,), **details)
+    model.outputs.append(output)
+    shape = model.constant(np.array([height * width], np.int32))
+    model.operator("RESHAPE", [source, shape] if draw(st.booleans()) else [source], [output])
+
+
+@pytest.mark.parametrize("add", [add_pad, add_reshape], ids=lambda add: add.__name__)
+def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
+    check_operator(add)
