@@ -238,7 +238,8 @@ def build(
     """Firmware ELF, map and deploy/: a plain C library of the model."""
     from harness.board import load_board
     from harness.codegen import write_deployment
-    from harness.measure import compile_model
+    from harness.compiler import compile_sources
+    from harness.image import build_image
 
     _require_aot(engine)
     described = load_board(board)
@@ -246,9 +247,9 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     with _status() as on_step:
         on_step("compiling")
-        compiled = compile_model(data, described, name=str(model), out_dir=out)
-        write_deployment(compiled.graph, compiled.plan, out / "deploy")
-    image = compiled.image
+        program = compile_sources(data, name=str(model))
+        image = build_image(program.sources, described, out_dir=out)
+        write_deployment(program.graph, program.plan, out / "deploy")
     facts: dict[str, Any] = {
         "board": described.name,
         "engine": engine,
@@ -257,10 +258,10 @@ def build(
         "elf": str(image.elf),
         "map": str(image.map),
         "deploy": str(out / "deploy"),
-        "model_sha256": compiled.graph.sha256,
+        "model_sha256": program.given.sha256,
         "image_sha256": image.sha256,
-        "arena_bytes": compiled.plan.arena_bytes,
-        "arena_lower_bound_bytes": compiled.plan.lower_bound_bytes,
+        "arena_bytes": program.plan.arena_bytes,
+        "arena_lower_bound_bytes": program.plan.lower_bound_bytes,
         "static_bytes": image.static_bytes,
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,

@@ -8,49 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
 from harness import oracle
-from harness.board import Board
-from harness.codegen import generate
+from harness.compiler import DEFAULTS, CompilerOptions, compile_sources
 from harness.errors import MeasurementRefusedError
-from harness.image import Image, build_image
+from harness.image import build_image
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
-from harness.planner import ArenaPlan, plan
 from harness.session import RunResult, Session
-from harness.tflite import Graph, read_graph
+from harness.tflite import Graph
 
 # Two patterns, so that a byte written with one pattern's own value is seen under the other.
 _PATTERNS = (0xA5, 0x5A)
-
-
-@dataclass(frozen=True)
-class CompiledModel:
-    """A checked model, where its tensors lie, and the firmware image that holds it."""
-
-    model: bytes
-    graph: Graph
-    plan: ArenaPlan
-    image: Image
-
-
-def compile_model(
-    model: bytes, board: Board, *, name: str, out_dir: Path | None = None
-) -> CompiledModel:
-    """Check, plan, generate and build. `name` stands in error messages; the image goes to
-    `out_dir`, or to the build cache.
-
-    Raises: ModelError, BuildError and their subclasses.
-    """
-    graph = read_graph(model, where=name)
-    arena = plan(graph)
-    return CompiledModel(
-        model, graph, arena, build_image(generate(graph, arena), board, out_dir=out_dir)
-    )
 
 
 def random_inputs(graph: Graph, seed: int) -> list[np.ndarray]:
@@ -79,6 +50,7 @@ def measure(
     repeats: int = 3,
     layers: bool = False,
     seed: int = 0,
+    options: CompilerOptions = DEFAULTS,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Measurement:
     """Compile `model` for the session's board, flash it and measure it.
@@ -93,12 +65,11 @@ def measure(
     """
     started_at, start = datetime.now(UTC), time.monotonic()
     on_step("compiling")
-    graph = read_graph(model, where=name)
-    arena = plan(graph)
-    sources = generate(graph, arena)
+    program = compile_sources(model, name=name, options=options)
+    graph, arena = program.given, program.plan
     inputs = random_inputs(graph, seed)
     with _reference_meanwhile(model, inputs) as reference:
-        image = build_image(sources, session.board)
+        image = build_image(program.sources, session.board)
         on_step("computing reference outputs")
         expected = [array.tobytes() for array in reference.result()]
     on_step("flashing")

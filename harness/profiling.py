@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.board import Board
+from harness.compiler import compile_sources
 from harness.errors import UsageError
-from harness.measure import compile_model, random_inputs
+from harness.image import build_image
+from harness.measure import random_inputs
 from harness.session import Session
 from harness.symbols import Symbols
 from harness.virtual.board import VirtualBoard
@@ -45,11 +47,12 @@ def profile_inference(model: bytes, session: Session, *, name: str, seed: int) -
             expected="--via virtual",
             got=session.via,
         )
-    compiled = compile_model(model, session.board, name=name)
-    symbols = Symbols(compiled.image.elf)
-    session.flash(compiled.image)
+    program = compile_sources(model, name=name)
+    image = build_image(program.sources, session.board)
+    symbols = Symbols(image.elf)
+    session.flash(image)
     session.prepare(PATTERN)
-    for index, array in enumerate(random_inputs(compiled.graph, seed)):
+    for index, array in enumerate(random_inputs(program.given, seed)):
         session.write_input(index, array.tobytes())
     unit.observe(Modes(profile=True, trace=True), symbols.boundaries())
     unit.go()

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.codegen import generate
+from harness.compiler import Program, compile_sources
 from harness.oracle import reference_outputs
-from harness.planner import ArenaPlan, plan
-from harness.tflite import Graph, read_graph
+from harness.planner import ArenaPlan
+from harness.tflite import Graph
 
 KERNELS = Path(__file__).resolve().parents[1] / "firmware" / "kernels"
 VARIANTS = {"reference": [], "dsp": ["-DHILNAS_EMULATE_DSP"]}
@@ -88,13 +88,13 @@ def _workshop() -> tempfile.TemporaryDirectory[str]:
 _compiled = 0
 
 
-def _compile(graph: Graph, arena_plan: ArenaPlan) -> dict[str, Any]:
+def _compile(sources: dict[str, str]) -> dict[str, Any]:
     global _compiled
     _compiled += 1
     folder = _workshop().name
     into = Path(folder) / f"model_{_compiled}"
     into.mkdir()
-    for name, text in generate(graph, arena_plan).items():
+    for name, text in sources.items():
         (into / name).write_text(text)
     subprocess.run(["gcc", "-O0", *_FLAGS, "-c", "model.c"], check=True, cwd=into, timeout=60)
     functions = {}
@@ -114,23 +114,24 @@ def _compile(graph: Graph, arena_plan: ArenaPlan) -> dict[str, Any]:
     return functions
 
 
-def compile_variants(graph: Graph) -> dict[str, HostModel]:
-    """`graph` for each variant of the kernels; the libraries live as long as the process."""
-    arena_plan = plan(graph)
-    functions = _compile(graph, arena_plan)
+def compile_variants(program: Program) -> dict[str, HostModel]:
+    """`program` for each variant of the kernels; the libraries live as long as the process."""
+    functions = _compile(program.sources)
     return {
-        variant: HostModel(graph, arena_plan, function) for variant, function in functions.items()
+        variant: HostModel(program.graph, program.plan, function)
+        for variant, function in functions.items()
     }
 
 
 def check(data: bytes, seed: int = 0) -> None:
     """Outputs for inputs with many extremes equal the oracle's bit for bit, in exactly
     the planned arena, and every layer is reported once."""
-    graph = read_graph(data, where="generated")
+    program = compile_sources(data, name="generated")  # refuses what the interpreter aborts on
+    graph = program.given
     rng = np.random.default_rng(seed)
     inputs = [_values(rng, graph.tensor(index).shape, graph.tensor(index).dtype)
               for index in graph.inputs]  # fmt: skip
-    models = compile_variants(graph)  # refuses what the interpreter would abort on
+    models = compile_variants(program)
     expected = reference_outputs(data, inputs)
     for variant, compiled in models.items():
         run = compiled.run(inputs)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from harness.board import Board, load_board
 from harness.codegen import write_deployment
+from harness.compiler import compile_sources
 from harness.errors import JournalError
-from harness.measure import compile_model
+from harness.image import build_image
 from search.data.dataset import Dataset
 from search.evaluation import Evaluation
 from search.export import int8_error
@@ -97,8 +98,9 @@ def _ship_member(run_dir: Path, evaluation: Evaluation, model: bytes, board: Boa
     (folder / "model.tflite").write_bytes(model)
     _write_json(folder / "genotype.json", evaluation.genotype)
     _write_json(folder / "measurement.json", evaluation.measured.to_json())
-    compiled = compile_model(model, board, name=evaluation.archid, out_dir=folder)
-    write_deployment(compiled.graph, compiled.plan, folder / "deploy")
+    program = compile_sources(model, name=evaluation.archid)
+    build_image(program.sources, board, out_dir=folder)
+    write_deployment(program.graph, program.plan, folder / "deploy")
 
 
 def _read_model(run_dir: Path, evaluation: Evaluation) -> bytes:

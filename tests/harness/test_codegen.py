@@ -22,6 +22,7 @@ from harness.codegen.arithmetic import (
     round_away,
 )
 from harness.codegen.tables import fold_bias, pair_rows, sum_ranges, write_words
+from harness.compiler import compile_sources
 from harness.errors import BuildError, UnsupportedModelError, UsageError
 from harness.oracle import reference_outputs
 from harness.planner import plan
@@ -39,8 +40,9 @@ def test_a_small_network_is_bit_exact(seed: int) -> None:
 
 
 def test_layers_are_reported_by_their_index_aliases_too() -> None:
-    graph = read_graph(small_network(), where="net")
-    run = compile_variants(graph)["dsp"].run([np.zeros((1, 9, 9, 3), np.int8)])
+    program = compile_sources(small_network(), name="net")
+    graph = program.given
+    run = compile_variants(program)["dsp"].run([np.zeros((1, 9, 9, 3), np.int8)])
 
     assert run.layers == list(range(len(graph.operators)))
     assert graph.operators[4].op == "RESHAPE"
@@ -78,9 +80,9 @@ def test_a_constant_may_be_added_and_reshaped() -> None:
     model.operator("RESHAPE", [constant], [shown])
     model.operator("ADD", [source, shown], [total], activation=NONE)
     model.outputs = [total]
-    graph = read_graph(model.build(), where="net")
+    program = compile_sources(model.build(), name="net")
 
-    run = compile_variants(graph)["reference"].run([np.full(6, 10, np.int8)])
+    run = compile_variants(program)["reference"].run([np.full(6, 10, np.int8)])
 
     np.testing.assert_array_equal(run.outputs[0], [5, 6, 6, 7, 7, 8])
 

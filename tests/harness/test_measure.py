@@ -13,13 +13,14 @@ import pytest
 
 from harness import oracle
 from harness.board import ROOT, load_board
+from harness.compiler import compile_sources
 from harness.errors import (
     DoesNotFitError,
     HilnasError,
     MalformedModelError,
     MeasurementRefusedError,
 )
-from harness.measure import compile_model, measure, random_inputs
+from harness.measure import measure, random_inputs
 from harness.measurement import Measurement
 from harness.planner import plan
 from harness.session import RunResult, open_session
@@ -215,6 +216,6 @@ class TestOnTheVirtualBoard:
         if not path.exists():
             pytest.skip(NO_MODELS)
         got = measure(path.read_bytes(), session, name=path.name, repeats=1)
-        compiled = compile_model(path.read_bytes(), BOARD, name=path.name)
-        assert got.sram.arena_bytes == compiled.plan.arena_bytes
+        program = compile_sources(path.read_bytes(), name=path.name)
+        assert got.sram.arena_bytes == program.plan.arena_bytes
         assert got.output.bit_exact

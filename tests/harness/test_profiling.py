@@ -9,8 +9,10 @@ import pytest
 
 from harness.board import BOARDS_DIR, load_board
 from harness.chip import load_chip
+from harness.compiler import compile_sources
 from harness.errors import UsageError, WrongImageError
-from harness.measure import compile_model, measure
+from harness.image import build_image
+from harness.measure import measure
 from harness.profiling import profile_inference
 from harness.session import open_session
 from harness.virtual.loader import check_board, check_vectors, memories_of, read_program
@@ -50,8 +52,8 @@ def test_a_board_that_cannot_watch_itself_is_not_profiled(model: bytes) -> None:
 
 def test_an_image_of_ours_carries_its_board_s_name(model: bytes, tmp_path: Path) -> None:
     chip = load_chip(BOARD.chip, BOARDS_DIR)
-    image = compile_model(model, BOARD, name="small")
-    program = read_program(image.image.elf, memories_of(chip))
+    image = build_image(compile_sources(model, name="small").sources, BOARD)
+    program = read_program(image.elf, memories_of(chip))
     assert program.board == BOARD.name
     check_vectors(program, chip)
     with pytest.raises(WrongImageError, match="use --board nucleo_f412zg"):

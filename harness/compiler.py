@@ -1,0 +1,47 @@
+"""How does a model become C? Checked, planned, generated: the one place where that is chained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.codegen import generate
+from harness.kernels import Optimise
+from harness.planner import ArenaPlan, plan
+from harness.tflite import Graph, read_graph
+
+
+@dataclass(frozen=True)
+class CompilerOptions:
+    """optimise: what the code is to be good at."""
+
+    optimise: Optimise = Optimise.SPEED
+
+
+DEFAULTS = CompilerOptions()
+
+
+@dataclass(frozen=True)
+class Program:
+    """given: the model as the file says it. graph: what is executed, whose operators keep the
+    indices they have in `given`. sources: C by file name."""
+
+    model: bytes
+    given: Graph
+    graph: Graph
+    plan: ArenaPlan
+    sources: dict[str, str]
+
+
+def compile_sources(
+    model: bytes, *, name: str, options: CompilerOptions = DEFAULTS, symbol: str = "model"
+) -> Program:
+    """Check `model`, place its tensors and write its C. `name` stands in error messages, `symbol`
+    in the C.
+
+    Raises:
+        ModelError: not a valid model, or none that the aot engine can run.
+        UsageError: `symbol` is no C identifier.
+    """
+    given = read_graph(model, where=name)
+    found = plan(given, optimise=options.optimise)
+    return Program(model, given, given, found, generate(given, found, name=symbol))
