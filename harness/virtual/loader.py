@@ -21,6 +21,7 @@ from harness.chip import Chip
 from harness.errors import ImageError, UsageError, WrongImageError
 
 MAX_FILE_BYTES = 1 << 26  # debug information included
+HEX_CHARACTERS = 4  # of Intel HEX for a byte, where records hold as few as eight of them
 NOTE_SECTION = ".note.hilnas"
 ELF_MAGIC = b"\x7fELF"
 
@@ -103,7 +104,7 @@ def read_program(path: Path, regions: Sequence[Region], *, base: int | None = No
     if form == "elf":
         segments, board = _read_elf(path, data)
     elif form == "hex":
-        segments = _read_hex(path, data)
+        segments = _read_hex(path, data, HEX_CHARACTERS * sum(r.size for r in regions))
     else:
         segments = [(regions[0].base if base is None else base, data)]
     segments = [(address, content) for address, content in segments if content]
@@ -216,7 +217,16 @@ def _format_of(path: Path, data: bytes) -> str:
     )
 
 
-def _read_hex(path: Path, data: bytes) -> list[Segment]:
+def _read_hex(path: Path, data: bytes, most: int) -> list[Segment]:
+    """`most`: characters. intelhex keeps every byte as a dictionary's entry, a hundred bytes."""
+    if len(data) > most:
+        raise ImageError(
+            "is an Intel HEX file of more than the chip's memory",
+            where=path,
+            expected=f"at most {most} characters",
+            got=len(data),
+            hint="link it for this board",
+        )
     content = IntelHex()
     try:
         content.loadhex(io.StringIO(data.decode("ascii")))

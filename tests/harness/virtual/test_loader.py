@@ -158,6 +158,28 @@ def test_a_hex_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     assert "is no Intel HEX file" in refusal(path)
 
 
+def test_a_hex_file_of_more_than_the_chip_holds_is_not_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.hex"
+    IntelHex({at: 0 for at in range(1024)}).write_hex_file(str(path))
+    monkeypatch.setattr(loader, "IntelHex", None)
+    most = loader.HEX_CHARACTERS * 256
+    with pytest.raises(ImageError) as refused:
+        read_program(path, [Region(0, 256)])
+    assert "is an Intel HEX file of more than the chip's memory" in str(refused.value)
+    assert f"(expected at most {most} characters, got {path.stat().st_size})" in str(refused.value)
+
+
+@pytest.mark.parametrize("record_bytes", [8, 16, 255])
+def test_a_hex_file_may_fill_the_memory(tmp_path: Path, record_bytes: int) -> None:
+    path = tmp_path / "full.hex"
+    content = IntelHex({at: at & 0xFF for at in range(4096)})
+    content.write_hex_file(str(path), byte_count=record_bytes, eolstyle="CRLF")
+    segments = read_program(path, [Region(0, 4096)]).segments
+    assert segments == ((0, bytes(range(256)) * 16),)
+
+
 def test_empty_files_have_nothing_to_load(tmp_path: Path) -> None:
     for name in ("empty.bin", "empty.hex"):
         (tmp_path / name).write_bytes(b"")
