@@ -255,11 +255,24 @@ class VirtualBoard:
 
 
 class ForkedProcess:
-    """What subprocess.Popen is to a child: a process that is nobody's child here."""
+    """What subprocess.Popen is to a child: a process that is nobody's child here.
+
+    Raises:
+        BoardError: there is no such process any more; the channel is closed.
+    """
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
-        self._descriptor: int | None = os.pidfd_open(pid)
+        try:
+            self._descriptor: int | None = os.pidfd_open(pid)
+        except ProcessLookupError:
+            channel.close()
+            raise BoardError(
+                "the forked board died at its start",
+                expected=f"process {pid}",
+                got="no such process",
+                hint="fork again",
+            ) from None
         self.stdin: IO[bytes] | None = channel.makefile("wb")
         self.stdout: IO[bytes] | None = channel.makefile("rb", buffering=0)  # type: ignore[assignment]
         self._channel = channel

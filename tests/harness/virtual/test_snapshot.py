@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import serial
 from harness.board import load_board
 from harness.errors import BoardError
 from harness.virtual import VirtualBoard
+from harness.virtual.board import ForkedProcess
 from harness.virtual.report import Limits
 from tests.harness.virtual.firmware import compile_firmware
 
@@ -149,6 +152,17 @@ def test_a_fork_s_death_is_its_own(virtual_board: VirtualBoard) -> None:
         with pytest.raises(BoardError, match="died during 'count'"):
             fork.counters()
     virtual_board.counters()
+
+
+def test_a_fork_that_died_before_it_is_known_is_a_board_error() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait(10)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        sentence = rf"died at its start \(expected process {gone.pid}, got no such process\); fork"
+        with pytest.raises(BoardError, match=sentence):
+            ForkedProcess(gone.pid, ours)
+    assert ours.fileno() == -1
 
 
 def test_a_closed_fork_leaves_no_process_behind(virtual_board: VirtualBoard) -> None:
