@@ -154,7 +154,17 @@ def _exact_probe(unique_id: str) -> Any:
 
     wanted = unique_id.lower()
     if wanted.startswith(_REMOTE):
-        found = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=unique_id)
+        try:
+            found = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=unique_id)
+        except ValueError:  # pyOCD's reading of the port
+            found = []
+        if not found:
+            raise ProbeError(
+                "names no remote probe",
+                where=unique_id,
+                expected="remote:HOST:PORT",
+                hint="give what the probe's server says",
+            )
         return found[0]
     attached = ConnectHelper.get_all_connected_probes(blocking=False)
     for probe in attached:

@@ -50,6 +50,26 @@ def test_a_server_that_is_not_there_is_named(listener: socket.socket) -> None:
     )
 
 
+NO_REMOTE = "names no remote probe (expected remote:HOST:PORT); give what the probe's server says"
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(ProbeError) as caught:
+        flash(IMAGE, target=TARGET, probe="remote:127.0.0.1:here")
+    assert str(caught.value) == f"remote:127.0.0.1:here: {NO_REMOTE}"
+
+
+def test_a_remote_probe_that_pyocd_does_not_list_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pyocd.core.helpers import ConnectHelper
+
+    monkeypatch.setattr(ConnectHelper, "get_all_connected_probes", lambda **_: [])
+    with pytest.raises(ProbeError) as caught:
+        harness.probe._exact_probe("remote:127.0.0.1:1")
+    assert str(caught.value) == f"remote:127.0.0.1:1: {NO_REMOTE}"
+
+
 @pytest.mark.parametrize(
     ("target", "pack", "hint"),
     [
