@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -201,30 +201,32 @@ def measure(
         )
     described = load_board(board)
     data = read_model(model)
-    with _status() as on_step, open_session(described, via, through) as session:
-        result = measure_model(
-            data,
-            session,
-            name=str(model),
-            repeats=repeats,
-            layers=layers,
-            seed=seed,
-            on_step=on_step,
-        )
-        if profile is not None:
+    with ExitStack() as stack:
+        with _status() as on_step:
+            session = stack.enter_context(open_session(described, via, through))
+            result = measure_model(
+                data,
+                session,
+                name=str(model),
+                repeats=repeats,
+                layers=layers,
+                seed=seed,
+                on_step=on_step,
+            )
+        if str(json_file) != "-":
+            print_measurement(result, title=model.name)
+        write_json(json_file, result.to_json())
+        if profile is None:
+            return
+        with _status() as on_step:  # what was measured is out, should this fail
             on_step("profiling")
             seen = profile_inference(data, session, name=model.name, seed=seed)
-            profile.write_text(json.dumps(seen.profile.speedscope))
-    if str(json_file) != "-":
-        print_measurement(result, title=model.name)
-    if profile is not None:
-        print_profile(seen.profile, errors)
-        errors.print(
-            f"stack: {seen.painted_bytes:,} bytes by its paint, {seen.pointer_bytes:,} by its "
-            "pointer",
-            highlight=False,
-        )
-    write_json(json_file, result.to_json())
+        profile.write_text(json.dumps(seen.profile.speedscope))
+    print_profile(seen.profile, errors)
+    errors.print(
+        f"stack: {seen.painted_bytes:,} bytes by its paint, {seen.pointer_bytes:,} by its pointer",
+        highlight=False,
+    )
 
 
 @app.command()

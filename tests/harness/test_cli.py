@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, doctor
+from harness import cli, doctor, profiling
 from harness.board import board_names
-from harness.errors import HilnasError
+from harness.errors import BoardError, HilnasError
 from harness.measurement import load_measurement
 from harness.session import VIAS
 from tests.commands import Answer
@@ -63,6 +63,21 @@ def test_measure_prints_numbers_under_their_label_and_keeps_them_as_json(call, m
 def test_measure_writes_nothing_but_json_to_stdout_when_asked(call, model):
     answer = call("measure", model, *BOARD, "--repeats", 1, "--json", "-")
     assert json.loads(answer.out)["board"] == "nucleo_f412zg"
+
+
+def test_what_was_measured_is_out_even_if_profiling_fails(call, model, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise BoardError("the virtual board died")
+
+    monkeypatch.setattr(profiling, "profile_inference", fail)
+    files = tmp_path / "m.json", tmp_path / "p.json"
+    answer = call(
+        *("measure", model, *BOARD, "--repeats", 1, "--json", files[0], "--profile", files[1])
+    )
+    assert answer.code == 1 and "hilnas: the virtual board died" in answer.err
+    assert is_one_sentence(answer)
+    assert f"{load_measurement(files[0]).cycles.median:,.0f}" in answer.out
+    assert not files[1].exists()
 
 
 def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
