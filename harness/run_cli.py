@@ -166,11 +166,16 @@ def _address(text: str | None) -> int | None:
 
 
 def _require_writable(path: Path | None) -> None:
-    """Before a long run, not behind it."""
+    """Before a long run, not behind it. Leaves no file where there was none: the run may fail."""
     if path is None or str(path) == "-":
         return
     try:
-        path.open("a").close()
+        try:
+            path.open("x").close()
+        except FileExistsError:
+            path.open("a").close()
+        else:
+            path.unlink()
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", where=path) from None
 

@@ -367,6 +367,18 @@ def test_wrong_use_is_told_in_one_sentence(
     assert "Traceback" not in answer.err
 
 
+def test_a_run_that_does_not_start_leaves_files_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("kept")
+    files = ("--profile", old, "--json", new)
+    absent = tmp_path / "absent.elf"
+    assert call(monkeypatch, capsys, "run", absent, "--board", BOARD, *files).code == 2
+    assert old.read_text() == "kept"
+    assert not new.exists()
+
+
 def test_a_missing_image_is_wrong_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
