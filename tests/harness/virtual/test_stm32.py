@@ -151,6 +151,30 @@ void main(void) {
     assert cycles == pytest.approx(160_000, abs=200)
 
 
+def test_a_timer_without_a_period_stands_still(run: Run) -> None:
+    source = (
+        HANDLERS
+        + """
+void main(void) {
+    REG(0x4000002C) = 0; /* the reload value of TIM2 */
+    REG(0x40000024) = 7;
+    REG(0x40000010) = 0;
+    REG(0x40000000) = 1;
+    uint32_t from = CYCCNT;
+    while (since(from) < 5000) { }
+    report(REG(0x40000024));
+    report(REG(0x40000010) & 1);
+    REG(0x4000002C) = 0xFFFFFFFF;
+    from = CYCCNT;
+    while (since(from) < 5000) { }
+    report(REG(0x40000024));
+}"""
+    )
+    count, updated, later = run(source, 3)
+    assert (count, updated) == (7, 0)
+    assert later == pytest.approx(5007, abs=60)
+
+
 def test_a_compare_and_one_pulse(run: Run) -> None:
     source = """
 void main(void) {

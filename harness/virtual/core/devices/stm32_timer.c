@@ -35,6 +35,9 @@ static uint64_t step(const Machine *m, const Device *d) {
     return (uint64_t)cycles_per_tick(m, d) * (state->prescaler + 1);
 }
 
+/* With an ARR of 0 the counter stands still: RM0402, TIMx_ARR. */
+static bool counts(const Device *d) { return (d->words[CR1 / 4] & CR1_CEN) && d->words[ARR / 4]; }
+
 /* Where the counter goes back to 0: at the top when ARR has been set below it. */
 static uint64_t period(const Device *d) {
     uint32_t arr = d->words[ARR / 4];
@@ -95,7 +98,7 @@ static void count_over(Device *d, uint64_t ticks) {
  * prescaler or the period is about to change. */
 static void follow(Machine *m, Device *d, uint64_t now) {
     TimerState *state = d->state;
-    while ((d->words[CR1 / 4] & CR1_CEN) && now > state->since) {
+    while (counts(d) && now > state->since) {
         uint64_t ticks = (now - state->since) / step(m, d);
         uint64_t left = period(d) - d->words[CNT / 4];
         bool changes = state->prescaler != (d->words[PSC / 4] & 0xFFFF) ||
@@ -114,7 +117,7 @@ static void follow(Machine *m, Device *d, uint64_t now) {
 static void settle(Machine *m, Device *d) {
     TimerState *state = d->state;
     uint64_t ticks = next_flag(d, d->words[DIER / 4] & (UPDATE | COMPARES));
-    bool awaited = (d->words[CR1 / 4] & CR1_CEN) && ticks != NEVER;
+    bool awaited = counts(d) && ticks != NEVER;
     schedule(m, d, awaited ? state->since + ticks * step(m, d) : NEVER);
     update_interrupt(m, d);
 }
@@ -131,7 +134,7 @@ static uint32_t timer_read(Machine *m, Device *d, uint32_t offset) {
     } else if (offset == SR) {
         follow(m, d, m->status.cycles);
         uint64_t ticks = next_flag(d, UPDATE | COMPARES);
-        if ((d->words[CR1 / 4] & CR1_CEN) && ticks != NEVER)
+        if (counts(d) && ticks != NEVER)
             poll_until(m, d, state->since + ticks * step(m, d));
         follow(m, d, m->status.cycles);
         settle(m, d);
@@ -175,12 +178,15 @@ static void timer_write(Machine *m, Device *d, uint32_t offset, uint32_t value) 
         state->since = now;
         break;
     case ARR:
+        if (!counts(d))
+            state->since = now;
+        d->words[ARR / 4] = value & top(d);
+        break;
     case CCR1:
     case CCR1 + 4:
     case CCR1 + 8:
     case CCR1 + 12:
-        value &= top(d);
-        d->words[offset / 4] = value;
+        d->words[offset / 4] = value & top(d);
         break;
     default:
         d->words[offset / 4] = value;
