@@ -124,6 +124,8 @@ static void sleep_on(Machine *m) {
             wake_up(m);
             return;
         }
+        if (line_stalls(m))
+            continue;
         uint64_t next = next_timed_event(m), end = deadline_cycles(m);
         bool wakes = next_device_event(m) != NEVER || !m->pending[EXCEPTION_SYSTICK];
         if (next != NEVER && wakes) { /* a masked tick wakes nothing, ever */
@@ -275,6 +277,8 @@ static bool advance(Machine *m, RunState *state) {
         *state = m->debug.halted ? HALTED : LOCKED_UP;
         return false;
     }
+    if (m->port.running && !debugger_steps(m) && line_stalls(m))
+        return true;
     if (m->status.cycles >= m->pump_due) {
         pump_serial(m);
         m->pump_due = m->status.cycles + PUMP_CYCLES;

@@ -483,6 +483,7 @@ void pump_serial(Machine *m);
 void wait_for_anything(Machine *m, RunState state, bool also_serial);
 bool serial_waits_for_host(Machine *m);
 bool serial_take(Machine *m, uint8_t *byte);
+bool line_stalls(Machine *m);                       /* no block starts before the host has read */
 void line_put(Machine *m, Device *d, uint8_t byte); /* the host hears the console's only */
 
 #endif

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The line stalls from here on. The room above is for what the core sends before it stops at the
+ * end of its block, when somebody wants something else meanwhile: it is on the line already. */
+#define STALL_BYTES (SERIAL_BYTES / 2)
+
 static void drain_host(Machine *m) {
     Queue *queue = &m->received;
     while (queue->count < SERIAL_BYTES) {
@@ -120,15 +124,21 @@ bool serial_take(Machine *m, uint8_t *byte) {
     return true;
 }
 
+/* The host reads slowly, and has not caught up: somebody wants something else before it does. */
+bool line_stalls(Machine *m) {
+    if (m->sent.count < STALL_BYTES)
+        return false;
+    send_to_host(m, true);
+    return m->sent.count >= STALL_BYTES;
+}
+
 static void serial_put(Machine *m, uint8_t byte) {
     Queue *queue = &m->sent;
     check_text(m, byte);
-    if (queue->count == SERIAL_BYTES)
-        send_to_host(m, true); /* the host reads slowly: the line stalls, nothing is lost */
-    if (queue->count == SERIAL_BYTES) {
-        stop_at_next_block(m); /* the control thread wants something else */
+    if (line_stalls(m))
+        stop_at_next_block(m);
+    if (queue->count == SERIAL_BYTES) /* by a debugger's hand, the core does not run on so long */
         return;
-    }
     if (queue->head + queue->count == SERIAL_BYTES) {
         memmove(queue->bytes, queue->bytes + queue->head, queue->count);
         queue->head = 0;

@@ -99,6 +99,26 @@ def test_a_host_that_reads_late_loses_nothing(
     assert data == b"".join(i.to_bytes(4, "little") for i in range(20000))
 
 
+def test_halting_a_stalled_line_loses_nothing(
+    virtual_board: VirtualBoard, firmware_folder: Path
+) -> None:
+    source = "void main(void) { for (uint32_t i = 0; i < 5000; i++) report(i); rest(); }"
+
+    def stalls() -> bool:
+        before = virtual_board.counters().cycles
+        time.sleep(0.02)
+        return virtual_board.counters().cycles == before
+
+    with serial.Serial(virtual_board.port, timeout=10) as line:
+        virtual_board.load(compile_firmware(source, firmware_folder))
+        for _ in range(5):
+            wait_until(stalls)
+            virtual_board.halt()
+            virtual_board.go()
+        data = line.read(20000)
+    assert data == b"".join(i.to_bytes(4, "little") for i in range(5000))
+
+
 def test_a_firmware_that_waits_for_the_host_burns_no_processor(
     virtual_board: VirtualBoard, firmware_folder: Path
 ) -> None:
