@@ -8,8 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D
-from harness.tflite.operators import window_output
+from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator
 
 
 class Optimise(enum.Enum):
@@ -36,27 +35,6 @@ def kernel_of(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
 def is_alias(graph: Graph, operator: Operator) -> bool:
     """The operator changes no byte: its output is its input."""
     return operator.op == "RESHAPE" and graph.tensor(operator.inputs[0]).data is None
-
-
-def padding_before(graph: Graph, operator: Operator) -> tuple[int, int]:
-    """(top, left) padding of a convolution or pooling."""
-    options = operator.options
-    source = graph.tensor(operator.inputs[0])
-    if isinstance(options, Pool2D):
-        window: tuple[int, ...] = options.window
-        dilation = (1, 1)
-    else:
-        assert isinstance(options, Conv2D | DepthwiseConv2D)
-        window = graph.tensor(operator.inputs[1]).shape[1:3]
-        dilation = options.dilation
-    padding = options.padding
-    top, left = (
-        window_output(size, span, stride, spread, padding)[1]
-        for size, span, stride, spread in zip(
-            source.shape[1:3], window, options.stride, dilation, strict=True
-        )
-    )
-    return top, left
 
 
 def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:

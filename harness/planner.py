@@ -36,8 +36,9 @@ class ArenaPlan:
 
 @dataclass(frozen=True)
 class Region:
-    """`size` bytes that must stay untouched by others from operator `first` to `last`, both
-    included. Key is ("tensor", index) or ("scratch", operator index)."""
+    """`size` bytes that must stay untouched by others from the `first` to the `last` of the
+    operators in the order of execution, both included. Key is ("tensor", index) or ("scratch",
+    operator index)."""
 
     key: tuple[str, int]
     size: int
@@ -88,10 +89,10 @@ def group_regions(graph: Graph, optimise: Optimise) -> list[Group]:
     """All regions of `graph`; a group's members share their first byte, which is legal wherever
     they live at the same time."""
     last_use = {index: -1 for index in graph.inputs}
-    for operator in graph.operators:
+    for time, operator in enumerate(graph.operators):
         for index in (*operator.inputs, *operator.outputs):
             if index >= 0 and graph.tensor(index).data is None:
-                last_use[index] = operator.index
+                last_use[index] = time
     for index in graph.outputs:
         last_use[index] = len(graph.operators)
 
@@ -108,14 +109,13 @@ def group_regions(graph: Graph, optimise: Optimise) -> list[Group]:
 
     for index in graph.inputs:
         add(index, -1, None)
-    for operator in graph.operators:
-        shared = _shared_input(graph, operator, optimise, group_of, members)
+    for time, operator in enumerate(graph.operators):
+        shared = _shared_input(graph, operator, optimise, time, group_of, members)
         for index in operator.outputs:
-            add(index, operator.index, shared)
+            add(index, time, shared)
         size = kernel_of(graph, operator, optimise).scratch_bytes
         if size:
-            at = operator.index
-            members.append([Region(("scratch", at), size, at, at)])
+            members.append([Region(("scratch", operator.index), size, time, time)])
     return [tuple(group) for group in members]
 
 
@@ -123,6 +123,7 @@ def _shared_input(
     graph: Graph,
     operator: Operator,
     optimise: Optimise,
+    time: int,
     group_of: dict[int, int],
     members: list[list[Region]],
 ) -> int | None:
@@ -135,7 +136,7 @@ def _shared_input(
         if source.data is not None or source.dtype != output.dtype:
             continue
         group = group_of[source.index]
-        if all(region.last <= operator.index for region in members[group]):
+        if all(region.last <= time for region in members[group]):
             return group
     return None
 

@@ -26,7 +26,7 @@ def generate(graph: Graph, plan: ArenaPlan, *, name: str = "model") -> dict[str,
         raise UsageError(
             "is no name for a C function", where=repr(name), hint="use letters, digits and _"
         )
-    codes = [write_operator(graph, plan, graph.operators[i]) for i in plan.order]
+    codes = [write_operator(graph, plan, graph.operator(i)) for i in plan.order]
     lines: list[str] = []
     for code in codes:
         lines.extend(code.statements)

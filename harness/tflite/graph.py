@@ -12,11 +12,6 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Padding(enum.Enum):
-    SAME = 0
-    VALID = 1
-
-
 class Activation(enum.Enum):
     """Fused activation; quantised, each is a clamp."""
 
@@ -72,7 +67,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Conv2D:
-    padding: Padding
+    """pads: rows above and columns left of the input; how many lie below and to the right follows
+    from the output's size. As in DepthwiseConv2D and Pool2D."""
+
+    pads: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     activation: Activation
@@ -80,7 +78,7 @@ class Conv2D:
 
 @dataclass(frozen=True)
 class DepthwiseConv2D:
-    padding: Padding
+    pads: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     activation: Activation
@@ -89,7 +87,7 @@ class DepthwiseConv2D:
 
 @dataclass(frozen=True)
 class Pool2D:
-    padding: Padding
+    pads: tuple[int, int]
     stride: tuple[int, int]
     window: tuple[int, int]
     activation: Activation
@@ -115,8 +113,8 @@ Options = Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add | Softmax | N
 
 @dataclass(frozen=True)
 class Operator:
-    """op as the schema spells it ("CONV_2D"); inputs and outputs are tensor indices, an absent
-    optional input is -1."""
+    """op as the schema spells it ("CONV_2D"); index is its place in the file; inputs and outputs
+    are tensor indices, an absent optional input is -1."""
 
     index: int
     op: str
@@ -138,6 +136,10 @@ class Graph:
 
     def tensor(self, index: int) -> Tensor:
         return self.tensors[index]
+
+    def operator(self, index: int) -> Operator:
+        """The operator with this index in the file: positions differ once operators are folded."""
+        return next(operator for operator in self.operators if operator.index == index)
 
     def optional(self, operator: Operator, position: int) -> Tensor | None:
         """The operator's input at `position`, None where it is absent."""

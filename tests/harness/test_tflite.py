@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.errors import MalformedModelError, UnsupportedModelError, UsageError
-from harness.tflite import Activation, FullyConnected, Padding, load_graph, read_graph
+from harness.tflite import Activation, FullyConnected, load_graph, read_graph
 from tests.tflite_factory import (
     NONE,
     RELU,
@@ -108,13 +108,13 @@ def test_convolution_options_are_read() -> None:
         [(1, 9, 9, 2)],
         (1, 5, 3, 4),
         constants=[int8(4, 1, 2, 2)],
-        options=window(padding=SAME, stride_h=2, stride_w=3, dilation_h=2, dilation_w=3),
+        options=window(padding=SAME, stride_h=2, stride_w=3, dilation_h=2, dilation_w=4),
     )
 
     options = read(model).operators[0].options
 
-    assert options.padding is Padding.SAME
-    assert (options.stride, options.dilation) == ((2, 3), (2, 3))
+    assert options.pads == (0, 1)
+    assert (options.stride, options.dilation) == ((2, 3), (2, 4))
 
 
 def test_a_batch_dimension_of_one_may_be_dynamic() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.requantization import write_requantization
 from harness.codegen.tables import pad_rows, pair_rows
-from harness.kernels import padding_before
 from harness.tflite import Conv2D, DepthwiseConv2D
 
 
@@ -13,7 +12,7 @@ def _convolution(code: Code, function: str, weights: str, requantization: str) -
     options = code.operator.options
     assert isinstance(options, Conv2D | DepthwiseConv2D)
     source, output = code.input(0), code.output
-    top, left = padding_before(code.graph, code.operator)
+    top, left = options.pads
     table = code.struct(
         "conv_2d_t",
         input_height=source.shape[1],

@@ -6,14 +6,13 @@ from harness.codegen.arithmetic import (
     activation_range,
 )
 from harness.codegen.operators.code import Code, Writer
-from harness.kernels import padding_before
 from harness.tflite import Pool2D
 
 
 def _pool_2d(code: Code) -> None:
     options, source, output = code.operator.options, code.input(0), code.output
     assert isinstance(options, Pool2D)
-    top, left = padding_before(code.graph, code.operator)
+    top, left = options.pads
     low, high = activation_range(options.activation, output.q, where=code.where)
     table = code.struct(
         "pool_2d_t",

@@ -15,7 +15,7 @@ from harness.tflite.operators import (
     pooling,
     reduction,
 )
-from harness.tflite.operators.node import Check, Node, window_output
+from harness.tflite.operators.node import Check, Node
 
 CHECKS: dict[str, Check] = {
     **activation.CHECKS,
@@ -28,4 +28,4 @@ CHECKS: dict[str, Check] = {
     **reduction.CHECKS,
 }
 
-__all__ = ["CHECKS", "Check", "Node", "window_output"]
+__all__ = ["CHECKS", "Check", "Node"]

@@ -29,11 +29,10 @@ def _conv_2d(node: Node) -> Options:
             )
         raise node.malformed("weights do not match the input channels", channels, depth)
     node.bias(outputs)
-    options = Conv2D(node.padding(), node.pair("stride"), node.pair("dilation"), node.activation())
-    node.windowed(
-        (height, width), options.stride, options.dilation, options.padding, outputs
-    )  # fmt: skip
-    return options
+    padding, stride, dilation = node.padding(), node.pair("stride"), node.pair("dilation")
+    activation = node.activation()
+    pads = node.windowed((height, width), stride, dilation, padding, outputs)
+    return Conv2D(pads, stride, dilation, activation)
 
 
 def _depthwise_conv_2d(node: Node) -> Options:
@@ -52,15 +51,10 @@ def _depthwise_conv_2d(node: Node) -> Options:
     multiplier = int(node.options()["multiplier"]) or outputs // channels
     if multiplier != outputs // channels:
         raise node.malformed("depth multiplier is wrong", outputs // channels, multiplier)
-    options = DepthwiseConv2D(
-        node.padding(),
-        node.pair("stride"),
-        node.pair("dilation"),
-        node.activation(),
-        multiplier,
-    )
-    node.windowed((height, width), options.stride, options.dilation, options.padding, outputs)
-    return options
+    padding, stride, dilation = node.padding(), node.pair("stride"), node.pair("dilation")
+    activation = node.activation()
+    pads = node.windowed((height, width), stride, dilation, padding, outputs)
+    return DepthwiseConv2D(pads, stride, dilation, activation, multiplier)
 
 
 CHECKS: dict[str, Check] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 import numpy as np
 
 from harness.errors import MalformedModelError, UnsupportedModelError
-from harness.tflite.graph import Activation, Options, Padding, Tensor
+from harness.tflite.graph import Activation, Options, Tensor
 
 _LARGEST_WINDOW = 1 << 15  # along one axis, dilation included; kernels count in int32
 FLOAT_HINT = "hilnas needs full int8 quantisation; convert with a representative dataset"
+
+
+class Padding(enum.Enum):
+    SAME = 0
+    VALID = 1
 
 
 def window_output(
@@ -181,7 +187,8 @@ class Node:
     def windowed(
         self, window: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int],
         padding: Padding, channels: int,
-    ) -> None:  # fmt: skip
+    ) -> tuple[int, int]:  # fmt: skip
+        """Checks the output's shape and returns the padding (above, left)."""
         height, width, _ = self.feature_map(self.operand(0))
         reach = [(span - 1) * spread + 1 for span, spread in zip(window, dilation, strict=True)]
         if max(reach) > _LARGEST_WINDOW:
@@ -191,13 +198,14 @@ class Node:
                 f"<= {_LARGEST_WINDOW}",
                 max(reach),
             )
-        sizes = [
-            window_output(size, span, step, spread, padding)[0]
+        (rows, top), (columns, left) = (
+            window_output(size, span, step, spread, padding)
             for size, span, step, spread in zip(
                 (height, width), window, stride, dilation, strict=True
             )
-        ]
-        self.shaped(1, *sizes, channels)
+        )
+        self.shaped(1, rows, columns, channels)
+        return top, left
 
 
 Check = Callable[[Node], Options]  # raises what the node says, else returns its options

@@ -25,9 +25,10 @@ def _pool_2d(node: Node) -> Options:
             describe_quantisation(source),
             describe_quantisation(output),
         )
-    options = Pool2D(node.padding(), node.pair("stride"), node.pair("filter"), node.activation())
-    node.windowed(options.window, options.stride, (1, 1), options.padding, channels)
-    return options
+    padding, stride, window = node.padding(), node.pair("stride"), node.pair("filter")
+    activation = node.activation()
+    pads = node.windowed(window, stride, (1, 1), padding, channels)
+    return Pool2D(pads, stride, window, activation)
 
 
 CHECKS: dict[str, Check] = {
