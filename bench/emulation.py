@@ -28,8 +28,9 @@ from bench.differential.executors import (
     qemu_with,
 )
 from bench.differential.image import Image
-from bench.differential.program import MODELS, WORKLOADS, build_network, build_program
+from bench.differential.program import WORKLOADS, build_network, build_program
 from bench.measurement import sampled_networks
+from bench.models import model_files
 from harness.board import ROOT
 from harness.virtual import TIMING_MODEL
 
@@ -93,7 +94,7 @@ def _workloads(folder: Path) -> list[Workload]:
         elf = folder / f"{Path(source).stem}.elf"
         image = build_program([WORKLOADS / source], elf, "-O3")
         found.append(Workload(name, "kernel", elf, image))
-    models = {path.stem: path.read_bytes() for path in sorted(MODELS.glob("*.tflite"))}
+    models = {path.stem: path.read_bytes() for path in model_files()}
     for name, model in {**models, **_sampled()}.items():
         image, elf = build_network(model, name, folder, "-O3")
         found.append(Workload(name, "network", elf, image))

@@ -3,14 +3,13 @@ library is in the build cache and the board's process is up, as in a search."""
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from harness.board import ROOT, load_board
+from bench.models import model_files
+from harness.board import load_board
 from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import Session, open_session
@@ -19,7 +18,6 @@ BOARD = "nucleo_f412zg"
 NETWORKS = 20
 MAX_MACS = 2_000_000
 INPUT_SHAPE, CLASSES = (28, 28, 1), 10
-MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
 
 
 def run() -> dict[str, object]:
@@ -28,10 +26,7 @@ def run() -> dict[str, object]:
     with open_session(board, "virtual") as session:
         measure(networks[0], session, name="warm-up")
         rows = [_row(f"network {i}", model, session) for i, model in enumerate(networks)]
-        models = [
-            _row(path.stem, path.read_bytes(), session, repeats=1)
-            for path in sorted(MODELS.glob("*.tflite"))
-        ]
+        models = [_row(path.stem, path.read_bytes(), session, repeats=1) for path in model_files()]
     seconds = [row["seconds"] for row in rows]
     return {
         "bound": {"median_s_up_to_2M_macs": 1.5, "each_model_s": 5.0},

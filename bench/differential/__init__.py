@@ -24,7 +24,8 @@ from bench.differential.executors import (
     qemu_version,
 )
 from bench.differential.image import Image
-from bench.differential.program import MODELS, build_network, build_program
+from bench.differential.program import build_network, build_program
+from bench.models import model_files
 
 PROGRAMS = sorted(Path(__file__).with_name("programs").glob("*.c"))
 LEVELS = ("-O0", "-O2", "-O3", "-Os")
@@ -74,7 +75,7 @@ def _programs(folder: Path) -> Iterator[tuple[str, Image]]:
     for source in PROGRAMS:
         for level in LEVELS:
             yield f"{source.name} {level}", build_program([source], folder / "program.elf", level)
-    for model in sorted(MODELS.glob("*.tflite")):
+    for model in model_files():
         image, _ = build_network(model.read_bytes(), model.stem, folder, "-O3")
         yield f"{model.stem} -O3", image
 

@@ -3,7 +3,6 @@ runner.S; .data lies in the SRAM image, so that nothing needs to be copied at st
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -12,13 +11,11 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from bench.differential.image import CODE, FLASH, HEADER_BYTES, RUNNER, SRAM, Image
-from harness.board import ROOT
 from harness.codegen import write_deployment
 from harness.planner import plan
 from harness.tflite import read_graph
 
 WORKLOADS = Path(__file__).parents[1] / "workloads"
-MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
 DEADLINE_S = 120
 FLAGS = [
     *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-std=gnu11"),

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from harness.board import ROOT
+from bench.models import NO_MODELS, mlperf_tiny
 from harness.oracle import reference_outputs
 from harness.planner import plan
 from harness.tflite import load_graph
 from tests.host_model import compile_variants
-
-MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
 
 
 @pytest.mark.parametrize(
@@ -22,9 +17,9 @@ MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models")
     [("ad", 768), ("ic", 49440), ("kws", 16128), ("vww", 55312)],
 )
 def test_an_mlperf_tiny_model_is_bit_exact(name: str, most_arena_bytes: int) -> None:
-    path = MODELS / f"mlperf_tiny_{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; set HILNAS_MODELS to the folder that holds it")
+    path = mlperf_tiny(name)
+    if path is None:
+        pytest.skip(NO_MODELS)
     graph = load_graph(path)
     rng = np.random.default_rng(7)
     models = compile_variants(graph)

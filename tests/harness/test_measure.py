@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from bench.models import NO_MODELS, mlperf_tiny
 from harness import oracle
-from harness.board import ROOT, load_board
+from harness.board import load_board
 from harness.compiler import compile_sources
 from harness.errors import (
     DoesNotFitError,
@@ -28,8 +27,6 @@ from harness.tflite import read_graph
 from tests.tflite_factory import small_network
 
 BOARD = load_board("nucleo_f412zg")
-MODELS = Path(os.environ.get("HILNAS_MODELS", ROOT.parent / "shared" / "models"))
-NO_MODELS = "no models: set HILNAS_MODELS to a folder of int8 .tflite files"
 
 
 class FakeSession:
@@ -212,8 +209,8 @@ class TestOnTheVirtualBoard:
 
     @pytest.mark.parametrize("name", ["ad", "ic", "kws", "vww"])
     def test_reference_models_are_measured(self, name, session):
-        path = MODELS / f"mlperf_tiny_{name}.tflite"
-        if not path.exists():
+        path = mlperf_tiny(name)
+        if path is None:
             pytest.skip(NO_MODELS)
         got = measure(path.read_bytes(), session, name=path.name, repeats=1)
         program = compile_sources(path.read_bytes(), name=path.name)
