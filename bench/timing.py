@@ -92,14 +92,16 @@ def cycles_of(elf: Path, board_name: str) -> list[int]:
     core = Core(board, chip, master, wake)
     for address, data in read_program(elf, memories_of(chip)).segments:
         core.write(address, data)
-    thread = threading.Thread(target=core.run)
+    thread = threading.Thread(target=core.run, daemon=True)
     thread.start()
     until = time.monotonic() + DEADLINE_S
     while core.state not in ("asleep", "locked up") and time.monotonic() < until:
         time.sleep(0.002)
     core.stop()
     os.eventfd_write(wake, 1)
-    thread.join()
+    thread.join(DEADLINE_S)
+    if thread.is_alive():
+        raise TimeoutError(f"{elf}: the virtual board does not stop within {DEADLINE_S:g} s")
     with elf.open("rb") as file:
         symbols = ELFFile(file).get_section_by_name(".symtab")
         address = symbols.get_symbol_by_name("corpus_result")[0]["st_value"]

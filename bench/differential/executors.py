@@ -95,7 +95,7 @@ class VirtualBoard:
         core.reset()
         before = core.instructions
         failure: list[str | None] = []
-        thread = threading.Thread(target=lambda: failure.append(core.run()))
+        thread = threading.Thread(target=lambda: failure.append(core.run()), daemon=True)
         thread.start()
         deadline = time.monotonic() + DEADLINE_S
         while thread.is_alive() and time.monotonic() < deadline:
@@ -105,7 +105,9 @@ class VirtualBoard:
         state = core.state
         core.stop()
         os.eventfd_write(self._wake, 1)
-        thread.join()
+        thread.join(DEADLINE_S)
+        if thread.is_alive():
+            raise TimeoutError(f"the virtual board does not stop within {DEADLINE_S:g} s")
         os.eventfd_read(self._wake)
         core.allow()
         memory = core.read(SRAM, len(image.sram))

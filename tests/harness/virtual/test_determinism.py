@@ -93,7 +93,7 @@ class Unit:
         for address, data in self._program.segments:
             core.write(address, data)
         core.reset()
-        thread = threading.Thread(target=core.run)
+        thread = threading.Thread(target=core.run, daemon=True)
         thread.start()
         try:
             os.write(self._slave, INPUT)
@@ -105,7 +105,8 @@ class Unit:
         finally:
             core.stop()
             os.eventfd_write(self._wake, 1)
-            thread.join()
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive(), "the core does not stop"
             os.eventfd_read(self._wake)
             core.allow()
         assert len(answer) == ANSWERED

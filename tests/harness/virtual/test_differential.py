@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
@@ -12,6 +13,7 @@ from random import Random
 import capstone
 import pytest
 
+from bench.differential import executors
 from bench.differential.accesses import ACCESSES, EXCLUSIVE, LITERALS
 from bench.differential.campaign import compare
 from bench.differential.encodings import DATA, FLOAT, FROM_FIXED, MULTIPLY, NARROW, STATUS
@@ -110,6 +112,16 @@ def test_a_difference_is_shrunk_and_told_with_its_disassembly(board: VirtualBoar
     assert text.startswith(f"seed {found[0].seed}: right against wrong\n")
     assert "udiv" in text and "r0=0x" in text and "apsr=0x" in text
     assert len(found[0].shrunk.nodes) <= 3
+
+
+def test_a_board_that_does_not_stop_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    board, ended = VirtualBoard(), threading.Event()
+    monkeypatch.setattr(executors, "DEADLINE_S", 0.05)
+    monkeypatch.setattr(board.core, "run", lambda: ended.wait(20))
+    with pytest.raises(TimeoutError, match=r"the virtual board does not stop within 0\.05 s"):
+        board(Image(b"", b""))
+    ended.set()
+    board.close()
 
 
 def test_differences_are_named() -> None:
