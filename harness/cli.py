@@ -44,7 +44,9 @@ ViaOption = Annotated[str, typer.Option("--via", help="How the board is reached:
 ThroughOption = Annotated[
     str, typer.Option("--through", help="How images get into flash: memory (at once) or probe.")
 ]
-EngineOption = Annotated[str, typer.Option("--engine", help="aot or tflm.")]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="What runs the model: aot, compiled ahead of time.")
+]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL.tflite", help="A fully int8-quantised model.")
 ]

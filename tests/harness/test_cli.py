@@ -80,6 +80,11 @@ def test_what_was_measured_is_out_even_if_profiling_fails(call, model, tmp_path,
     assert not files[1].exists()
 
 
+def test_the_only_engine_is_the_one_that_is_offered(call):
+    offered = call("measure", "--help").out
+    assert "aot" in offered and "tflm" not in offered
+
+
 def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
     out = tmp_path / "out"
     answer = call("build", model, *BOARD, "--out", out, "--json", tmp_path / "b.json")
