@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from bench.models import NO_MODELS, mlperf_tiny
+from harness.compiler import compile_sources
 from harness.oracle import reference_outputs
-from harness.planner import plan
-from harness.tflite import load_graph
 from tests.host_model import compile_variants
 
 
@@ -20,19 +19,20 @@ def test_an_mlperf_tiny_model_is_bit_exact(name: str, most_arena_bytes: int) -> 
     path = mlperf_tiny(name)
     if path is None:
         pytest.skip(NO_MODELS)
-    graph = load_graph(path)
+    program = compile_sources(path.read_bytes(), name=path.name)
+    graph = program.given
     rng = np.random.default_rng(7)
-    models = compile_variants(graph)
+    models = compile_variants(program)
 
     for _ in range(2):
         inputs = [
             rng.integers(-128, 128, graph.tensor(i).shape, dtype=np.int8) for i in graph.inputs
         ]
-        expected = reference_outputs(path.read_bytes(), inputs)
+        expected = reference_outputs(program.model, inputs)
         for variant, model in models.items():
             run = model.run(inputs)
             for got, want in zip(run.outputs, expected, strict=True):
                 np.testing.assert_array_equal(got, want, variant)
             assert run.touched_bytes == model.plan.arena_bytes
 
-    assert plan(graph).arena_bytes <= most_arena_bytes
+    assert program.plan.arena_bytes <= most_arena_bytes
