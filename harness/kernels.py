@@ -75,12 +75,17 @@ def _round_up(size: int) -> int:
 
 
 _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
+    "ABS": _elementwise,
     "ADD": _elementwise,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "FULLY_CONNECTED": _fully_connected,
+    "HARD_SWISH": _elementwise,
+    "LEAKY_RELU": _elementwise,
+    "LOGISTIC": _elementwise,
     "QUANTIZE": _elementwise,
     "RELU": _elementwise,
     "RELU6": _elementwise,
     "SOFTMAX": _elementwise,
+    "TANH": _elementwise,
 }

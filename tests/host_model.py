@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.compiler import Program, compile_sources
+from harness.kernels import Optimise
 from harness.oracle import reference_outputs
 from harness.planner import ArenaPlan
 from harness.tflite import Graph
@@ -123,7 +124,7 @@ def compile_variants(program: Program) -> dict[str, HostModel]:
     }
 
 
-def check(data: bytes, seed: int = 0) -> None:
+def check(data: bytes, seed: int = 0, optimise: Optimise = Optimise.SPEED) -> None:
     """Outputs for inputs with many extremes equal the oracle's bit for bit, in exactly
     the planned arena, and every layer is reported once."""
     program = compile_sources(data, name="generated")  # refuses what the interpreter aborts on

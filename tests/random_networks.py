@@ -214,12 +214,27 @@ def _softmax(net: _Network) -> None:
 
 def _elementwise(net: _Network) -> None:
     source = net.pick()
-    op = net.draw(st.sampled_from(["RELU", "RELU6", "QUANTIZE"]))
+    op = net.draw(st.sampled_from(["ABS", "RELU", "RELU6", "LEAKY_RELU", "QUANTIZE"]))
     keep = op == "RELU6"
     if keep and net.scale(source) < 1e-8:  # six is no int32 there
         return
     details = net.quantisation(source) if keep else net.like(net.scale(source))
-    net.finish(op, [source], net.shape(source), details)
+    options = {"alpha": net.draw(st.sampled_from([0.1, -2.0]))} if op == "LEAKY_RELU" else {}
+    net.finish(op, [source], net.shape(source), details, **options)
+
+
+def _sigmoid(net: _Network) -> None:
+    source = net.pick()
+    op = net.draw(st.sampled_from(["HARD_SWISH", "LOGISTIC", "TANH"]))
+    if not 1e-8 < net.scale(source) < 1e6:  # beyond, their fixed point is not defined
+        return
+    gain = net.draw(st.sampled_from([1.0, 1.0, 30.0, 1e-5]))
+    details = {
+        "HARD_SWISH": {"scale": net.scale(source) / gain, "zero_point": net.draw(_zero_points)},
+        "LOGISTIC": {"scale": 1 / 256, "zero_point": -128},
+        "TANH": {"scale": 1 / 128, "zero_point": 0},
+    }
+    net.finish(op, [source], net.shape(source), details[op])
 
 
 _STEPS: list[Callable[[_Network], None]] = [
@@ -236,6 +251,7 @@ _STEPS: list[Callable[[_Network], None]] = [
     _reshape,
     _softmax,
     _elementwise,
+    _sigmoid,
 ]
 
 

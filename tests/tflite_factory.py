@@ -18,16 +18,27 @@ OPERATORS = {
     "DEPTHWISE_CONV_2D": 4,
     "DEQUANTIZE": 6,
     "FULLY_CONNECTED": 9,
+    "LOGISTIC": 14,
     "MAX_POOL_2D": 17,
+    "MUL": 18,
     "RELU": 19,
     "RELU6": 21,
     "RESHAPE": 22,
     "SOFTMAX": 25,
+    "TANH": 28,
     "CUSTOM": 32,
     "PAD": 34,
     "MEAN": 40,
+    "SUB": 41,
+    "CAST": 53,
+    "PRELU": 54,
+    "MAXIMUM": 55,
+    "MINIMUM": 57,
     "PADV2": 60,
+    "LEAKY_RELU": 98,
+    "ABS": 101,
     "QUANTIZE": 114,
+    "HARD_SWISH": 117,
 }
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
@@ -71,11 +82,25 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     "FULLY_CONNECTED": (8, {"activation": (0, "Int8"), "weights_format": (1, "Int8")}),
     "SOFTMAX": (9, {"beta": (0, "Float32")}),
     "ADD": (11, {"activation": (0, "Int8")}),
+    "MUL": (21, {"activation": (0, "Int8")}),
+    "SUB": (28, {"activation": (0, "Int8")}),
+    "LEAKY_RELU": (75, {"alpha": (0, "Float32")}),
     "MEAN": (27, {"keep_dims": (0, "Bool")}),
 }
 _OPTIONS["AVERAGE_POOL_2D"] = _OPTIONS["MAX_POOL_2D"] = _OPTIONS["POOL_2D"]
 # Members of the union with no fields that are read here.
-_EMPTY_OPTIONS = {"RESHAPE": 17, "PAD": 22, "PADV2": 43, "DEQUANTIZE": 38, "QUANTIZE": 89}
+_EMPTY_OPTIONS = {
+    "RESHAPE": 17,
+    "PAD": 22,
+    "CAST": 37,
+    "DEQUANTIZE": 38,
+    "MAXIMUM": 39,
+    "MINIMUM": 39,
+    "PADV2": 43,
+    "ABS": 78,
+    "QUANTIZE": 89,
+    "HARD_SWISH": 91,
+}
 
 
 @dataclass

@@ -16,4 +16,8 @@ void softmax_s8(const softmax_t *softmax, const int8_t *input, int8_t *output);
 /* RELU6 and every other clamp without a change of scale. output may be the input. */
 void clamp_s8(int32_t count, int32_t min, int32_t max, const int8_t *input, int8_t *output);
 
+/* Any function of one byte: table[256] is indexed by the input's byte as an unsigned number. output
+ * may be the input. */
+void lookup_s8(int32_t count, const int8_t *table, const int8_t *input, int8_t *output);
+
 #endif

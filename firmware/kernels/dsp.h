@@ -13,6 +13,11 @@ static inline uint32_t load_word(const int8_t *from) {
     return word;
 }
 
+/* The byte in all four places. */
+static inline uint32_t four_times(int32_t byte) { return (uint8_t)byte * 0x01010101u; }
+
+static inline void store_word(int8_t *to, uint32_t word) { memcpy(to, &word, sizeof word); }
+
 #if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
 
 /* Bytes 0 and 2, sign-extended into two halfwords. */
@@ -64,7 +69,34 @@ static inline int32_t ssat8_half(int32_t x) {
     return result;
 }
 
+/* The larger of each two signed bytes: SSUB8 notes which of its differences are not negative. */
+static inline uint32_t max_of_bytes(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
+/* The smaller of each two signed bytes. */
+static inline uint32_t min_of_bytes(uint32_t a, uint32_t b) {
+    uint32_t result;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+    return result;
+}
+
 #else
+
+static inline uint32_t max_of_bytes(uint32_t a, uint32_t b) {
+    uint32_t result = 0;
+    for (int i = 0; i < 32; i += 8) {
+        const uint32_t larger = (int8_t)(a >> i) >= (int8_t)(b >> i) ? a : b;
+        result |= larger & (0xFFu << i);
+    }
+    return result;
+}
+
+static inline uint32_t min_of_bytes(uint32_t a, uint32_t b) {
+    return ~max_of_bytes(~a, ~b); /* ~x = -1 - x, byte by byte */
+}
 
 static inline int32_t smmulr(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1ll << 31)) >> 32);

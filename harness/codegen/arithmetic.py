@@ -43,6 +43,12 @@ def quantise_multiplier(real: float, *, where: str) -> tuple[int, int]:
     return multiplier, shift
 
 
+def quantise_multiplier_16(real: float, *, where: str) -> tuple[int, int]:
+    """As quantise_multiplier, with a multiplier of 16 bits: real = multiplier * 2^(shift - 15)."""
+    multiplier, shift = quantise_multiplier(real, where=where)
+    return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1), shift
+
+
 def _normalise(real: float) -> tuple[int, int]:
     """real = multiplier * 2^(shift - 31), with 2^30 <= multiplier < 2^31."""
     fraction, shift = math.frexp(real)
@@ -107,6 +113,15 @@ def softmax_parameters(beta: float, scale: float) -> tuple[int, int, int]:
     multiplier, shift = _normalise(real)
     radius = math.floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << shift))
     return multiplier, shift, -radius
+
+
+def sigmoid_parameters(scale: float) -> tuple[int, int, int]:
+    """(multiplier, left shift, radius) of LOGISTIC and TANH: inputs become Q4.27, and those from
+    the radius on are the function's limits."""
+    integer_bits = 4
+    multiplier, shift = _normalise(scale * float(1 << (31 - integer_bits)))
+    radius = math.floor(((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << shift))
+    return multiplier, shift, radius
 
 
 def mean_parameters(

@@ -10,10 +10,12 @@ the flatbuffer. Knows nothing of arenas, C or boards.
 
 from harness.tflite.graph import (
     Activation,
+    Arithmetic,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
     Graph,
+    LeakyRelu,
     Operator,
     Options,
     Pool2D,
@@ -25,10 +27,12 @@ from harness.tflite.reader import load_graph, read_graph
 
 __all__ = [
     "Activation",
+    "Arithmetic",
     "Conv2D",
     "DepthwiseConv2D",
     "FullyConnected",
     "Graph",
+    "LeakyRelu",
     "Operator",
     "Options",
     "Pool2D",

@@ -99,8 +99,15 @@ class FullyConnected:
 
 
 @dataclass(frozen=True)
-class Add:
+class Arithmetic:
+    """ADD, MUL and SUB."""
+
     activation: Activation
+
+
+@dataclass(frozen=True)
+class LeakyRelu:
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ class Softmax:
     beta: float
 
 
-Options = Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Add | Softmax | None
+Options = (
+    Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Arithmetic | LeakyRelu | Softmax | None
+)
 
 
 @dataclass(frozen=True)

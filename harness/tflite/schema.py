@@ -46,6 +46,7 @@ _OPTIONS: dict[int, Spec] = {
     8: _FULLY_CONNECTED,
     9: {"beta": (0, Scalar("f"))},
     11: {"activation": (0, Scalar("b"))},
+    75: {"alpha": (0, Scalar("f"))},
 }
 
 # Which member an operator's options must be; the others' options are not read.
@@ -55,6 +56,7 @@ OPTIONS_OF = {
     "CONV_2D": 1,
     "DEPTHWISE_CONV_2D": 2,
     "FULLY_CONNECTED": 8,
+    "LEAKY_RELU": 75,
     "MAX_POOL_2D": 5,
     "SOFTMAX": 9,
 }
@@ -138,13 +140,18 @@ OPERATORS = {
     4: "DEPTHWISE_CONV_2D",
     6: "DEQUANTIZE",
     9: "FULLY_CONNECTED",
+    14: "LOGISTIC",
     17: "MAX_POOL_2D",
     19: "RELU",
     21: "RELU6",
     22: "RESHAPE",
     25: "SOFTMAX",
+    28: "TANH",
     34: "PAD",
     40: "MEAN",
     60: "PADV2",
+    98: "LEAKY_RELU",
+    101: "ABS",
     114: "QUANTIZE",
+    117: "HARD_SWISH",
 }

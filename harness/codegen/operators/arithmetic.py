@@ -7,12 +7,12 @@ from harness.codegen.arithmetic import (
     quantise_multiplier,
 )
 from harness.codegen.operators.code import Code, Writer
-from harness.tflite.graph import Add
+from harness.tflite.graph import Arithmetic
 
 
 def _add(code: Code) -> None:
     options, output = code.operator.options, code.output
-    assert isinstance(options, Add)
+    assert isinstance(options, Arithmetic)
     first, second = code.input(0), code.input(1)
     twice = 2.0 * max(first.q.scale, second.q.scale)
     pairs = [

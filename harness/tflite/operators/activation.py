@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from harness.tflite.graph import (
+    LeakyRelu,
     Options,
     Softmax,
 )
@@ -15,13 +18,21 @@ from harness.tflite.operators.node import (
 )
 
 _MOST_CLASSES = 511  # from 512 on, TFLite's softmax shifts an int32 by 32
+# Beyond these TFLite's logistic and tanh shift 64 bits to the left by less than 0 or more than 62.
+_LEAST_SCALE, _SCALE_LIMIT = 2.0**-28, 2.0**35
 
 
-def _relu(node: Node) -> Options:
+def _unary(node: Node) -> Options:
     node.take(1, 1)
     source, output = node.operand(0), node.output
     node.int8(source, output)
     node.shaped(*source.shape)
+    return None
+
+
+def _relu(node: Node) -> Options:
+    _unary(node)
+    source, output = node.operand(0), node.output
     if node.op == "RELU6" and (source.q.scale, source.q.zero_point) != (
         output.q.scale,
         output.q.zero_point,
@@ -35,20 +46,58 @@ def _relu(node: Node) -> Options:
     return None
 
 
-def _softmax(node: Node) -> Options:
-    node.take(1, 1)
+def _sigmoid(node: Node) -> Options:
+    _unary(node)
+    _fixed_output(node, *((1 / 256, -128) if node.op == "LOGISTIC" else (1 / 128, 0)))
+    scale = node.operand(0).q.scale
+    if not _LEAST_SCALE <= scale < _SCALE_LIMIT:
+        raise node.unsupported(
+            "input scale is out of range",
+            "convert the model again with a representative dataset",
+            f"{_LEAST_SCALE:g} <= scale < {_SCALE_LIMIT:g}",
+            f"{scale:g}",
+        )
+    return None
+
+
+def _leaky_relu(node: Node) -> Options:
+    _unary(node)
+    alpha = float(node.options()["alpha"])
+    if not math.isfinite(alpha):
+        raise node.malformed("alpha is not finite", "a number", alpha)
+    return LeakyRelu(alpha)
+
+
+def _hard_swish(node: Node) -> Options:
+    _unary(node)
     source, output = node.operand(0), node.output
-    node.int8(source, output)
-    node.shaped(*source.shape)
+    if np.float32(source.q.scale) / np.float32(128) >= output.q.scale:
+        raise node.unsupported(
+            "output scale is too small for the input's",
+            "convert the model again with a representative dataset",
+            f"> {source.q.scale / 128:g}",
+            f"{output.q.scale:g}",
+        )
+    return None
+
+
+def _fixed_output(node: Node, scale: float, zero_point: int) -> None:
+    q = node.output.q
+    if (q.scale, q.zero_point) != (scale, zero_point):
+        raise node.unsupported(
+            f"output quantisation is not that of {node.op}",
+            "convert the model again",
+            f"scale {scale:.9g}, zero point {zero_point}",
+            describe_quantisation(node.output),
+        )
+
+
+def _softmax(node: Node) -> Options:
+    _unary(node)
+    source = node.operand(0)
     if not source.shape:
         raise node.malformed("softmax of a scalar", "rank >= 1", 0)
-    if (output.q.scale, output.q.zero_point) != (1 / 256, -128):
-        raise node.unsupported(
-            "output quantisation is not softmax's",
-            "convert the model again",
-            "scale 0.00390625, zero point -128",
-            describe_quantisation(output),
-        )
+    _fixed_output(node, 1 / 256, -128)
     beta = float(node.options()["beta"])
     if not math.isfinite(beta) or beta * source.q.scale * (1 << 26) <= 1.0:
         raise node.unsupported(
@@ -65,7 +114,12 @@ def _softmax(node: Node) -> Options:
 
 
 CHECKS: dict[str, Check] = {
+    "ABS": _unary,
+    "HARD_SWISH": _hard_swish,
+    "LEAKY_RELU": _leaky_relu,
+    "LOGISTIC": _sigmoid,
     "RELU": _relu,
     "RELU6": _relu,
     "SOFTMAX": _softmax,
+    "TANH": _sigmoid,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.tflite.graph import (
-    Add,
+    Arithmetic,
     Options,
 )
 from harness.tflite.operators.node import (
@@ -29,7 +29,7 @@ def _add(node: Node) -> Options:
             f"> {max(first.q.scale, second.q.scale) / (1 << 19):g}",
             f"{output.q.scale:g}",
         )
-    return Add(node.activation())
+    return Arithmetic(node.activation())
 
 
 CHECKS: dict[str, Check] = {

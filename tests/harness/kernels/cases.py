@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.kernels import Optimise
 from tests.host_model import check
 from tests.tflite_factory import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, ModelFactory
 
@@ -84,9 +85,9 @@ def check_operator(add: Add, *, examples: int = 20) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(batches(add), seeds)
-    def compare(model: ModelFactory, seed: int) -> None:
+    @given(batches(add), seeds, st.sampled_from(Optimise))
+    def compare(model: ModelFactory, seed: int, optimise: Optimise) -> None:
         if model.operators:
-            check(model.build(), seed)
+            check(model.build(), seed, optimise)
 
     compare()

@@ -213,7 +213,7 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
         lambda: add((1, 4), (1, 4), 1e-7),
         "output scale is too small for its inputs (expected > 1.90735e-06, got 1e-07)",
     ),
-    (lambda: softmax(output=0.5), "output quantisation is not softmax's"),
+    (lambda: softmax(output=0.5), "output quantisation is not that of SOFTMAX"),
     (lambda: softmax(scale=1e-9), "beta times scale is out of range"),
     (lambda: softmax(depth=512), "has too many classes (expected <= 511, got 512)"),
     (lambda: pad_value(0.25), "pad value has its own quantisation"),
