@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.errors import HilnasError, UsageError
+from harness.options import CompilerOptions, Optimise
 
 if TYPE_CHECKING:
     from harness.measurement import Measurement
@@ -43,6 +45,9 @@ BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas 
 ViaOption = Annotated[str, typer.Option("--via", help="How the board is reached: virtual.")]
 ThroughOption = Annotated[
     str, typer.Option("--through", help="How images get into flash: memory (at once) or probe.")
+]
+OptimiseOption = Annotated[
+    Optimise, typer.Option("-O", "--optimise", help="Where they contradict: -Ospeed or -Osize.")
 ]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="What runs the model: aot, compiled ahead of time.")
@@ -178,6 +183,7 @@ def measure(
     via: ViaOption = "virtual",
     engine: EngineOption = "aot",
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs after the warm-up.")] = 3,
+    optimise: OptimiseOption = Optimise.SPEED,
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
     through: ThroughOption = "memory",
@@ -201,6 +207,7 @@ def measure(
             expected="--through memory",
             got="--through probe",
         )
+    options = CompilerOptions(optimise)
     described = load_board(board)
     data = read_model(model)
     with ExitStack() as stack:
@@ -213,6 +220,7 @@ def measure(
                 repeats=repeats,
                 layers=layers,
                 seed=seed,
+                options=options,
                 on_step=on_step,
             )
         if str(json_file) != "-":
@@ -222,7 +230,7 @@ def measure(
             return
         with _status() as on_step:  # what was measured is out, should this fail
             on_step("profiling")
-            seen = profile_inference(data, session, name=model.name, seed=seed)
+            seen = profile_inference(data, session, name=model.name, seed=seed, options=options)
         profile.write_text(json.dumps(seen.profile.speedscope))
     print_profile(seen.profile, errors)
     errors.print(
@@ -237,6 +245,7 @@ def build(
     board: BoardOption,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     engine: EngineOption = "aot",
+    optimise: OptimiseOption = Optimise.SPEED,
     json_file: JsonOption = None,
 ) -> None:
     """Firmware ELF, map and deploy/: a plain C library of the model."""
@@ -251,8 +260,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     with _status() as on_step:
         on_step("compiling")
-        program = compile_sources(data, name=str(model))
-        image = build_image(program.sources, described, out_dir=out)
+        program = compile_sources(data, name=str(model), options=CompilerOptions(optimise))
+        image = build_image(program.sources, described, optimise=optimise, out_dir=out)
         write_deployment(program.graph, program.plan, out / "deploy")
     facts: dict[str, Any] = {
         "board": described.name,
@@ -269,6 +278,7 @@ def build(
         "static_bytes": image.static_bytes,
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,
+        "runtime_overhead_bytes": image.runtime_overhead_bytes,
     }
     if str(json_file) != "-":
         table = Table(title=f"{model.name} for {described.name}", show_header=False)
@@ -309,8 +319,8 @@ def print_measurement(result: Measurement, *, title: str) -> None:
 
 
 def _print_layers(result: Measurement) -> None:
-    table = Table(title="Layers (profiled pass)", caption=escape(result.label))
-    for heading in ("#", "operator", "cycles", "%", "MACs", "MAC/cycle"):
+    table = Table(title="Layers (profiled pass)", caption=escape(result.label), box=SIMPLE_HEAD)
+    for heading in ("#", "operator", "cycles", "%", "MACs", "MAC/cycle", "bytes moved"):
         table.add_column(heading, justify="left" if heading == "operator" else "right")
     total = sum(layer.cycles for layer in result.layers)
     for layer in result.layers:
@@ -321,9 +331,10 @@ def _print_layers(result: Measurement) -> None:
             f"{100 * layer.cycles / total:.1f}" if total else "",
             f"{layer.macs:,}",
             _per_cycle(layer.macs, layer.cycles, unit=""),
+            f"{layer.moved_bytes:,}",
         )
     table.add_section()
-    table.add_row("", "sum", f"{total:,}", "", f"{sum(x.macs for x in result.layers):,}", "")
+    table.add_row("", "sum", f"{total:,}", "", f"{sum(x.macs for x in result.layers):,}", "", "")
     console.print(table)
 
 

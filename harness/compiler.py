@@ -5,19 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.codegen import generate
-from harness.kernels import Optimise
+from harness.options import DEFAULTS, CompilerOptions
 from harness.planner import ArenaPlan, plan
 from harness.tflite import Graph, read_graph
-
-
-@dataclass(frozen=True)
-class CompilerOptions:
-    """optimise: what the code is to be good at."""
-
-    optimise: Optimise = Optimise.SPEED
-
-
-DEFAULTS = CompilerOptions()
 
 
 @dataclass(frozen=True)

@@ -19,21 +19,24 @@ class Footprint:
     """Bytes an image takes.
 
     flash_bytes: all of it, padding included. weights_bytes: the model's constants (weights,
-    biases, scales, operator parameters). model_code_bytes: the model's instructions.
-    static_bytes: .data and .bss. arena_bytes: the tensor arena with its guard.
+    biases, scales, operator parameters). runtime_overhead_bytes: kernels, engine, the model's
+    instructions, and what the C library contributes. static_bytes: .data and .bss.
+    arena_bytes: the tensor arena with its guard.
     """
 
     flash_bytes: int
     weights_bytes: int
-    model_code_bytes: int
+    runtime_overhead_bytes: int
     static_bytes: int
     arena_bytes: int
     stack_reserve_bytes: int
 
 
 # " .text.model_invoke\n   0x08001050  0x4a8 CMakeFiles/model.dir/...": address and size
-_MODEL_SECTION = re.compile(
-    r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) CMakeFiles/model\.dir/", re.MULTILINE | re.ASCII
+_RUNTIME_SECTION = re.compile(
+    r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) "
+    r"(?:CMakeFiles/(?:model|engine)\.dir/|\S*\blib(?:kernels|c|m|gcc)\.a\()",
+    re.MULTILINE | re.ASCII,
 )
 
 
@@ -55,13 +58,13 @@ def read_footprint(elf: Path, link_map: Path) -> Footprint:
     weights_bytes = sizes.get(".weights", 0)
     in_flash = sum(
         int(size, 16)
-        for address, size in _MODEL_SECTION.findall(text)
+        for address, size in _RUNTIME_SECTION.findall(text)
         if first <= int(address, 16) < last
     )
     return Footprint(
         flash_bytes=last - first,
         weights_bytes=weights_bytes,
-        model_code_bytes=max(0, in_flash - weights_bytes),
+        runtime_overhead_bytes=max(0, in_flash - weights_bytes),
         static_bytes=sizes.get(".data", 0) + sizes.get(".bss", 0),
         arena_bytes=sizes.get(".arena", 0),
         stack_reserve_bytes=sizes.get(".stack", 0),

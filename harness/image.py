@@ -28,6 +28,7 @@ from harness.errors import (
     ToolchainError,
     UsageError,
 )
+from harness.options import Optimise
 from harness.wire import NONCE_BYTES
 from harness.workspace import (
     FIRMWARE_DIR,
@@ -55,9 +56,10 @@ class Image:
     """A linked firmware image, sizes in bytes.
 
     flash_bytes is all of it; weights_bytes the model's constants (weights, biases, scales,
-    operator parameters); model_code_bytes the instructions generated for it. static_bytes is
-    .data + .bss without arena and stack; arena_bytes is without the guard. compiler is the first
-    line of its --version.
+    operator parameters); runtime_overhead_bytes what the engine adds to them in any application:
+    kernels, engine, instructions generated for the model, and the C library, some of which this
+    firmware alone uses. static_bytes is .data + .bss without arena and stack; arena_bytes is
+    without the guard. compiler is the first line of its --version.
     """
 
     elf: Path
@@ -69,15 +71,10 @@ class Image:
     flags: str
     flash_bytes: int
     weights_bytes: int
-    model_code_bytes: int
+    runtime_overhead_bytes: int
     static_bytes: int
     arena_bytes: int
     stack_reserve_bytes: int
-
-    @property
-    def runtime_overhead_bytes(self) -> int:
-        """Flash taken by what is neither weights nor generated for the model."""
-        return self.flash_bytes - self.weights_bytes - self.model_code_bytes
 
 
 @dataclass(frozen=True)
@@ -96,6 +93,7 @@ def build_image(
     engine: str = "aot",
     engine_dir: Path | None = None,
     selftest: bool = False,
+    optimise: Optimise = Optimise.SPEED,
     out_dir: Path | None = None,
     stack_reserve_bytes: int = STACK_RESERVE_BYTES,
     deadline_s: float = _BUILD_DEADLINE_S,
@@ -103,8 +101,8 @@ def build_image(
     """Compile and link the generated `sources` (file name -> text) with the firmware for `board`.
 
     `engine` is a folder under firmware/engine; `engine_dir` uses another one, without the kernels.
-    `selftest` adds the PROVOKE request. firmware.elf and firmware.map go to `out_dir`, or to the
-    cache, where the newest are kept.
+    `selftest` adds the PROVOKE request; `optimise` chooses -O3 or -Os. firmware.elf and
+    firmware.map go to `out_dir`, or to the cache, where the newest are kept.
 
     Raises:
         ToolchainError: compiler or build tool missing, broken, or hanging.
@@ -118,6 +116,7 @@ def build_image(
         board.port,
         _board_values(board, stack_reserve_bytes),
         selftest,
+        optimise,
         engine,
         engine_dir,
     )
@@ -140,7 +139,7 @@ def build_image(
         flags=flags,
         flash_bytes=footprint.flash_bytes,
         weights_bytes=footprint.weights_bytes,
-        model_code_bytes=footprint.model_code_bytes,
+        runtime_overhead_bytes=footprint.runtime_overhead_bytes,
         static_bytes=footprint.static_bytes,
         arena_bytes=footprint.arena_bytes - GUARD_BYTES,
         stack_reserve_bytes=footprint.stack_reserve_bytes,
@@ -154,6 +153,7 @@ def build_host_program(
     engine: str = "aot",
     engine_dir: Path | None = None,
     selftest: bool = False,
+    optimise: Optimise = Optimise.SPEED,
     out_dir: Path | None = None,
     deadline_s: float = _BUILD_DEADLINE_S,
 ) -> HostProgram:
@@ -164,6 +164,7 @@ def build_host_program(
         "host",
         _board_values(board, STACK_RESERVE_BYTES),
         selftest,
+        optimise,
         engine,
         engine_dir,
     )
@@ -181,6 +182,7 @@ def _recipe(
     port: str,
     board_values: str,
     selftest: bool,
+    optimise: Optimise,
     engine: str,
     engine_dir: Path | None,
 ) -> Recipe:
@@ -191,6 +193,7 @@ def _recipe(
         engine_dir=_engine_dir(engine, engine_dir),
         kernels=engine_dir is None,
         selftest=selftest,
+        optimise=optimise,
         compiler=compiler,
         compiler_version=_version_of(compiler, compiler.stat().st_mtime_ns),
         model_files=_file_names(sources),

@@ -3,19 +3,12 @@ its output may overwrite, as firmware/kernels promise it."""
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.options import Optimise
 from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator
-
-
-class Optimise(enum.Enum):
-    """What the code is to be good at where time and flash contradict each other."""
-
-    SPEED = "speed"
-    SIZE = "size"
 
 
 @dataclass(frozen=True)

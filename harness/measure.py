@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from harness import oracle
-from harness.compiler import DEFAULTS, CompilerOptions, compile_sources
+from harness.compiler import compile_sources
 from harness.errors import MeasurementRefusedError
 from harness.image import build_image
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
+from harness.options import DEFAULTS, CompilerOptions
 from harness.session import RunResult, Session
 from harness.tflite import Graph
 
@@ -69,7 +70,7 @@ def measure(
     graph, arena = program.given, program.plan
     inputs = random_inputs(graph, seed)
     with _reference_meanwhile(model, inputs) as reference:
-        image = build_image(program.sources, session.board)
+        image = build_image(program.sources, session.board, optimise=options.optimise)
         on_step("computing reference outputs")
         expected = [array.tobytes() for array in reference.result()]
     on_step("flashing")
@@ -187,5 +188,9 @@ def _name_layers(graph: Graph, run: RunResult) -> tuple[Layer, ...]:
     for index, cycles in run.layers:
         operator = graph.operators[index]
         name = graph.tensors[operator.outputs[0]].name
-        layers.append(Layer(index, operator.op, name, graph.macs(operator), cycles))
+        layers.append(
+            Layer(
+                index, operator.op, name, graph.macs(operator), graph.moved_bytes(operator), cycles
+            )
+        )
     return tuple(layers)

@@ -2,6 +2,7 @@
 
 Schema history
     1   first form
+    2   runtime_overhead_bytes leaves out the app that measures; layers say which bytes they move
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from harness.errors import NotComparableError, UsageError
 
-SCHEMA = 1
+SCHEMA = 2
 
 # Cycles of silicon, of the virtual board's model, and mere instruction counts never mix.
 TIMINGS = ("measured", "modelled", "instructions")
@@ -62,7 +63,8 @@ class Sram:
 @dataclass(frozen=True)
 class Flash:
     """code_bytes: instructions and constants that are not weights. total_bytes: the image.
-    runtime_overhead_bytes: the image without the model's weights and its generated code."""
+    runtime_overhead_bytes: what the engine adds to the weights in any application: kernels,
+    engine, generated instructions, the C library's share (not the app that measures)."""
 
     code_bytes: int
     weights_bytes: int
@@ -72,10 +74,13 @@ class Flash:
 
 @dataclass(frozen=True)
 class Layer:
+    """moved_bytes: operands and results, each once; what a kernel moves at least."""
+
     index: int
     op: str
     name: str
     macs: int
+    moved_bytes: int
     cycles: int
 
 
@@ -146,7 +151,7 @@ class Measurement:
 
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> Measurement:
-        """Raises KeyError, TypeError or ValueError on anything but a schema 1 measurement."""
+        """Raises KeyError, TypeError or ValueError on anything else than to_json() gives."""
         table = dict(table)
         if table["schema"] != SCHEMA:
             raise ValueError(f"measurement schema {table['schema']!r} is not {SCHEMA}")

@@ -11,7 +11,8 @@ import random
 from dataclasses import dataclass
 
 from harness.errors import UnsupportedModelError
-from harness.kernels import Optimise, is_alias, kernel_of
+from harness.kernels import is_alias, kernel_of
+from harness.options import Optimise
 from harness.tflite import Graph, Operator
 
 ALIGNMENT = 4

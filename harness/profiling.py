@@ -10,6 +10,7 @@ from harness.compiler import compile_sources
 from harness.errors import UsageError
 from harness.image import build_image
 from harness.measure import random_inputs
+from harness.options import DEFAULTS, CompilerOptions
 from harness.session import Session
 from harness.symbols import Symbols
 from harness.virtual.board import VirtualBoard
@@ -32,7 +33,14 @@ class InferenceProfile:
     pointer_bytes: int
 
 
-def profile_inference(model: bytes, session: Session, *, name: str, seed: int) -> InferenceProfile:
+def profile_inference(
+    model: bytes,
+    session: Session,
+    *,
+    name: str,
+    seed: int,
+    options: CompilerOptions = DEFAULTS,
+) -> InferenceProfile:
     """Run `model` once more with the observers on; it is built again from the cache.
 
     Raises:
@@ -47,8 +55,8 @@ def profile_inference(model: bytes, session: Session, *, name: str, seed: int) -
             expected="--via virtual",
             got=session.via,
         )
-    program = compile_sources(model, name=name)
-    image = build_image(program.sources, session.board)
+    program = compile_sources(model, name=name, options=options)
+    image = build_image(program.sources, session.board, optimise=options.optimise)
     symbols = Symbols(image.elf)
     session.flash(image)
     session.prepare(PATTERN)

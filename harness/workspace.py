@@ -19,6 +19,7 @@ from pathlib import Path
 
 from harness.board import ROOT
 from harness.errors import BuildError, ToolchainError
+from harness.options import Optimise
 
 FIRMWARE_DIR = ROOT / "firmware"
 _TREES = 8  # builds of one kind that may run at once
@@ -36,6 +37,7 @@ class Recipe:
     engine_dir: Path
     kernels: bool
     selftest: bool
+    optimise: Optimise
     compiler: Path
     compiler_version: str
     model_files: tuple[str, ...]
@@ -43,7 +45,14 @@ class Recipe:
     def content_digest(self) -> bytes:
         """What the image's bytes follow from besides the model: the same on every machine."""
         digest = hashlib.sha256()
-        facts = (self.board_values, self.port, self.kernels, self.selftest, self.compiler_version)
+        facts = (
+            self.board_values,
+            self.port,
+            self.kernels,
+            self.selftest,
+            self.optimise.value,
+            self.compiler_version,
+        )
         digest.update(repr((facts, self.model_files)).encode())
         folders = [FIRMWARE_DIR / name for name in ("app", "cmake", "port")] + [self.engine_dir]
         if self.kernels:
@@ -170,6 +179,7 @@ def _configure(workspace: Workspace, recipe: Recipe) -> None:
         f"-DMODEL_DIR={workspace.model_dir}",
         f"-DNONCE_FILE={workspace.nonce_file}",
         f"-DSELFTEST={'ON' if recipe.selftest else 'OFF'}",
+        f"-DOPTIMISE={recipe.optimise.value}",
     ]
     if recipe.port != "host":
         command.append(f"-DCMAKE_TOOLCHAIN_FILE={FIRMWARE_DIR / 'cmake' / 'arm-none-eabi.cmake'}")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.options import CompilerOptions, Optimise
 from harness.toml import load_toml
 
 
@@ -77,11 +78,20 @@ class Space:
 
 @dataclass(frozen=True)
 class Device:
-    """Where candidates are measured."""
+    """Where candidates are measured, and what their code is to be good at: speed or size."""
 
     board: str
     via: str = "virtual"
     engine: str = "aot"
+    optimise: str = "speed"
+
+    def __post_init__(self) -> None:
+        if self.optimise not in (known.value for known in Optimise):
+            raise ValueError(f"[device] optimise must be speed or size, got {self.optimise!r}")
+
+    @property
+    def options(self) -> CompilerOptions:
+        return CompilerOptions(Optimise(self.optimise))
 
 
 @dataclass(frozen=True)

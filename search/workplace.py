@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 from harness.board import Board, load_board
 from harness.errors import BoardError, LinkError, UnknownBoardError, UsageError
@@ -89,6 +90,10 @@ def open_workplace(config: SearchConfig) -> Workplace:
     """
     board = check_device(config.device)
     dataset = load_dataset(config.data, seed=config.search.seed)
-    workplace = Workplace(dataset, lambda: open_session(board, config.device.via))
+    workplace = Workplace(
+        dataset,
+        lambda: open_session(board, config.device.via),
+        partial(measure, options=config.device.options),
+    )
     atexit.register(workplace.close)
     return workplace

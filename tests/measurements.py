@@ -23,7 +23,7 @@ def make_measurement(*, cycles: int = 100_000, sram_bytes: int = 9_000, **change
         latency_us=Spread.of([cycles / 100, cycles / 100]),
         sram=Sram(sram_bytes - 1000, 400, 600, sram_bytes),
         flash=Flash(12_000, 8_000, 20_000, 9_000),
-        layers=(Layer(0, "CONV_2D", "conv", 50_000, cycles - 100),),
+        layers=(Layer(0, "CONV_2D", "conv", 50_000, 2_000, cycles - 100),),
         output=Output("2" * 64, True, "tflite-micro"),
         started_at="2026-01-01T00:00:00+00:00",
         duration_s=0.5,

@@ -168,6 +168,11 @@ class Graph:
             return output.elements * self.tensors[operator.inputs[1]].shape[-1]
         return 0
 
+    def moved_bytes(self, operator: Operator) -> int:
+        """Operands and results, each once."""
+        used = {index for index in (*operator.inputs, *operator.outputs) if index >= 0}
+        return sum(self.tensors[index].bytes for index in used)
+
     @property
     def total_macs(self) -> int:
         return sum(self.macs(operator) for operator in self.operators)

@@ -17,6 +17,7 @@ from harness.codegen import write_deployment
 from harness.compiler import compile_sources
 from harness.errors import JournalError
 from harness.image import build_image
+from harness.options import CompilerOptions
 from search.data.dataset import Dataset
 from search.evaluation import Evaluation
 from search.export import int8_error
@@ -51,7 +52,7 @@ def ship_front(
         BuildError, ModelError: from compiling.
     """
     run = read_run(run_dir)
-    board = load_board(run.config.device.board)
+    board, options = load_board(run.config.device.board), run.config.device.options
     models = {e.archid: _read_model(run_dir, e) for e in run.front}
     test = dataset.load_test()
     before = read_front(run_dir)
@@ -77,7 +78,7 @@ def ship_front(
         try:
             for number, evaluation in enumerate(run.front, start=1):
                 on_step(f"building {number} of {len(run.front)}: {evaluation.archid}")
-                _ship_member(run_dir, evaluation, models[evaluation.archid], board)
+                _ship_member(run_dir, evaluation, models[evaluation.archid], board, options)
             for number, (archid, future) in enumerate(errors.items(), start=1):
                 on_step(f"testing {number} of {len(errors)}: {archid}")
                 known[archid] = future.result()
@@ -92,14 +93,20 @@ def ship_front(
     return read_run(run_dir)
 
 
-def _ship_member(run_dir: Path, evaluation: Evaluation, model: bytes, board: Board) -> None:
+def _ship_member(
+    run_dir: Path,
+    evaluation: Evaluation,
+    model: bytes,
+    board: Board,
+    options: CompilerOptions,
+) -> None:
     folder = run_dir / FRONT_DIR / evaluation.archid
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(model)
     _write_json(folder / "genotype.json", evaluation.genotype)
     _write_json(folder / "measurement.json", evaluation.measured.to_json())
-    program = compile_sources(model, name=evaluation.archid)
-    build_image(program.sources, board, out_dir=folder)
+    program = compile_sources(model, name=evaluation.archid, options=options)
+    build_image(program.sources, board, optimise=options.optimise, out_dir=folder)
     write_deployment(program.graph, program.plan, folder / "deploy")
 
 

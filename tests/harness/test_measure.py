@@ -201,6 +201,13 @@ class TestOnTheVirtualBoard:
         between = abs(got.cycles.median - sum(layer.cycles for layer in got.layers))
         assert between <= 0.01 * got.cycles.median + 60 * len(got.layers)
 
+    def test_layers_add_up_to_the_inference(self, model, session):
+        """Beyond 100 cycles a layer, which reporting may cost."""
+        measured = measure(model, session, layers=True, repeats=1)
+        total = sum(layer.cycles for layer in measured.layers)
+        assert abs(total - measured.cycles.median) < 0.01 * total + 100 * len(measured.layers)
+        assert all(layer.moved_bytes > 0 for layer in measured.layers)
+
     def test_flash_is_split_without_remainder(self, model, session):
         flash = measure(model, session).flash
         assert flash.code_bytes + flash.weights_bytes == flash.total_bytes
@@ -212,7 +219,8 @@ class TestOnTheVirtualBoard:
         path = mlperf_tiny(name)
         if path is None:
             pytest.skip(NO_MODELS)
-        got = measure(path.read_bytes(), session, name=path.name, repeats=1)
+        got = measure(path.read_bytes(), session, name=path.name, repeats=1, layers=True)
+        assert sum(x.cycles for x in got.layers) == pytest.approx(got.cycles.median, rel=0.01)
         program = compile_sources(path.read_bytes(), name=path.name)
         assert got.sram.arena_bytes == program.plan.arena_bytes
         assert got.output.bit_exact

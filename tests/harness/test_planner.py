@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import UnsupportedModelError
-from harness.kernels import Optimise, kernel_of
+from harness.kernels import kernel_of
+from harness.options import Optimise
 from harness.planner import (
     Group,
     Region,

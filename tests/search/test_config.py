@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
+from harness.options import Optimise
 from search.config import (
     Bounds,
     Budget,
@@ -47,6 +48,14 @@ def test_defaults_are_those_of_the_papers(tmp_path: Path) -> None:
     assert config.space == Space(10, 3, 128, 3, 256), "the full space"
     assert config.bounds == Bounds()
     assert (config.device.via, config.device.engine) == ("virtual", "aot")
+
+
+def test_a_device_may_be_optimised_for_size(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL.replace("[device]", '[device]\noptimise = "size"'))
+
+    assert config.device.options.optimise is Optimise.SIZE
+    with pytest.raises(ConfigError, match="optimise must be speed or size, got 'fast'"):
+        load(tmp_path, MINIMAL.replace("[device]", '[device]\noptimise = "fast"'))
 
 
 @pytest.mark.parametrize(
