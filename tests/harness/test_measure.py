@@ -154,7 +154,7 @@ def test_a_failed_build_is_told_at_once_whatever_the_reference_does(model, monke
         begun.set()
         released.wait(60)
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         assert begun.wait(60)  # the reference is under way by now
         raise DoesNotFitError("too large", region="FLASH", missing_bytes=1)
 

@@ -16,7 +16,7 @@ from harness.codegen.fixedpoint import INT8_VALUES, requantise
 from harness.codegen.operators.code import Code
 from harness.codegen.operators.lookup import write_lookup
 from harness.codegen.tables import Array, fold_bias, sum_ranges
-from harness.kernels import Optimise
+from harness.options import Optimise
 from harness.tflite import Activation
 
 
