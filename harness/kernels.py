@@ -8,16 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.options import Optimise
-from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator
+from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D, Tensor
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """scratch_bytes: memory that it may use while it runs. inplace: positions of the inputs whose
-    storage the output may take, where nothing reads them afterwards."""
+    """scratch_bytes: memory that it may use while it runs.
+
+    Where nothing reads an input afterwards, the output may lie over it in two ways. inplace:
+    positions of inputs whose first byte may be the output's, too. overlaps: (position, bytes) of
+    inputs over whose beginning the output's end may lie, that many bytes at most; so an output
+    that is no larger may also begin anywhere below the input's first byte (diagonal memory
+    optimisation, arXiv 2010.01668).
+    """
 
     scratch_bytes: int = 0
     inplace: tuple[int, ...] = ()
+    overlaps: tuple[tuple[int, int], ...] = ()
 
 
 def kernel_of(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -30,6 +37,36 @@ def is_alias(graph: Graph, operator: Operator) -> bool:
     return operator.op == "RESHAPE" and graph.tensor(operator.inputs[0]).data is None
 
 
+def _overlap(output: Tensor, lead: int) -> int:
+    """Bytes of a safe overlap for a kernel that writes its output upwards, in steps that read what
+    they need before they write.
+
+    lead: the least, over all steps, of the input's lowest byte that the step reads less the
+    output's bytes that were written before it. With the output beginning at `a` and the input at
+    `b`, a step's earlier writes end at a + written <= a + lowest - lead, which is below b + lowest
+    if a <= b + lead: nothing is overwritten that this step reads, and so nothing that any later
+    one does. Then the output ends at a + bytes <= b + (bytes + lead).
+    """
+    return max(0, output.bytes + min(0, lead))
+
+
+def _window_lead(graph: Graph, operator: Operator) -> int:
+    """The lead of a kernel whose step is one output pixel, row by row: the pixel's window begins
+    at its upper left corner, clipped to the input. Rows and columns add, so their least does."""
+    options = operator.options
+    assert isinstance(options, Conv2D | Pool2D)
+    _, _, width, channels = graph.tensor(operator.inputs[0]).shape
+    _, rows, columns, written = graph.tensor(operator.outputs[0]).shape
+
+    def least(count: int, stride: int, pad: int, read: int, write: int) -> int:
+        return min(max(0, at * stride - pad) * read - at * write for at in range(count))
+
+    (step_y, step_x), (top, left) = options.stride, options.pads
+    return least(rows, step_y, top, width * channels, columns * written) + least(
+        columns, step_x, left, channels, written
+    )
+
+
 def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     options = operator.options
     assert isinstance(options, Conv2D)
@@ -38,7 +75,9 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     pixels = output.shape[1] * output.shape[2]
     if (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0:
         return Kernel(min(2, filters) * channels if pixels > 2 else 0)
-    return Kernel(min(2, pixels) * _round_up(height * width * channels))
+    # Columns are gathered pixel by pixel, and multiplied with all filters before the next ones.
+    overlap = _overlap(output, _window_lead(graph, operator))
+    return Kernel(min(2, pixels) * _round_up(height * width * channels), overlaps=((0, overlap),))
 
 
 def _depthwise_conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -60,7 +99,49 @@ def _fully_connected(graph: Graph, operator: Operator, optimise: Optimise) -> Ke
 
 
 def _elementwise(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    return Kernel(inplace=tuple(range(len(operator.inputs))))
+    """Elements in ascending order, each written behind the last read of its operands."""
+    output = graph.tensor(operator.outputs[0])
+    positions = tuple(
+        position
+        for position, index in enumerate(operator.inputs)
+        if index >= 0 and graph.tensor(index).elements == output.elements
+    )
+    return Kernel(inplace=positions, overlaps=tuple((p, output.bytes) for p in positions))
+
+
+def _dequantize(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Elements in ascending order: element i is read behind 4 * i written bytes."""
+    output = graph.tensor(operator.outputs[0])
+    lead = (output.elements - 1) * (1 - output.bytes // output.elements)
+    return Kernel(overlaps=((0, _overlap(output, lead)),))
+
+
+def _mean(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Elements in ascending order. Element [o][i] is the mean over k of [o][k][i], none of which
+    is as far down as o * inner + i, what was written before."""
+    output = graph.tensor(operator.outputs[0])
+    return Kernel(overlaps=((0, output.bytes),))
+
+
+def _pad(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Rows along the last axis in ascending order, each moved at once. Every row has at least as
+    much in front of it as the one before, so the last one has the least lead."""
+    source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
+    paddings = graph.tensor(operator.inputs[1]).data
+    assert paddings is not None
+    at = 0
+    for size, before, more in zip(source.shape, paddings[:, 0], output.shape, strict=True):
+        at = at * more + int(before) + size - 1
+    at -= source.shape[-1] - 1  # where the last row begins
+    lead = source.elements - source.shape[-1] - at
+    return Kernel(overlaps=((0, _overlap(output, lead)),))
+
+
+def _pool_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Pixels in ascending order, channels of one too, each written behind its window's values of
+    that channel: no lower in the window than the channel is in the pixel."""
+    output = graph.tensor(operator.outputs[0])
+    return Kernel(overlaps=((0, _overlap(output, _window_lead(graph, operator))),))
 
 
 def _round_up(size: int) -> int:
@@ -70,12 +151,18 @@ def _round_up(size: int) -> int:
 _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "ABS": _elementwise,
     "ADD": _elementwise,
+    "AVERAGE_POOL_2D": _pool_2d,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "DEQUANTIZE": _dequantize,
     "FULLY_CONNECTED": _fully_connected,
     "HARD_SWISH": _elementwise,
     "LEAKY_RELU": _elementwise,
     "LOGISTIC": _elementwise,
+    "MAX_POOL_2D": _pool_2d,
+    "MEAN": _mean,
+    "PAD": _pad,
+    "PADV2": _pad,
     "QUANTIZE": _elementwise,
     "RELU": _elementwise,
     "RELU6": _elementwise,

@@ -12,7 +12,7 @@ typedef struct {
     int32_t min, max;
 } add_t;
 
-/* output may be either input. */
+/* Elements are read and written upwards: output may be either input or begin below it. */
 void add_s8(const add_t *add, const int8_t *input_1, const int8_t *input_2, int8_t *output);
 
 #endif

@@ -12,7 +12,10 @@ typedef struct {
     int32_t min, max;
 } rescale_t;
 
-/* QUANTIZE from int8 and RELU. output may be the input. */
+/* All of them read and write elements upwards: output may be the input or begin below it, and that
+ * of dequantize_s8, which is larger, may reach over the input's beginning (harness/kernels.py). */
+
+/* QUANTIZE from int8 and RELU. */
 void rescale_s8(const rescale_t *rescaling, const int8_t *input, int8_t *output);
 
 /* Values outside int32 and NaN saturate; TFLite leaves them undefined. */

@@ -22,7 +22,11 @@ typedef struct {
  * kernel_width * input_channels. scratch holds min(2, output pixels) columns of the rounded depth.
  * A 1x1 kernel with stride 1 and input_channels % 4 == 0 gathers no columns: scratch holds min(2,
  * output_channels) filters, or nothing with two output pixels or less. input and scratch are 4-byte
- * aligned. */
+ * aligned.
+ *
+ * Where columns are gathered, pixels are written upwards, each after its column and all before it
+ * were gathered: the end of output may lie over the beginning of input as far as
+ * harness/kernels.py says. */
 void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8_t *scratch);
 
 /* weights: [output_channels][kernel_height][kernel_width]; output channel c reads input channel

@@ -11,6 +11,8 @@ typedef struct {
     int32_t value;
 } pad_t;
 
+/* Rows along the last axis are moved upwards, each at once: the end of output may lie over the
+ * beginning of input as far as harness/kernels.py says. */
 void pad_s8(const pad_t *pad, const int8_t *input, int8_t *output);
 
 #endif

@@ -28,7 +28,7 @@ void pad_s8(const pad_t *pad, const int8_t *input, int8_t *output) {
                     continue;
                 }
                 output = fill(output, pad->value, before[3]);
-                memcpy(output, input, (size_t)in[3]);
+                memmove(output, input, (size_t)in[3]); /* they may overlap */
                 input += in[3];
                 output = fill(output + in[3], pad->value, out[3] - before[3] - in[3]);
             }

@@ -11,6 +11,8 @@ typedef struct {
     int32_t zero_point;
 } mean_t;
 
+/* Elements are written upwards, each after its operands were read: output may be the input or
+ * begin below it. */
 void mean_s8(const mean_t *mean, const int8_t *input, int8_t *output);
 
 #endif

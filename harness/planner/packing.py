@@ -1,0 +1,145 @@
+"""At which address does each region lie? Greedy placements, random exchanges in the best one, and
+an exact search for what is left between them and the lower bound."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.planner.exact import pack_exactly
+from harness.planner.regions import WORD, Lifetimes, Region, words
+
+_EXCHANGES = 64  # placements tried behind the greedy ones, fewer for large graphs:
+_PAIRS = 1 << 18  # pairs of regions compared while trying
+
+Group = tuple[int, ...]  # regions that begin at one address
+
+
+@dataclass(frozen=True)
+class Placement:
+    """starts: an address for each region. arena_bytes: the end of the highest one. optimal: no
+    placement of these lifetimes needs fewer words."""
+
+    starts: tuple[int, ...]
+    arena_bytes: int
+    optimal: bool
+
+
+def place(lifetimes: Lifetimes) -> Placement:
+    """The same placement for the same lifetimes, always."""
+    regions = lifetimes.regions
+    if not regions:
+        return Placement((), 0, optimal=True)
+    bound = lifetimes.lower_bound()
+    found = []
+    for groups in (_together(lifetimes), [(i,) for i in range(len(regions))]):
+        for order in _greedy_orders(regions, groups):
+            starts = first_fit(lifetimes, order)
+            found.append((end_of(regions, starts), starts, order))
+            if found[-1][0] == bound:
+                return Placement(tuple(starts), bound, optimal=True)
+    end, starts, order = min(found, key=lambda one: one[0])
+    rng = random.Random(0)
+    for _ in range(min(_EXCHANGES, _PAIRS // len(regions) ** 2) if len(order) > 1 else 0):
+        tried = list(order)
+        i, j = rng.sample(range(len(tried)), 2)
+        tried[i], tried[j] = tried[j], tried[i]
+        tried_starts = first_fit(lifetimes, tried)
+        tried_end = end_of(regions, tried_starts)
+        if tried_end <= end:
+            starts, end, order = tried_starts, tried_end, tried
+        if end == bound:
+            return Placement(tuple(starts), end, optimal=True)
+    exactly = pack_exactly(lifetimes, words(end), words(bound))
+    if exactly.starts is not None:
+        starts = list(exactly.starts)
+        end = end_of(regions, starts)
+    return Placement(tuple(starts), end, exactly.complete)
+
+
+def _together(lifetimes: Lifetimes) -> list[Group]:
+    """Regions in groups that begin at one address wherever they may: what is done in place."""
+    groups: dict[int, list[int]] = {i: [i] for i in range(len(lifetimes.regions))}
+    equal = {pair for pair, sharing in lifetimes.shared.items() if sharing.equal}
+    for source, output in sorted(equal, key=lambda pair: (pair[1], pair[0])):
+        first, second = groups[source], groups[output]
+        if first is not second and all(
+            (i, j) in equal or (j, i) in equal or not _meet(lifetimes, i, j)
+            for i in first
+            for j in second
+        ):
+            first += second
+            groups.update(dict.fromkeys(second, first))
+    return [tuple(groups[i]) for i in groups if groups[i][0] == i]
+
+
+def _meet(lifetimes: Lifetimes, i: int, j: int) -> bool:
+    return lifetimes.regions[i].meets(lifetimes.regions[j])
+
+
+def _greedy_orders(regions: Sequence[Region], groups: Sequence[Group]) -> list[list[Group]]:
+    """Large ones first; those that are large and live long; in order of time; and those of the
+    fullest step first."""
+    fullest = max(
+        sorted({region.first for region in regions}),
+        key=lambda time: sum(r.words for r in regions if r.first <= time <= r.last),
+    )
+
+    def size(group: Group) -> int:
+        return max(regions[i].size for i in group)
+
+    def first(group: Group) -> int:
+        return min(regions[i].first for i in group)
+
+    def last(group: Group) -> int:
+        return max(regions[i].last for i in group)
+
+    keys: list[Callable[[Group], tuple[int, ...]]] = [
+        lambda group: (-size(group), first(group)),
+        lambda group: (-size(group) * (last(group) - first(group) + 1), first(group)),
+        lambda group: (first(group), -size(group)),
+        lambda group: (not first(group) <= fullest <= last(group), -last(group), -size(group)),
+    ]
+    return [sorted(groups, key=key) for key in keys]
+
+
+def first_fit(lifetimes: Lifetimes, order: Sequence[Group]) -> list[int]:
+    """The lowest free address for each group in turn."""
+    starts = [0] * len(lifetimes.regions)
+    placed: list[int] = []
+    for group in order:
+        # Beginning strictly between `low` and `high` would overlap a region already placed. In
+        # order of `low`, an interval passed once cannot matter again.
+        forbidden = []
+        for other in placed:
+            for chosen in group:
+                if _meet(lifetimes, chosen, other):
+                    forbidden += _forbidden(lifetimes, chosen, other, starts[other])
+        start = 0
+        for low, high in sorted(forbidden):
+            if low < start < high:
+                start = words(high) * WORD
+        for chosen in group:
+            starts[chosen] = start
+        placed += group
+    return starts
+
+
+def _forbidden(lifetimes: Lifetimes, chosen: int, other: int, at: int) -> list[tuple[int, int]]:
+    """Open intervals in which `chosen` must not begin, `other` beginning at `at`."""
+    low, high = at - lifetimes.regions[chosen].size, at + lifetimes.regions[other].size
+    sharing = lifetimes.shared.get((chosen, other))  # the input below or over its output
+    if sharing is not None:
+        high -= sharing.reach
+    else:
+        sharing = lifetimes.shared.get((other, chosen))
+        if sharing is not None:
+            low += sharing.reach
+    if sharing is not None and sharing.equal:
+        return [(low, at), (at, high)]
+    return [(low, high)]
+
+
+def end_of(regions: Sequence[Region], starts: Sequence[int]) -> int:
+    return max(start + region.size for start, region in zip(starts, regions, strict=True))
