@@ -250,8 +250,8 @@ def build(
 ) -> None:
     """Firmware ELF, map and deploy/: a plain C library of the model."""
     from harness.board import load_board
-    from harness.codegen import write_deployment
     from harness.compiler import compile_sources
+    from harness.deployment import write_deployment
     from harness.image import build_image
 
     _require_aot(engine)
@@ -262,7 +262,7 @@ def build(
         on_step("compiling")
         program = compile_sources(data, name=str(model), options=CompilerOptions(optimise))
         image = build_image(program.sources, described, optimise=optimise, out_dir=out)
-        write_deployment(program.graph, program.plan, out / "deploy")
+        write_deployment(program, out / "deploy")
     facts: dict[str, Any] = {
         "board": described.name,
         "engine": engine,

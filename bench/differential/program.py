@@ -11,9 +11,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from bench.differential.image import CODE, FLASH, HEADER_BYTES, RUNNER, SRAM, Image
-from harness.codegen import write_deployment
-from harness.planner import plan
-from harness.tflite import read_graph
+from harness.compiler import compile_sources
+from harness.deployment import write_deployment
 
 WORKLOADS = Path(__file__).parents[1] / "workloads"
 DEADLINE_S = 120
@@ -74,8 +73,7 @@ def build_program(sources: Sequence[Path], elf: Path, *flags: str) -> Image:
 def build_network(model: bytes, name: str, folder: Path, level: str) -> tuple[Image, Path]:
     """The inferences of a `.tflite`, by the library that `hilnas build` hands out; and its ELF."""
     sources = folder / f"{name}{level}"
-    graph = read_graph(model, where=name)
-    write_deployment(graph, plan(graph), sources)
-    code = [path for path in sorted(sources.glob("*.c")) if path.name != "main.c"]
+    write_deployment(compile_sources(model, name=name), sources)
+    code = sorted((sources / "src").glob("*.c"))
     elf = sources / "network.elf"
     return build_program([WORKLOADS / "network.c", *code], elf, level, f"-I{sources}"), elf

@@ -5,10 +5,8 @@ arithmetic; at run time nothing is left but the kernels.
     tables.py       arrays -> C text
     operators/      one operator -> its tables and its call, one module a family
     model.py        a graph -> model.h, model.c
-    deployment.py   a graph -> a folder that compiles on its own
 """
 
-from harness.codegen.deployment import write_deployment
 from harness.codegen.model import generate
 
-__all__ = ["generate", "write_deployment"]
+__all__ = ["generate"]

@@ -8,7 +8,7 @@ import re
 from harness.codegen.operators import write_operator
 from harness.errors import UsageError
 from harness.planner import ArenaPlan
-from harness.tflite import Graph
+from harness.tflite import Graph, Tensor
 
 
 def generate(graph: Graph, plan: ArenaPlan, *, name: str = "model") -> dict[str, str]:
@@ -57,7 +57,28 @@ def _header(graph: Graph, plan: ArenaPlan, name: str) -> str:
         input_bytes=braces([graph.tensor(i).bytes for i in graph.inputs]),
         output_offsets=braces([plan.offsets[i] for i in graph.outputs]),
         output_bytes=braces([graph.tensor(i).bytes for i in graph.outputs]),
+        tensors="\n".join(
+            _accessors(graph.tensor(index), f"{name.upper()}_{kind}_{position}", plan)
+            for kind, indices in (("INPUT", graph.inputs), ("OUTPUT", graph.outputs))
+            for position, index in enumerate(indices)
+        ),
     )
+
+
+def _accessors(tensor: Tensor, name: str, plan: ArenaPlan) -> str:
+    """What an application needs to fill or read `tensor`."""
+    shape = "x".join(str(size) for size in tensor.shape) or "scalar"
+    kind = "float" if tensor.dtype == "float32" else f"{tensor.dtype}_t"
+    at = plan.offsets[tensor.index]
+    lines = [
+        f"/* {tensor.dtype} {shape} */",
+        f"#define {name}(arena) (({kind} *)(void *)((uint8_t *)(arena) + {at}))",
+        f"#define {name}_COUNT {tensor.elements}u",
+    ]
+    if tensor.quantisation is not None:
+        lines.append(f"#define {name}_SCALE {tensor.q.scale:.9e}f")
+        lines.append(f"#define {name}_ZERO_POINT ({tensor.q.zero_point})")
+    return "\n".join(lines) + "\n"
 
 
 _HEADER = """\
@@ -78,6 +99,8 @@ _HEADER = """\
 #define {upper}_OUTPUT_OFFSETS {output_offsets}
 #define {upper}_OUTPUT_BYTES {output_bytes}
 
+/* Each of them in `arena`; where quantised, real = SCALE * (value - ZERO_POINT). */
+{tensors}
 #ifdef __cplusplus
 extern "C" {{
 #endif

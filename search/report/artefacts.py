@@ -13,8 +13,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from harness.board import Board, load_board
-from harness.codegen import write_deployment
 from harness.compiler import compile_sources
+from harness.deployment import write_deployment
 from harness.errors import JournalError
 from harness.image import build_image
 from harness.options import CompilerOptions
@@ -107,7 +107,7 @@ def _ship_member(
     _write_json(folder / "measurement.json", evaluation.measured.to_json())
     program = compile_sources(model, name=evaluation.archid, options=options)
     build_image(program.sources, board, optimise=options.optimise, out_dir=folder)
-    write_deployment(program.graph, program.plan, folder / "deploy")
+    write_deployment(program, folder / "deploy")
 
 
 def _read_model(run_dir: Path, evaluation: Evaluation) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.board import ROOT
-from harness.codegen import generate, write_deployment
+from harness.codegen import generate
 from harness.codegen.arithmetic import (
     activation_range,
     mean_parameters,
@@ -23,11 +22,10 @@ from harness.codegen.arithmetic import (
 )
 from harness.codegen.tables import fold_bias, pair_rows, sum_ranges, write_words
 from harness.compiler import compile_sources
-from harness.errors import BuildError, UnsupportedModelError, UsageError
+from harness.errors import UnsupportedModelError, UsageError
 from harness.oracle import reference_outputs
 from harness.planner import plan
 from harness.tflite import Activation, Quantisation, read_graph
-from harness.workspace import tool
 from tests.host_model import check, compile_variants
 from tests.tflite_factory import NONE, VALID, ModelFactory, fully_connected_model, small_network
 
@@ -165,96 +163,6 @@ def test_a_ratio_of_scales_beyond_float_is_unsupported() -> None:
 
     with pytest.raises(UnsupportedModelError, match=r"\(RELU\): input and output.*got inf"):
         generate(graph, plan(graph))
-
-
-# Deployment
-
-
-def compile_alone(folder: Path, *flags: str) -> str:
-    """Builds the folder's C files with nothing else and returns what the example prints."""
-    sources = sorted(path.name for path in folder.glob("*.c"))
-    command = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", *flags, "-o", "example", *sources]
-    subprocess.run(command, cwd=folder, check=True, timeout=60)
-    run = subprocess.run(
-        ["./example"], cwd=folder, check=True, timeout=60, capture_output=True, text=True
-    )
-    return run.stdout
-
-
-def test_a_deployment_compiles_and_runs_on_its_own(tmp_path: Path) -> None:
-    data = small_network()
-    graph = read_graph(data, where="net")
-
-    write_deployment(graph, plan(graph), tmp_path / "deploy", name="classifier")
-
-    printed = compile_alone(tmp_path / "deploy")
-    (expected,) = reference_outputs(data, [np.zeros((1, 9, 9, 3), np.int8)])
-    assert [int(value) for value in printed.split()] == expected.ravel().tolist()
-
-
-def test_a_deployment_compiles_for_arm_and_its_headers_as_cpp(tmp_path: Path) -> None:
-    graph = read_graph(small_network(), where="net")
-    write_deployment(graph, plan(graph), tmp_path)
-    headers = sorted(path.name for path in tmp_path.glob("*.h"))
-    (tmp_path / "all.cpp").write_text("".join(f'#include "{name}"\n' for name in headers))
-    sources = sorted(path.name for path in tmp_path.glob("*.c"))
-    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-
-    # Without optimisation too: the instructions' operands must not depend on it.
-    for command in (
-        ["arm-none-eabi-gcc", "-std=c11", "-mcpu=cortex-m4", "-mthumb", "-O0", "-c", *sources],
-        ["g++", "-std=c++17", "-c", "all.cpp"],
-    ):
-        subprocess.run([*command, *strict], cwd=tmp_path, check=True, timeout=60)
-
-
-def test_a_deployment_holds_the_kernels_it_needs_and_no_others(tmp_path: Path) -> None:
-    graph = read_graph(fully_connected_model(), where="net")
-
-    write_deployment(graph, plan(graph), tmp_path)
-
-    names = {path.name for path in tmp_path.iterdir()}
-    assert {"model.c", "model.h", "main.c", "CMakeLists.txt", "README.md"} < names
-    assert {"fully_connected_s8.c", "matmul_s8.c", "matmul_s8_dsp.c", "kernels.h"} < names
-    assert not any(re.search("conv|softmax", name) and name.endswith(".c") for name in names)
-    listed = re.findall(r"\w+\.c", (tmp_path / "CMakeLists.txt").read_text())
-    assert set(listed) == {name for name in names if name.endswith(".c")}
-
-
-def test_a_deployment_builds_with_cmake(tmp_path: Path) -> None:
-    graph = read_graph(fully_connected_model(), where="net")
-    write_deployment(graph, plan(graph), tmp_path)
-
-    cmake = str(tool("cmake"))
-    for command in ([cmake, "-B", "build"], [cmake, "--build", "build"]):
-        subprocess.run(command, cwd=tmp_path, check=True, timeout=120, capture_output=True)
-
-    assert subprocess.run([tmp_path / "build" / "model_example"], timeout=60).returncode == 0
-
-
-def test_a_deployment_says_how_to_read_its_tensors(tmp_path: Path) -> None:
-    graph = read_graph(fully_connected_model(), where="net")
-    write_deployment(graph, plan(graph), tmp_path)
-
-    text = (tmp_path / "README.md").read_text()
-
-    assert "- 0: int8 1x12, 12 bytes, real = 0.5 * (value - 3)" in text
-    assert f"**{plan(graph).arena_bytes} bytes**" in text
-
-
-def test_a_deployment_into_a_file_fails_in_one_sentence(tmp_path: Path) -> None:
-    graph = read_graph(fully_connected_model(), where="net")
-    (tmp_path / "taken").write_text("")
-
-    with pytest.raises(BuildError, match="taken: deployment cannot be written: .*choose a folder"):
-        write_deployment(graph, plan(graph), tmp_path / "taken")
-
-
-def test_a_deployment_is_not_named_like_a_kernel(tmp_path: Path) -> None:
-    graph = read_graph(fully_connected_model(), where="net")
-    for name in ("kernels", "main", "matmul_s8"):
-        with pytest.raises(UsageError, match="names another file of the deployment"):
-            write_deployment(graph, plan(graph), tmp_path, name=name)
 
 
 # The engine

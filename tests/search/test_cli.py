@@ -98,7 +98,7 @@ def test_an_interrupted_search_resumes_to_the_very_journal_of_an_uninterrupted_o
     assert process.returncode == 0, err
     assert "int8 test accuracy" in out and "report:" in out
     (member, *_) = (whole / "front").iterdir()
-    for name in ("model.tflite", "firmware.elf", "deploy/model.c"):
+    for name in ("model.tflite", "firmware.elf", "deploy/src/model.c"):
         assert (member / name).stat().st_size > 0
     assert (whole / "front.png").exists() and (whole / "report.html").exists()
 

@@ -1,0 +1,215 @@
+"""How does a model leave hilnas? As a folder of plain C11 that compiles on its own."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+from harness.codegen import generate
+from harness.compiler import Program
+from harness.errors import BuildError, UsageError
+from harness.options import Optimise
+from harness.tflite import Graph
+
+KERNELS_DIR = Path(__file__).resolve().parents[1] / "firmware" / "kernels"
+
+
+def write_deployment(program: Program, out_dir: Path, *, name: str = "model") -> None:
+    """Write <name>.h, main.c, CMakeLists.txt, README.md, and src/ with the model and the kernels
+    it needs, into `out_dir`, which is created; files of the same names are replaced.
+
+    Raises:
+        BuildError: the folder cannot be written.
+        UsageError: `name` is no C identifier, or taken by a kernel.
+        UnsupportedModelError: see generate.
+    """
+    if name == "main" or any(path.stem == name for path in KERNELS_DIR.iterdir()):
+        raise UsageError(
+            "names another file of the deployment", where=repr(name), hint="choose another name"
+        )
+    generated = generate(program.graph, program.plan, name=name)
+    model = generated[f"{name}.c"].replace(f'"{name}.h"', f'"../{name}.h"')
+    kernels = {path.name: path.read_text() for path in needed_kernels(model)}
+    sources = {f"src/{file}": text for file, text in {f"{name}.c": model, **kernels}.items()}
+    graph = program.graph
+    values = {
+        "name": name,
+        "upper": name.upper(),
+        "sha256": program.given.sha256,
+        "arena": program.plan.arena_bytes,
+        "macs": program.given.total_macs,
+        "level": "-Os" if program.plan.optimise is Optimise.SIZE else "-O3",
+        "sources": "\n".join(f"    {path}" for path in sorted(sources) if path.endswith(".c")),
+        "inputs": _describe(graph, graph.inputs),
+        "outputs": _describe(graph, graph.outputs),
+        "fill": "\n".join(_fill(_FILL, v) for v in _tensors(graph, graph.inputs, f"{name}_INPUT")),
+        "print": "\n".join(
+            _fill(_PRINT, v) for v in _tensors(graph, graph.outputs, f"{name}_OUTPUT")
+        ),
+    }
+    files = {
+        **sources,
+        f"{name}.h": generated[f"{name}.h"],
+        "main.c": _fill(_MAIN, values),
+        "CMakeLists.txt": _fill(_CMAKE, values),
+        "README.md": _fill(_README, values),
+    }
+    try:
+        (out_dir / "src").mkdir(parents=True, exist_ok=True)
+        for file_name, text in files.items():
+            (out_dir / file_name).write_text(text)
+    except OSError as error:
+        raise BuildError(
+            f"deployment cannot be written: {error.strerror}",
+            where=out_dir,
+            hint="choose a folder that is writable",
+        ) from None
+
+
+def _tensors(graph: Graph, indices: tuple[int, ...], prefix: str) -> list[dict[str, object]]:
+    """What the example's loops need to know of each."""
+    tensors = []
+    for position, index in enumerate(indices):
+        tensor = graph.tensor(index)
+        zero = 0 if tensor.quantisation is None else tensor.q.zero_point
+        tensors.append(
+            {
+                "tensor": f"{prefix.upper()}_{position}",
+                "zero": zero,
+                "format": "%g" if tensor.dtype.startswith("float") else "%ld",
+                "value": "" if tensor.dtype.startswith("float") else "(long)",
+            }
+        )
+    return tensors
+
+
+def needed_kernels(source: str) -> list[Path]:
+    """The kernel files that `source` reaches: a file is needed where a function that it defines is
+    called, or where a needed file includes or calls it."""
+    homes = _homes()
+    found: dict[str, Path] = {}
+    waiting = [source]
+    while waiting:
+        text = waiting.pop()
+        names = {file for call in re.findall(r"\b(\w+)\(", text) for file in homes.get(call, ())}
+        names |= set(re.findall(r'#include "(\w+\.h)"', text))
+        for file in sorted(names - set(found)):
+            path = KERNELS_DIR / file
+            if path.is_file():
+                found[file] = path
+                # A header declares kernels without needing them.
+                text = path.read_text()
+                waiting.append(text if path.suffix == ".c" else _includes(text))
+    return sorted(found.values())
+
+
+@functools.cache
+def _homes() -> dict[str, tuple[str, ...]]:
+    """Function -> the files that define it: one a variant."""
+    homes: dict[str, tuple[str, ...]] = {}
+    for path in sorted(KERNELS_DIR.glob("*.c")):
+        for name in re.findall(r"^\w[\w ]*[ *](\w+)\([^;]*?\) \{", path.read_text(), re.MULTILINE):
+            homes[name] = (*homes.get(name, ()), path.name)
+    return homes
+
+
+def _includes(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.startswith("#include"))
+
+
+def _describe(graph: Graph, indices: tuple[int, ...]) -> str:
+    lines = []
+    for position, index in enumerate(indices):
+        tensor = graph.tensor(index)
+        shape = "x".join(str(size) for size in tensor.shape) or "scalar"
+        line = f"- {position}: {tensor.dtype} {shape}, {tensor.bytes} bytes"
+        if tensor.quantisation is not None:
+            q = tensor.quantisation
+            line += f", real = {q.scale:.9g} * (value - {q.zero_point})"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _fill(template: str, values: dict[str, object]) -> str:
+    return re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), template)
+
+
+_MAIN = """\
+/* Runs the model once on inputs that stand for 0.0 and prints the outputs' values. */
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "@name@.h"
+
+static alignas(8) uint8_t arena[@upper@_ARENA_BYTES];
+
+int main(void) {
+@fill@
+
+    if (@name@_invoke(arena, NULL, NULL) != 0) {
+        return 1;
+    }
+@print@
+    return 0;
+}
+"""
+
+_FILL = """\
+    for (size_t i = 0; i < @tensor@_COUNT; i++) {
+        @tensor@(arena)[i] = @zero@;
+    }"""
+
+_PRINT = """\
+    for (size_t i = 0; i < @tensor@_COUNT; i++) {
+        printf("@format@ ", @value@@tensor@(arena)[i]);
+    }
+    printf("\\n");"""
+
+_CMAKE = """\
+cmake_minimum_required(VERSION 3.16)
+project(@name@ C)
+
+add_library(@name@ STATIC
+@sources@)
+target_include_directories(@name@ PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+target_compile_features(@name@ PUBLIC c_std_11)
+target_compile_options(@name@ PRIVATE @level@)
+
+add_executable(@name@_example main.c)
+target_link_libraries(@name@_example PRIVATE @name@)
+"""
+
+_README = """\
+# @name@
+
+A neural network as plain C11, generated by hilnas from the .tflite with sha256
+`@sha256@`.
+No heap, no libm, no writable globals: everything an inference writes lies in an arena of
+**@arena@ bytes** that you give it (4-byte aligned). @macs@ multiply-accumulates.
+
+`@name@.h` is all that an application includes:
+
+```c
+#include "@name@.h"
+
+static _Alignas(8) uint8_t arena[@upper@_ARENA_BYTES];
+
+/* fill @upper@_INPUT_0(arena)[0 .. @upper@_INPUT_0_COUNT - 1] */
+@name@_invoke(arena, NULL, NULL);
+/* read @upper@_OUTPUT_0(arena)[0 .. @upper@_OUTPUT_0_COUNT - 1] */
+```
+
+Inputs are overwritten during an inference: write them anew before each.
+
+Inputs
+@inputs@
+
+Outputs
+@outputs@
+
+`cc @level@ main.c src/*.c` compiles the example, `cmake -B build && cmake --build build` the
+library and the example. For a Cortex-M4: `@level@ -mcpu=cortex-m4 -mthumb`; DSP instructions are
+used where the core has them, and the results are the same bit for bit.
+"""
