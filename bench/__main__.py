@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("start", "emulation", "measurement", "timing", "differential", "demo", "suite")
+NAMES = ("start", "engine", "emulation", "measurement", "timing", "differential", "demo", "suite")
 
 
 def main(arguments: list[str]) -> int:
