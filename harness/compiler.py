@@ -1,4 +1,5 @@
-"""How does a model become C? Checked, planned, generated: the one place where that is chained."""
+"""How does a model become C? Checked, rewritten, planned, generated: the one place where that is
+chained."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.codegen import generate
 from harness.options import DEFAULTS, CompilerOptions
+from harness.passes import rewrite
 from harness.planner import ArenaPlan, plan
 from harness.tflite import Graph, read_graph
 
@@ -33,5 +35,6 @@ def compile_sources(
         UsageError: `symbol` is no C identifier.
     """
     given = read_graph(model, where=name)
-    found = plan(given, optimise=options.optimise)
-    return Program(model, given, given, found, generate(given, found, name=symbol))
+    graph = rewrite(given)
+    found = plan(graph, optimise=options.optimise)
+    return Program(model, given, graph, found, generate(graph, found, name=symbol))

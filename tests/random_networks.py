@@ -76,8 +76,11 @@ class _Network:
             self.rng.uniform(0.1, 1.0, count) if self.draw(st.booleans()) else np.ones(1)
         )
         weights = self.rng.integers(-128, 128, shape, dtype=np.int8)
-        if count > 1 and len(scales) > 1 and self.draw(st.booleans()):  # a pruned channel
-            weights[(slice(None),) * axis + (0,)], scales[0] = 0, 1e-30
+        if count > 1 and len(scales) > 1 and self.draw(st.booleans()):  # pruned channels
+            pruned = self.rng.random(count) < self.draw(st.sampled_from([0.2, 0.8]))
+            weights[(slice(None),) * axis + (pruned,)], scales[pruned] = 0, 1e-30
+        if len(shape) != 4 or axis == 0:  # inputs that nothing reads
+            weights[..., self.rng.random(shape[-1]) < self.draw(st.sampled_from([0, 0.3]))] = 0
         operands = [self.model.constant(weights, scale=scales.tolist(), axis=axis)]
         most = self.draw(st.sampled_from([0, 3000, 2**31 - 1]))
         if most:

@@ -8,9 +8,9 @@ from harness.codegen.arithmetic import (
     INT8_MAX,
     INT8_MIN,
     activation_range,
+    filter_multipliers,
     quantise_multiplier,
     rescale,
-    single,
 )
 from harness.codegen.fixedpoint import INT8_VALUES, requantise
 from harness.codegen.operators.code import Code
@@ -24,12 +24,7 @@ def write_requantization(code: Code, rows: Array, activation: Activation) -> tup
     """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
     source, weights, output = code.input(0), code.input(1), code.output
     bias = code.graph.optional(code.operator, 2)
-    if code.operator.op == "FULLY_CONNECTED" and len(weights.q.scales) == 1:
-        # Here alone TFLite multiplies the two scales in single precision.
-        reals = [single(np.multiply, source.q.scale, weights.q.scale) / output.q.scale]
-    else:
-        reals = [source.q.scale * scale / output.q.scale for scale in weights.q.scales]
-    pairs = [quantise_multiplier(real, where=code.where) for real in reals]
+    pairs = filter_multipliers(code.operator.op, source.q, weights.q, output.q, where=code.where)
     folded = fold_bias(None if bias is None else bias.data, rows, source.q.zero_point)
     low, high = activation_range(activation, output.q, where=code.where)
     if len(pairs) > 1:

@@ -1,0 +1,312 @@
+"""Which values can each channel of each tensor take, whatever the input? Interval arithmetic with
+the kernels' own integers, from the whole of int8 at the graph's inputs onwards.
+
+Every rescaling is monotonous, so that the ends of a channel's interval are the images of the ends
+of its accumulator's, provided that nothing there leaves int32; where it could, and for operators
+that are not known here, a channel may take any value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.codegen.arithmetic import (
+    INT8_MAX,
+    INT8_MIN,
+    activation_range,
+    filter_multipliers,
+    mean_parameters,
+    quantise_multiplier,
+    rescale,
+    single,
+)
+from harness.tflite import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Operator, Pool2D, Tensor
+from harness.tflite.graph import Activation, Array
+from harness.tflite.operators.reduction import mean_axes
+
+_INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+_BLOCK = 1 << 18  # weights looked at together, which bounds the memory that this takes
+
+
+@dataclass(frozen=True)
+class Interval:
+    """low[c] <= value <= high[c] for every element of channel c, an int64 array each; channels are
+    the tensor's last axis, a scalar has one."""
+
+    low: Array
+    high: Array
+
+    @property
+    def constant(self) -> Array:
+        """Of which channels is the value known? Bools."""
+        equal: Array = self.low == self.high
+        return equal
+
+    def joined(self, value: int) -> Interval:
+        return Interval(np.minimum(self.low, value), np.maximum(self.high, value))
+
+    def clamped(self, low: int, high: int) -> Interval:
+        return Interval(np.clip(self.low, low, high), np.clip(self.high, low, high))
+
+
+Intervals = dict[int, Interval]  # by tensor; int8 tensors only
+
+
+def find_intervals(graph: Graph) -> Intervals:
+    """The intervals of every int8 tensor that an operator or the outside reads or writes.
+
+    Raises:
+        UnsupportedModelError: a scale that the code generator would refuse, too.
+    """
+    found: Intervals = {}
+    for index in graph.inputs:
+        _note(found, graph.tensor(index), None)
+    for operator in graph.operators:
+        for index in operator.inputs:
+            if index >= 0 and graph.tensor(index).data is not None:
+                _note(found, graph.tensor(index), None)
+        known = all(index in found for index in operator.inputs[:1])
+        transfer = _TRANSFERS.get(operator.op) if known else None
+        for index in operator.outputs:
+            interval = None if transfer is None else transfer(graph, operator, found)
+            _note(found, graph.tensor(index), interval)
+    return found
+
+
+def _note(found: Intervals, tensor: Tensor, interval: Interval | None) -> None:
+    if tensor.dtype != "int8":
+        return
+    if interval is None and tensor.data is not None:
+        values = tensor.data.astype(np.int64).reshape(-1, channels_of(tensor))
+        interval = Interval(values.min(axis=0), values.max(axis=0))
+    found[tensor.index] = _anything(tensor) if interval is None else interval
+
+
+def channels_of(tensor: Tensor) -> int:
+    return tensor.shape[-1] if tensor.shape else 1
+
+
+def _anything(tensor: Tensor) -> Interval:
+    count = channels_of(tensor)
+    return Interval(np.full(count, INT8_MIN, np.int64), np.full(count, INT8_MAX, np.int64))
+
+
+Transfer = Callable[[Graph, Operator, Intervals], Interval | None]  # None: anything
+
+
+def is_padded(graph: Graph, operator: Operator) -> bool:
+    """Some window of this convolution covers padding, whose value is the input's zero point."""
+    options = operator.options
+    assert isinstance(options, Conv2D | DepthwiseConv2D)
+    sizes = graph.tensor(operator.inputs[0]).shape[1:3]
+    outputs = graph.tensor(operator.outputs[0]).shape[1:3]
+    window = graph.tensor(operator.inputs[1]).shape[1:3]
+    return any(
+        before > 0 or (output - 1) * stride + (span - 1) * dilation + 1 > size
+        for before, output, stride, span, dilation, size in zip(
+            options.pads, outputs, options.stride, window, options.dilation, sizes, strict=True
+        )
+    )
+
+
+def accumulators(graph: Graph, operator: Operator, found: Intervals) -> tuple[Array, Array]:
+    """The least and the greatest sum, bias included, of each output channel of a convolution or
+    matrix product."""
+    inputs, weights = graph.tensor(operator.inputs[0]), graph.tensor(operator.inputs[1])
+    bias, source = graph.optional(operator, 2), found[inputs.index]
+    assert weights.data is not None
+    if operator.op == "FULLY_CONNECTED":
+        rows = weights.data
+        source = regroup(source, weights.shape[1])
+    else:
+        if is_padded(graph, operator):
+            source = source.joined(inputs.q.zero_point)
+        if operator.op == "DEPTHWISE_CONV_2D":
+            rows = weights.data.reshape(-1, weights.shape[3]).T
+            times = weights.shape[3] // inputs.shape[3]
+            source = Interval(
+                np.repeat(source.low, times)[:, None], np.repeat(source.high, times)[:, None]
+            )
+        else:
+            rows = weights.data.reshape(weights.shape[0], -1)
+            source = regroup(source, rows.shape[1])
+    least, most = _sum_ends(rows, source, inputs.q.zero_point)
+    if bias is not None and bias.data is not None:
+        wide = bias.data.astype(np.int64).ravel()
+        least, most = least + wide, most + wide
+    return least, most
+
+
+def _filtered(graph: Graph, operator: Operator, found: Intervals) -> Interval:
+    options = operator.options
+    assert isinstance(options, Conv2D | DepthwiseConv2D | FullyConnected)
+    inputs, weights = graph.tensor(operator.inputs[0]), graph.tensor(operator.inputs[1])
+    output = graph.tensor(operator.outputs[0])
+    where = f"operator {operator.index} ({operator.op})"
+    pairs = filter_multipliers(operator.op, inputs.q, weights.q, output.q, where=where)
+    limits = activation_range(options.activation, output.q, where=where)
+    return _rescaled(*accumulators(graph, operator, found), pairs, output.q.zero_point, limits)
+
+
+def _sum_ends(rows: Array, source: Interval, zero_point: int) -> tuple[Array, Array]:
+    """The least and the greatest sum of products of each of `rows` [channels][depth]."""
+    low = np.broadcast_to(source.low - zero_point, rows.shape)
+    high = np.broadcast_to(source.high - zero_point, rows.shape)
+    least, most = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    step = max(1, _BLOCK // rows.shape[1])
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        up = np.maximum(rows[block], 0).astype(np.int64)
+        down = np.minimum(rows[block], 0).astype(np.int64)
+        least[block] = (up * low[block] + down * high[block]).sum(axis=1)
+        most[block] = (up * high[block] + down * low[block]).sum(axis=1)
+    return least, most
+
+
+def _rescaled(
+    least: Array,
+    most: Array,
+    pairs: list[tuple[int, int]],
+    zero_point: int,
+    limits: tuple[int, int],
+) -> Interval:
+    """The images of sums in least..most under one (multiplier, shift), or one a channel."""
+    low, high = np.empty_like(least), np.empty_like(most)
+    for channel, ends in enumerate(zip(least.tolist(), most.tolist(), strict=True)):
+        multiplier, shift = pairs[channel % len(pairs)]
+        images = [_image(total, multiplier, shift, zero_point) for total in ends]
+        if None in images:
+            low[channel], high[channel] = limits
+        else:
+            low[channel], high[channel] = images
+    return Interval(low, high).clamped(*limits)
+
+
+def _image(total: int, multiplier: int, shift: int, zero_point: int) -> int | None:
+    """None where TFLite's int32 would overflow."""
+    if not _INT32_MIN <= total << max(shift, 0) <= _INT32_MAX:
+        return None
+    image = rescale(total, multiplier, shift) + zero_point
+    return image if image <= _INT32_MAX and image >= _INT32_MIN else None
+
+
+def regroup(interval: Interval, channels: int) -> Interval:
+    """The same elements in the same order, with another length of the last axis."""
+    before = len(interval.low)
+    if channels % before == 0:
+        times = channels // before
+        return Interval(np.tile(interval.low, times), np.tile(interval.high, times))
+    if before % channels == 0:
+        return Interval(
+            interval.low.reshape(-1, channels).min(axis=0),
+            interval.high.reshape(-1, channels).max(axis=0),
+        )
+    low, high = int(interval.low.min()), int(interval.high.max())
+    return Interval(np.full(channels, low), np.full(channels, high))
+
+
+def _reshape(graph: Graph, operator: Operator, found: Intervals) -> Interval:
+    output = graph.tensor(operator.outputs[0])
+    return regroup(found[operator.inputs[0]], channels_of(output))
+
+
+def _pool_2d(graph: Graph, operator: Operator, found: Intervals) -> Interval:
+    """A maximum or a rounded average of integers lies between the least and the greatest; padding
+    takes no part."""
+    options, output = operator.options, graph.tensor(operator.outputs[0])
+    assert isinstance(options, Pool2D)
+    where = f"operator {operator.index} ({operator.op})"
+    limits = activation_range(options.activation, output.q, where=where)
+    return found[operator.inputs[0]].clamped(*limits)
+
+
+def _pad(graph: Graph, operator: Operator, found: Intervals) -> Interval:
+    paddings = graph.tensor(operator.inputs[1]).data
+    assert paddings is not None
+    value = pad_value(graph, operator)
+    interval = found[operator.inputs[0]]
+    if not len(paddings):
+        return interval
+    if paddings[:-1].any():
+        interval = interval.joined(value)
+    before, after = (int(count) for count in paddings[-1])
+    return Interval(
+        np.pad(interval.low, (before, after), constant_values=value),
+        np.pad(interval.high, (before, after), constant_values=value),
+    )
+
+
+def pad_value(graph: Graph, operator: Operator) -> int:
+    """What PAD and PADV2 pad with."""
+    if operator.op == "PADV2":
+        value = graph.tensor(operator.inputs[2]).data
+        assert value is not None
+        return int(value.ravel()[0])
+    return graph.tensor(operator.outputs[0]).q.zero_point
+
+
+def _mean(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+    source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
+    axes = graph.tensor(operator.inputs[1]).data
+    assert axes is not None
+    reduced = mean_axes(source, axes)
+    if reduced is None or reduced[1] == len(source.shape):
+        return None
+    count = int(np.prod(source.shape[reduced[0] : reduced[1]]))
+    where = f"operator {operator.index} (MEAN)"
+    pair = mean_parameters(source.q.scale, output.q.scale, count, where=where)
+    interval, zero_point = found[source.index], source.q.zero_point
+    return _rescaled(
+        (interval.low - zero_point) * count,
+        (interval.high - zero_point) * count,
+        [pair],
+        output.q.zero_point,
+        (INT8_MIN, INT8_MAX),
+    )
+
+
+def _relu6(graph: Graph, operator: Operator, found: Intervals) -> Interval:
+    source = graph.tensor(operator.inputs[0])
+    limits = activation_range(Activation.RELU6, source.q, where=f"operator {operator.index}")
+    return found[source.index].clamped(*limits)
+
+
+def _rescale(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+    source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
+    if source.dtype != "int8":
+        return None
+    relu = operator.op == "RELU"
+    # TFLite divides a ReLU's two scales in single precision.
+    ratio = (
+        single(np.divide, source.q.scale, output.q.scale)
+        if relu
+        else source.q.scale / output.q.scale
+    )
+    pair = quantise_multiplier(ratio, where=f"operator {operator.index} ({operator.op})")
+    interval, zero_point = found[source.index], output.q.zero_point
+    return _rescaled(
+        interval.low - source.q.zero_point,
+        interval.high - source.q.zero_point,
+        [pair],
+        zero_point,
+        (max(INT8_MIN, zero_point) if relu else INT8_MIN, INT8_MAX),
+    )
+
+
+_TRANSFERS: dict[str, Transfer] = {
+    "AVERAGE_POOL_2D": _pool_2d,
+    "CONV_2D": _filtered,
+    "DEPTHWISE_CONV_2D": _filtered,
+    "FULLY_CONNECTED": _filtered,
+    "MAX_POOL_2D": _pool_2d,
+    "MEAN": _mean,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "QUANTIZE": _rescale,
+    "RELU": _rescale,
+    "RELU6": _relu6,
+    "RESHAPE": _reshape,
+}
