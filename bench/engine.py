@@ -1,5 +1,5 @@
 """What does the aot engine make of the MLPerf Tiny models on an L4R5, for speed and for size?
-Cycles by layer against the core's limit, memory beside its lower bound, and the time to compile."""
+Cycles by layer against the core's limit, memory beside its lower bound, and compile times."""
 
 from __future__ import annotations
 
