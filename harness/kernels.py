@@ -34,7 +34,10 @@ def kernel_of(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
 
 def is_alias(graph: Graph, operator: Operator) -> bool:
     """The operator changes no byte: its output is its input."""
-    return operator.op == "RESHAPE" and graph.tensor(operator.inputs[0]).data is None
+    return operator.op in _ALIASES and graph.tensor(operator.inputs[0]).data is None
+
+
+_ALIASES = {"EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
 
 
 def _overlap(output: Tensor, lead: int) -> int:

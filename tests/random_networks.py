@@ -208,6 +208,39 @@ def _reshape(net: _Network) -> None:
     net.finish("RESHAPE", [source], shape, net.quantisation(source))
 
 
+def _concatenation(net: _Network) -> None:
+    first = net.pick()
+    shape, details = net.shape(first), net.quantisation(first)
+    axis = net.draw(st.integers(0, len(shape) - 1))
+    alike = [
+        index
+        for index in net.known
+        if net.quantisation(index) == details
+        and len(net.shape(index)) == len(shape)
+        and all(
+            a == b
+            for at, (a, b) in enumerate(zip(net.shape(index), shape, strict=True))
+            if at != axis
+        )
+    ]
+    operands = [first, *net.draw(st.lists(st.sampled_from(alike), min_size=1, max_size=3))]
+    joined = sum(net.shape(index)[axis] for index in operands)
+    whole = (*shape[:axis], joined, *shape[axis + 1 :])
+    net.finish("CONCATENATION", operands, whole, details, axis=axis, activation=NONE)
+
+
+def _split(net: _Network) -> None:
+    source = net.pick()
+    shape, details = net.shape(source), net.quantisation(source)
+    axis = net.draw(st.integers(0, len(shape) - 1))
+    count = net.draw(st.sampled_from([n for n in (1, 2, 3, 4) if shape[axis] % n == 0]))
+    part = (*shape[:axis], shape[axis] // count, *shape[axis + 1 :])
+    outputs = [net.model.tensor(part, **details) for _ in range(count)]
+    at = net.model.constant(np.array(axis, np.int32))
+    net.model.operator("SPLIT", [at, source], outputs, count=count)
+    net.known.extend(outputs)
+
+
 def _softmax(net: _Network) -> None:
     source = net.pick()
     if net.shape(source)[-1] < 512 and net.scale(source) > 1e-6:
@@ -250,8 +283,10 @@ _STEPS: list[Callable[[_Network], None]] = [
     _add,
     _add,
     _pad,
+    _concatenation,
     _mean,
     _reshape,
+    _split,
     _softmax,
     _elementwise,
     _sigmoid,
@@ -275,7 +310,7 @@ def networks(draw: st.DrawFn, *, most_operators: int = 24) -> ModelFactory:
     if not model.operators:
         _reshape(net)
     used = {index for operator in model.operators for index in operator.inputs}
-    written = [operator.outputs[0] for operator in model.operators]
+    written = [index for operator in model.operators for index in operator.outputs]
     kept = set(draw(st.lists(st.sampled_from(written), max_size=2)))
     model.outputs = [index for index in written if index not in used or index in kept]
     return model

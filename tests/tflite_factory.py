@@ -17,6 +17,7 @@ OPERATORS = {
     "CONV_2D": 3,
     "DEPTHWISE_CONV_2D": 4,
     "DEQUANTIZE": 6,
+    "FLOOR": 8,
     "FULLY_CONNECTED": 9,
     "LOGISTIC": 14,
     "MAX_POOL_2D": 17,
@@ -34,9 +35,15 @@ OPERATORS = {
     "PRELU": 54,
     "MAXIMUM": 55,
     "MINIMUM": 57,
+    "SQUEEZE": 43,
+    "SPLIT": 49,
     "PADV2": 60,
+    "EXPAND_DIMS": 70,
+    "PACK": 83,
+    "UNPACK": 88,
     "LEAKY_RELU": 98,
     "ABS": 101,
+    "SPLIT_V": 102,
     "QUANTIZE": 114,
     "HARD_SWISH": 117,
 }
@@ -81,10 +88,16 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     ),
     "FULLY_CONNECTED": (8, {"activation": (0, "Int8"), "weights_format": (1, "Int8")}),
     "SOFTMAX": (9, {"beta": (0, "Float32")}),
+    "CONCATENATION": (10, {"axis": (0, "Int32"), "activation": (1, "Int8")}),
     "ADD": (11, {"activation": (0, "Int8")}),
     "MUL": (21, {"activation": (0, "Int8")}),
     "SUB": (28, {"activation": (0, "Int8")}),
+    "SQUEEZE": (30, {"axes": (0, "Ints")}),
+    "SPLIT": (35, {"count": (0, "Int32")}),
+    "PACK": (59, {"count": (0, "Int32"), "axis": (1, "Int32")}),
+    "UNPACK": (64, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "LEAKY_RELU": (75, {"alpha": (0, "Float32")}),
+    "SPLIT_V": (79, {"count": (0, "Int32")}),
     "MEAN": (27, {"keep_dims": (0, "Bool")}),
 }
 _OPTIONS["AVERAGE_POOL_2D"] = _OPTIONS["MAX_POOL_2D"] = _OPTIONS["POOL_2D"]
@@ -97,6 +110,7 @@ _EMPTY_OPTIONS = {
     "MAXIMUM": 39,
     "MINIMUM": 39,
     "PADV2": 43,
+    "EXPAND_DIMS": 52,
     "ABS": 78,
     "QUANTIZE": 89,
     "HARD_SWISH": 91,
@@ -236,9 +250,11 @@ class ModelFactory:
         kind = operator.options_of or operator.op
         if kind in _OPTIONS and operator.options is not None:
             member, slots = _OPTIONS[kind]
-            options = _table(
-                builder, [(*slots[name], value) for name, value in operator.options.items()]
-            )
+            values = {
+                name: _ints(builder, value) if slots[name][1] == "Ints" else value
+                for name, value in operator.options.items()
+            }
+            options = _table(builder, [(*slots[name], value) for name, value in values.items()])
             fields += [(3, "Uint8", member), (4, "Offset", options)]
         elif operator.op in _EMPTY_OPTIONS:
             fields += [
@@ -260,7 +276,7 @@ def _table(builder: flatbuffers.Builder, fields: list[tuple[int, str, Any]]) -> 
     builder.ForceDefaults(True)
     builder.StartObject(1 + max((slot for slot, _, _ in fields), default=0))
     for slot, kind, value in fields:
-        if kind == "Offset":
+        if kind in ("Offset", "Ints"):
             builder.PrependUOffsetTRelativeSlot(slot, value, 0)
         else:
             getattr(builder, f"Prepend{kind}Slot")(slot, value, 0)

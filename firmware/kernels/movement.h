@@ -11,6 +11,11 @@ typedef struct {
     int32_t value;
 } pad_t;
 
+/* `count` bytes of each row, from rows `input_stride` bytes apart to rows `output_stride` bytes
+ * apart. */
+void copy_rows_s8(int32_t rows, int32_t count, const int8_t *input, int32_t input_stride,
+                  int8_t *output, int32_t output_stride);
+
 /* Rows along the last axis are moved upwards, each at once: the end of output may lie over the
  * beginning of input as far as harness/kernels.py says. */
 void pad_s8(const pad_t *pad, const int8_t *input, int8_t *output);

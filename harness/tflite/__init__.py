@@ -11,6 +11,7 @@ the flatbuffer. Knows nothing of arenas, C or boards.
 from harness.tflite.graph import (
     Activation,
     Arithmetic,
+    Axis,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -28,6 +29,7 @@ from harness.tflite.reader import load_graph, read_graph
 __all__ = [
     "Activation",
     "Arithmetic",
+    "Axis",
     "Conv2D",
     "DepthwiseConv2D",
     "FullyConnected",

@@ -94,6 +94,13 @@ class Pool2D:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """Along which axis tensors are joined, split or searched; never negative."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
 class FullyConnected:
     activation: Activation
 
@@ -116,7 +123,15 @@ class Softmax:
 
 
 Options = (
-    Conv2D | DepthwiseConv2D | Pool2D | FullyConnected | Arithmetic | LeakyRelu | Softmax | None
+    Axis
+    | Conv2D
+    | DepthwiseConv2D
+    | Pool2D
+    | FullyConnected
+    | Arithmetic
+    | LeakyRelu
+    | Softmax
+    | None
 )
 
 

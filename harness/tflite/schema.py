@@ -45,20 +45,32 @@ _OPTIONS: dict[int, Spec] = {
     5: _POOL_2D,
     8: _FULLY_CONNECTED,
     9: {"beta": (0, Scalar("f"))},
+    10: {"axis": (0, Scalar("i")), "activation": (1, Scalar("b"))},
     11: {"activation": (0, Scalar("b"))},
+    30: {"axes": (0, Vector("i4"))},
+    35: {"count": (0, Scalar("i"))},
+    59: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
+    64: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     75: {"alpha": (0, Scalar("f"))},
+    79: {"count": (0, Scalar("i"))},
 }
 
 # Which member an operator's options must be; the others' options are not read.
 OPTIONS_OF = {
     "ADD": 11,
     "AVERAGE_POOL_2D": 5,
+    "CONCATENATION": 10,
     "CONV_2D": 1,
     "DEPTHWISE_CONV_2D": 2,
     "FULLY_CONNECTED": 8,
     "LEAKY_RELU": 75,
     "MAX_POOL_2D": 5,
+    "PACK": 59,
     "SOFTMAX": 9,
+    "SPLIT": 35,
+    "SPLIT_V": 79,
+    "SQUEEZE": 30,
+    "UNPACK": 64,
 }
 
 _OPERATOR: Spec = {
@@ -136,6 +148,7 @@ TYPE_NAMES = (
 OPERATORS = {
     0: "ADD",
     1: "AVERAGE_POOL_2D",
+    2: "CONCATENATION",
     3: "CONV_2D",
     4: "DEPTHWISE_CONV_2D",
     6: "DEQUANTIZE",
@@ -149,9 +162,15 @@ OPERATORS = {
     28: "TANH",
     34: "PAD",
     40: "MEAN",
+    43: "SQUEEZE",
+    49: "SPLIT",
     60: "PADV2",
+    70: "EXPAND_DIMS",
+    83: "PACK",
+    88: "UNPACK",
     98: "LEAKY_RELU",
     101: "ABS",
+    102: "SPLIT_V",
     114: "QUANTIZE",
     117: "HARD_SWISH",
 }

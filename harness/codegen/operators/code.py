@@ -28,8 +28,17 @@ class Code:
         return self.graph.tensor(self.operator.inputs[position])
 
     @property
+    def inputs(self) -> list[Tensor]:
+        """Of an operator that has no optional ones."""
+        return [self.graph.tensor(index) for index in self.operator.inputs]
+
+    @property
     def output(self) -> Tensor:
         return self.graph.tensor(self.operator.outputs[0])
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        return [self.graph.tensor(index) for index in self.operator.outputs]
 
     def name(self, what: str) -> str:
         return f"{what}_{self.operator.index}"

@@ -35,7 +35,9 @@ def _reshape(code: Code) -> None:
 
 
 WRITERS: dict[str, Writer] = {
+    "EXPAND_DIMS": _reshape,
     "PAD": _pad,
     "PADV2": _pad,
     "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
 }

@@ -46,6 +46,28 @@ def _pad(node: Node) -> Options:
     return None
 
 
+def _expand_dims(node: Node) -> Options:
+    node.take(2, 2)
+    shape = node.operand(0).shape
+    at = node.axis(node.scalar(1, "axes"), len(shape) + 1)
+    node.shaped(*shape[:at], 1, *shape[at:])
+    return _same_bytes(node)
+
+
+def _squeeze(node: Node) -> Options:
+    node.take(1, 1)
+    shape = node.operand(0).shape
+    raw = node.options()["axes"]
+    ones = {axis for axis, size in enumerate(shape) if size == 1}
+    chosen = (
+        ones if raw is None or not len(raw) else {node.axis(int(axis), len(shape)) for axis in raw}
+    )
+    if not chosen <= ones:
+        raise node.malformed("squeezes axes of more than one", sorted(ones), sorted(chosen))
+    node.shaped(*(size for axis, size in enumerate(shape) if axis not in chosen))
+    return _same_bytes(node)
+
+
 def _reshape(node: Node) -> Options:
     node.take(1, 2)
     source, output = node.operand(0), node.output
@@ -53,13 +75,22 @@ def _reshape(node: Node) -> Options:
         raise node.malformed("changes type or size", (source.dtype, source.shape), output.shape)
     if len(node.inputs) == 2:
         node.constant(node.operand(1), "new shapes", "int32")
+    return _same_bytes(node)
+
+
+def _same_bytes(node: Node) -> Options:
+    source, output = node.operand(0), node.output
+    if source.dtype != output.dtype:
+        raise node.malformed("changes the type", source.dtype, output.dtype)
     if source.dtype != "int8":
         raise node.unsupported("reshapes " + source.dtype, FLOAT_HINT, "int8", source.dtype)
     return None
 
 
 CHECKS: dict[str, Check] = {
+    "EXPAND_DIMS": _expand_dims,
     "PAD": _pad,
     "PADV2": _pad,
     "RESHAPE": _reshape,
+    "SQUEEZE": _squeeze,
 }

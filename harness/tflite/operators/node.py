@@ -62,11 +62,11 @@ class Node:
     def output(self) -> Tensor:
         return self.outputs[0]
 
-    def take(self, fewest: int, most: int) -> None:
-        if not fewest <= len(self.inputs) <= most or len(self.outputs) != 1:
+    def take(self, fewest: int, most: int, *, outputs: int = 1) -> None:
+        if not fewest <= len(self.inputs) <= most or len(self.outputs) != outputs:
             raise self.malformed(
                 "has the wrong number of operands",
-                f"{fewest}..{most} inputs and 1 output",
+                f"{fewest}..{most} inputs and {outputs} output{'s' * (outputs != 1)}",
                 f"{len(self.inputs)} and {len(self.outputs)}",
             )
 
@@ -168,11 +168,26 @@ class Node:
         if tensor.elements != channels:
             raise self.malformed("bias length differs from the channels", channels, tensor.shape)
 
-    def shaped(self, *expected: int) -> None:
-        if self.output.shape != expected:
+    def shaped(self, *expected: int, output: int = 0) -> None:
+        if self.outputs[output].shape != expected:
             raise self.malformed(
-                "output shape contradicts the inputs", expected, self.output.shape
+                "output shape contradicts the inputs", expected, self.outputs[output].shape
             )
+
+    def axis(self, axis: int, rank: int) -> int:
+        """Negative ones count from the end."""
+        if not -rank <= axis < rank:
+            raise self.malformed(
+                "has no such axis", f"{-rank}..{rank - 1}" if rank else "an axis", axis
+            )
+        return axis % rank
+
+    def scalar(self, position: int, what: str) -> int:
+        """The value of a constant int32 operand of one element."""
+        values = self.constant(self.operand(position), what, "int32")
+        if values.size != 1:
+            raise self.malformed(f"{what} are several", 1, values.size)
+        return int(values.ravel()[0])
 
     def feature_map(self, tensor: Tensor) -> tuple[int, int, int]:
         """(height, width, channels) of a batch of one."""

@@ -37,6 +37,32 @@ def add_reshape(draw: st.DrawFn, model: ModelFactory) -> None:
     model.operator("RESHAPE", [source, shape] if draw(st.booleans()) else [source], [output])
 
 
-@pytest.mark.parametrize("add", [add_pad, add_reshape], ids=lambda add: add.__name__)
+def add_squeeze(draw: st.DrawFn, model: ModelFactory) -> None:
+    shape = draw(st.lists(st.sampled_from([1, 1, 2, 5]), min_size=1, max_size=6).map(tuple))
+    details = quantised(draw)
+    ones = [axis for axis, size in enumerate(shape) if size == 1]
+    chosen = sorted(draw(st.sets(st.sampled_from(ones)))) if ones else []
+    gone = chosen or ones  # none said: all
+    source = model.input(shape, **details)
+    kept = tuple(size for axis, size in enumerate(shape) if axis not in gone)
+    output = model.tensor(kept, **details)
+    model.outputs.append(output)
+    axes = [axis - len(shape) * draw(st.booleans()) for axis in chosen]
+    model.operator("SQUEEZE", [source], [output], axes=axes)
+
+
+def add_expand_dims(draw: st.DrawFn, model: ModelFactory) -> None:
+    shape = draw(st.lists(sizes, min_size=0, max_size=5).map(tuple))
+    axis, details = draw(st.integers(0, len(shape))), quantised(draw)
+    source = model.input(shape, **details)
+    output = model.tensor((*shape[:axis], 1, *shape[axis:]), **details)
+    model.outputs.append(output)
+    said = np.array(axis - (len(shape) + 1) * draw(st.booleans()), np.int32)
+    model.operator("EXPAND_DIMS", [source, model.constant(said)], [output])
+
+
+@pytest.mark.parametrize(
+    "add", [add_pad, add_reshape, add_squeeze, add_expand_dims], ids=lambda add: add.__name__
+)
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
-    check_operator(add)
+    check_operator(add, examples=8)

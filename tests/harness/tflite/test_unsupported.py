@@ -176,7 +176,7 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
         lambda: ModelFactory(subgraphs=2),
         "has several subgraphs (expected 1, got 2); remove control flow",
     ),
-    (lambda: unknown("CONCATENATION"), "operator 0 is CONCATENATION, which is not supported"),
+    (lambda: unknown("FLOOR"), "operator 0 is FLOOR, which is not supported"),
     (lambda: unknown("CUSTOM", "My*/Op"), "operator 0 is 'My*/Op', which is not supported"),
     (
         lambda: conv(activation=TANH),
