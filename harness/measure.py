@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -184,13 +185,18 @@ def _require_equal(got: bytes, expected: bytes, *, where: str) -> None:
 
 
 def _name_layers(graph: Graph, run: RunResult) -> tuple[Layer, ...]:
-    layers = []
-    for index, cycles in run.layers:
-        operator = graph.operators[index]
-        name = graph.tensors[operator.outputs[0]].name
-        layers.append(
-            Layer(
-                index, operator.op, name, graph.macs(operator), graph.moved_bytes(operator), cycles
-            )
+    """Every operator of the file: what was worked out or merged beforehand took no cycles."""
+    cycles: Counter[int] = Counter()
+    for index, count in run.layers:
+        cycles[index] += count
+    return tuple(
+        Layer(
+            index=operator.index,
+            op=operator.op,
+            name=graph.tensors[operator.outputs[0]].name,
+            macs=graph.macs(operator),
+            moved_bytes=graph.moved_bytes(operator) if operator.index in cycles else 0,
+            cycles=cycles[operator.index],
         )
-    return tuple(layers)
+        for operator in sorted((*graph.operators, *graph.folded), key=lambda one: one.index)
+    )

@@ -149,7 +149,8 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """One subgraph in the file's operator order, which is a valid execution order."""
+    """One subgraph in the file's operator order, which is a valid execution order. folded:
+    operators of the file that need not run, as their results are constants."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -157,6 +158,7 @@ class Graph:
     outputs: tuple[int, ...]
     sha256: str
     size: int
+    folded: tuple[Operator, ...] = ()
 
     def tensor(self, index: int) -> Tensor:
         return self.tensors[index]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness.errors import MalformedModelError, UnsupportedModelError, UsageErro
 from harness.tflite import schema
 from harness.tflite.flatbuffer import Decoder
 from harness.tflite.graph import Array, Graph, Operator, Quantisation, Tensor
-from harness.tflite.operators import CHECKS, Node
+from harness.tflite.operators import CHECKS, Node, fold, must_be_known
 
 _LARGEST_FILE = 1 << 25  # bytes
 _LARGEST_TENSOR = 1 << 23  # elements; no Cortex-M4 has memory for one, and sums of it fit an int32
@@ -59,13 +60,15 @@ def read_graph(data: bytes, *, where: str) -> Graph:
         )
     model = Decoder(data, where=where).decode_root(schema.MODEL, schema.IDENTIFIER)
     reader = _Reader(model, where)
+    operators, folded = reader.read_operators()
     return Graph(
-        tensors=reader.tensors,
-        operators=reader.read_operators(),
+        tensors=tuple(reader.tensors),
+        operators=operators,
         inputs=reader.inputs,
         outputs=reader.outputs,
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
+        folded=folded,
     )
 
 
@@ -115,12 +118,12 @@ class _Reader:
         used = {*self.inputs, *self.outputs}
         for _, inputs, outputs in self._operands:
             used.update(inputs, outputs)
-        self.tensors = tuple(
+        self.tensors = [
             self._tensor(i, raw)
             if i in used
             else Tensor(i, raw["name"] or "", (), "unused", None, None)
             for i, raw in enumerate(self._raw_tensors)
-        )
+        ]
         self._check_order()
 
     def _malformed(self, what: str, expected: object = None, got: object = None) -> Exception:
@@ -311,7 +314,9 @@ class _Reader:
                     f"output tensor {index} is written by no operator", "a result", "none"
                 )
 
-    def read_operators(self) -> tuple[Operator, ...]:
+    def read_operators(self) -> tuple[tuple[Operator, ...], tuple[Operator, ...]]:
+        """Those that run, and those whose results are constants: `tensors` hold them afterwards,
+        so that checks of later operators read them like any constant of the file."""
         used = (self.tensors[j] for _, inputs, _ in self._operands for j in inputs if j >= 0)
         constants_bytes = sum(tensor.bytes for tensor in used if tensor.data is not None)
         if constants_bytes > _LARGEST_CONSTANTS:
@@ -321,7 +326,7 @@ class _Reader:
                 f"<= {_LARGEST_CONSTANTS} bytes",
                 constants_bytes,
             )
-        operators = []
+        operators, folded = [], []
         for i, (name, inputs, outputs) in enumerate(self._operands):
             raw = self._raw_operators[i]
             belongs = raw["options_type"] == schema.OPTIONS_OF.get(name)
@@ -332,8 +337,23 @@ class _Reader:
                 outputs=tuple(self.tensors[j] for j in outputs),
                 raw=raw["options"] if belongs else None,
             )
-            operators.append(Operator(i, name, inputs, outputs, CHECKS[name](node)))
-        return tuple(operators)
+            constant = fold(node)
+            if constant is not None:
+                self.tensors[outputs[0]] = replace(node.output, data=constant)
+                folded.append(Operator(i, name, inputs, outputs, None))
+            elif name in CHECKS:
+                operators.append(Operator(i, name, inputs, outputs, CHECKS[name](node)))
+            else:
+                raise must_be_known(node)
+        for index in self.outputs:
+            if self.tensors[index].data is not None:
+                raise self._unsupported(
+                    f"output tensor {index} does not depend on the inputs",
+                    "remove it from the outputs",
+                    "a result",
+                    "a constant",
+                )
+        return tuple(operators), tuple(folded)
 
 
 def _builtin_name(code: int) -> str:

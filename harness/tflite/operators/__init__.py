@@ -17,6 +17,7 @@ from harness.tflite.operators import (
     reduction,
 )
 from harness.tflite.operators.node import Check, Node
+from harness.tflite.operators.shape import fold, must_be_known
 
 CHECKS: dict[str, Check] = {
     **activation.CHECKS,
@@ -30,4 +31,4 @@ CHECKS: dict[str, Check] = {
     **reduction.CHECKS,
 }
 
-__all__ = ["CHECKS", "Check", "Node"]
+__all__ = ["CHECKS", "Check", "Node", "fold", "must_be_known"]
