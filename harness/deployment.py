@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 
 from harness.codegen import generate
 from harness.compiler import Program
 from harness.errors import BuildError, UsageError
+from harness.kernel_files import KERNELS_DIR, needed_kernels
 from harness.options import Optimise
 from harness.tflite import Graph
-
-KERNELS_DIR = Path(__file__).resolve().parents[1] / "firmware" / "kernels"
 
 
 def write_deployment(program: Program, out_dir: Path, *, name: str = "model") -> None:
@@ -82,40 +80,6 @@ def _tensors(graph: Graph, indices: tuple[int, ...], prefix: str) -> list[dict[s
             }
         )
     return tensors
-
-
-def needed_kernels(source: str) -> list[Path]:
-    """The kernel files that `source` reaches: a file is needed where a function that it defines is
-    called, or where a needed file includes or calls it."""
-    homes = _homes()
-    found: dict[str, Path] = {}
-    waiting = [source]
-    while waiting:
-        text = waiting.pop()
-        names = {file for call in re.findall(r"\b(\w+)\(", text) for file in homes.get(call, ())}
-        names |= set(re.findall(r'#include "(\w+\.h)"', text))
-        for file in sorted(names - set(found)):
-            path = KERNELS_DIR / file
-            if path.is_file():
-                found[file] = path
-                # A header declares kernels without needing them.
-                text = path.read_text()
-                waiting.append(text if path.suffix == ".c" else _includes(text))
-    return sorted(found.values())
-
-
-@functools.cache
-def _homes() -> dict[str, tuple[str, ...]]:
-    """Function -> the files that define it: one a variant."""
-    homes: dict[str, tuple[str, ...]] = {}
-    for path in sorted(KERNELS_DIR.glob("*.c")):
-        for name in re.findall(r"^\w[\w ]*[ *](\w+)\([^;]*?\) \{", path.read_text(), re.MULTILINE):
-            homes[name] = (*homes.get(name, ()), path.name)
-    return homes
-
-
-def _includes(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if line.startswith("#include"))
 
 
 def _describe(graph: Graph, indices: tuple[int, ...]) -> str:

@@ -35,7 +35,7 @@ class Footprint:
 # " .text.model_invoke\n   0x08001050  0x4a8 CMakeFiles/model.dir/...": address and size
 _RUNTIME_SECTION = re.compile(
     r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) "
-    r"(?:CMakeFiles/(?:model|engine)\.dir/|\S*\blib(?:kernels|c|m|gcc)\.a\()",
+    r"(?:CMakeFiles/(?:model|engine|kernels)\.dir/|\S*\blib(?:c|m|gcc)\.a\()",
     re.MULTILINE | re.ASCII,
 )
 

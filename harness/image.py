@@ -28,6 +28,7 @@ from harness.errors import (
     ToolchainError,
     UsageError,
 )
+from harness.kernel_files import needed_kernels
 from harness.options import Optimise
 from harness.wire import NONCE_BYTES
 from harness.workspace import (
@@ -122,7 +123,7 @@ def build_image(
     )
     nonce = _nonce_of(recipe, sources)
     with lease(recipe) as workspace:
-        _compile(workspace, sources, nonce, where=board.name, deadline_s=deadline_s)
+        _compile(recipe, workspace, sources, nonce, where=board.name, deadline_s=deadline_s)
         built, built_map = (workspace.build_dir / f"firmware.{kind}" for kind in ("elf", "map"))
         footprint = read_footprint(built, built_map)
         flags = (workspace.build_dir / "flags.txt").read_text().strip()
@@ -170,7 +171,7 @@ def build_host_program(
     )
     nonce = _nonce_of(recipe, sources)
     with lease(recipe) as workspace:
-        _compile(workspace, sources, nonce, where="host", deadline_s=deadline_s)
+        _compile(recipe, workspace, sources, nonce, where="host", deadline_s=deadline_s)
         folder = out_dir if out_dir is not None else _image_dir(nonce)
         elf = _deliver(workspace.build_dir / "firmware.elf", folder / "firmware.elf")
     return HostProgram(elf=elf, board=board.name, nonce=nonce)
@@ -293,6 +294,7 @@ def _nonce_of(recipe: Recipe, sources: Mapping[str, str]) -> bytes:
 
 
 def _compile(
+    recipe: Recipe,
     workspace: Workspace,
     sources: Mapping[str, str],
     nonce: bytes,
@@ -308,9 +310,21 @@ def _compile(
         + ", ".join(f"0x{byte:02x}" for byte in nonce)
         + "};\n",
     )
-    code, output = run_killable(
-        [str(tool("ninja")), "-C", str(workspace.build_dir)], deadline_s=deadline_s
-    )
+    ninja = [str(tool("ninja")), "-C", str(workspace.build_dir)]
+    if recipe.kernels:
+        needed = needed_kernels("".join(sources.values()))
+        objects = [
+            f"CMakeFiles/kernels.dir/kernels/{path.name}.obj"
+            for path in needed
+            if path.suffix == ".c"
+        ]
+        _write_if_changed(workspace.build_dir / "kernels.rsp", "\n".join(objects))
+        _run(ninja + objects, where=where, deadline_s=deadline_s)
+    _run(ninja + ["firmware.elf"], where=where, deadline_s=deadline_s)
+
+
+def _run(command: list[str], *, where: str, deadline_s: float) -> None:
+    code, output = run_killable(command, deadline_s=deadline_s)
     if code != 0:
         raise _explain(output, where=where)
 
