@@ -275,6 +275,7 @@ def build(
         "image_sha256": image.sha256,
         "arena_bytes": program.plan.arena_bytes,
         "arena_lower_bound_bytes": program.plan.lower_bound_bytes,
+        "arena_plan": program.plan.method,
         "static_bytes": image.static_bytes,
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,
@@ -307,6 +308,12 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         f"arena {result.sram.arena_bytes:,} + stack {result.sram.stack_bytes:,} "
         f"+ static {result.sram.static_bytes:,}",
     )
+    if result.sram.arena_plan:
+        table.add_row(
+            "arena",
+            f"{result.sram.arena_bytes:,} B",
+            f"at least {result.sram.arena_lower_bound_bytes:,}: {result.sram.arena_plan}",
+        )
     table.add_row(
         "flash",
         f"{result.flash.total_bytes:,} B",

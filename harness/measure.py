@@ -117,6 +117,8 @@ def measure(
             stack_bytes=stack_bytes,
             static_bytes=image.static_bytes,
             total_bytes=arena_bytes + stack_bytes + image.static_bytes,
+            arena_lower_bound_bytes=arena.lower_bound_bytes,
+            arena_plan=arena.method,
         ),
         flash=Flash(
             code_bytes=image.flash_bytes - image.weights_bytes,

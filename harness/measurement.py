@@ -52,12 +52,15 @@ class Spread:
 @dataclass(frozen=True)
 class Sram:
     """static_bytes: .data + .bss without the arena and the stack reserve. stack_bytes: painted
-    high-water mark. total_bytes: everything the image really needs."""
+    high-water mark. total_bytes: everything the image really needs. arena_plan: how the arena was
+    planned; arena_lower_bound_bytes: what no placement of that order's tensors can undercut."""
 
     arena_bytes: int
     stack_bytes: int
     static_bytes: int
     total_bytes: int
+    arena_lower_bound_bytes: int = 0
+    arena_plan: str = ""
 
 
 @dataclass(frozen=True)

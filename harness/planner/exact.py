@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.planner.regions import WORD, Lifetimes, words
 
-_NODES = 1500  # partial placements looked at
+_NODES = 1000  # partial placements looked at
 _MOST_REGIONS = 64
 
 

@@ -1,9 +1,8 @@
 """In which order do operators need the least memory at once? The order whose largest step is
-least, over sets of executed operators (arXiv 1910.05110), up to a cap; a beam search behind it."""
+least, over sets of executed operators (arXiv 1910.05110), up to a cap; a beam search before it."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,9 @@ from harness.kernels import Kernel
 from harness.planner.regions import Storage, sharings, words
 from harness.tflite import Graph
 
-_TRIALS = 20_000  # steps tried by each of both searches
-_WIDEST_BEAM = 32
+_TRIALS = 10_000  # steps tried by each of both searches
+_LONGEST_RUN = 8  # operators that the exact search executes as one
+_WIDEST_BEAM = 4
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class _Step:
 
     after: operators whose results it reads. reads: (words, operators that read them, words that
     the output may have in common with them). grows: what it allocates, `idle` of it for results
-    that nothing reads; scratch: what it needs besides. most: all that can be in common.
+    that nothing reads; scratch: what it needs besides. most: all that can be in common. spoils:
+    what its operands can have in common with results of any operator.
     """
 
     after: int
@@ -51,6 +52,11 @@ class _Step:
     idle: int
     scratch: int
     most: int
+    spoils: int
+
+
+# Words held behind it, the set of operators executed then, that of those ready then, positions.
+_Run = tuple[int, int, int, tuple[int, ...]]
 
 
 class _Search:
@@ -71,16 +77,22 @@ class _Search:
                 readers[piece] |= 1 << position
         for piece in storage.outputs:
             readers[piece] |= 1 << count  # is never executed
-        self._steps = []
+        self._pieces = [
+            (size, 1 << writer[tensors[0]] if tensors[0] in writer else 0, who)
+            for size, tensors, who in zip(sizes, storage.tensors, readers, strict=True)
+        ]
+        self._steps: list[_Step] = []
+        commons = []
         for position, operator in enumerate(graph.operators):
             written = storage.written(operator)
-            common = {
-                piece: min(
-                    sizes[piece],
-                    sizes[written[0]] if how.equal else words(how.reach),
-                )
-                for piece, how in sharings(storage, operator, kernels[position]).items()
-            }
+            commons.append(
+                {
+                    piece: min(sizes[piece], sizes[written[0]] if how.equal else words(how.reach))
+                    for piece, how in sharings(storage, operator, kernels[position]).items()
+                }
+            )
+        for position, operator in enumerate(graph.operators):
+            written, common = storage.written(operator), commons[position]
             self._steps.append(
                 _Step(
                     after=sum({1 << writer[i] for i in operator.inputs if i in writer}),
@@ -92,6 +104,10 @@ class _Search:
                     idle=sum(sizes[piece] for piece in written if not readers[piece]),
                     scratch=words(kernels[position].scratch_bytes),
                     most=sizes[written[0]] if written else 0,
+                    spoils=sum(
+                        max(others.get(piece, 0) for others in commons)
+                        for piece in storage.read(operator)
+                    ),
                 )
             )
         self._followers: list[list[int]] = [[] for _ in range(count)]
@@ -114,6 +130,14 @@ class _Search:
                 - min(step.most, sum(c for _, r, c in step.reads if not r >> count))
                 for step in self._steps
             ),
+        )
+
+    def _held_by(self, done: int) -> int:
+        """Words held behind the operators of `done`."""
+        return sum(
+            size
+            for size, writer, readers in self._pieces
+            if not writer & ~done and readers & ~done
         )
 
     def _execute(self, done: int, held: int, position: int) -> tuple[int, int]:
@@ -163,35 +187,107 @@ class _Search:
         return peak
 
     def exact(self, best: tuple[int, ...], peak: int) -> Order:
-        """The best order, or `best`, whose largest step is `peak`, where none is better or the cap
-        is reached. States come out of the heap by their largest step so far, so the first complete
-        one is best; of equal ones the longest comes first."""
-        heap = [(self.floor, 0, 0, self._first, self._held)]
-        reached: dict[int, tuple[int, int, int]] = {0: (self.floor, 0, -1)}  # peak, from, by
+        """The best order; or, at the cap, the best that was found, at least as good as `best`,
+        whose largest step is `peak`."""
         trials = 0
-        while heap:
-            so_far, length, done, ready, held = heapq.heappop(heap)
-            if so_far > reached[done][0]:
-                continue  # found again, with a smaller step
-            if done == self._end:
-                return Order(self._trace(reached), exact=True)
-            for position, needed, left in self._moves(done, ready, held, so_far):
-                trials += 1
-                following, most = done | 1 << position, max(so_far, needed)
-                if most >= peak or most >= reached.get(following, (peak, 0, 0))[0]:
-                    continue
-                reached[following] = (most, done, position)
-                after = self._ready_after(following, ready, position)
-                heapq.heappush(heap, (most, length - 1, following, after, left))
-            if trials > _TRIALS:
-                return Order(best, exact=False)
+        while peak > self.floor:
+            found, more = self._undercut(peak - 1, _TRIALS - trials)
+            trials += more
+            if found is None:
+                return Order(best, exact=trials < _TRIALS)
+            best, peak = found, self.peak(found)
         return Order(best, exact=True)
 
-    def _trace(self, reached: dict[int, tuple[int, int, int]]) -> tuple[int, ...]:
-        order, done = [], self._end
+    def _undercut(self, limit: int, cap: int) -> tuple[tuple[int, ...] | None, int]:
+        """(an order whose steps all need `limit` words at most, trials). None where there is none,
+        or none was found within `cap` trials. Depth first; a set reached once is not looked at
+        again, because only the set matters for what can follow."""
+        trials = 0
+        last, end = self._last(limit)
+        reached: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}  # from, by
+        states = [(0, self._first, self._held)]
+        while states:
+            done, ready, held = states.pop()
+            if done == end:
+                return (*self._trace(reached, end), *last), trials
+            found = []
+            for run in self._runs(done, ready, held, limit, end):
+                trials += len(run[3])
+                if run[1] not in reached:
+                    reached[run[1]] = (done, run[3])
+                    found.append(run)
+            if trials >= cap:
+                return None, cap
+            # The one that leaves least is on top.
+            for left, following, after, _ in sorted(found, reverse=True):
+                states.append((following, after, left))
+        return None, trials
+
+    def _runs(self, done: int, ready: int, held: int, limit: int, end: int) -> list[_Run]:
+        """What may come next. A run of operators that leaves no more than there was is the only
+        one: what a set of operators adds to the memory held is never more behind a larger set
+        than behind a smaller one, because the larger one has read more (the memory held is
+        submodular). So whatever is executed instead, executing this first costs nothing."""
+        single: list[_Run] = []
+        for position, needed, left in self._moves(done, ready & end, held, limit):
+            if needed > limit:
+                continue
+            executed = done | 1 << position
+            after = self._ready_after(executed, ready, position)
+            run: _Run = (left, executed, after, (position,))
+            if left <= held:
+                return [run]
+            single.append(run)
+        for start in single:
+            run = start
+            while len(run[3]) < _LONGEST_RUN:
+                left, executed, after, positions = run
+                fresh = after & ~ready & end
+                if not fresh:
+                    break
+                steps = [
+                    (left, position)
+                    for position, needed, left in self._moves(executed, fresh, left, limit)
+                    if needed <= limit
+                ]
+                if not steps:
+                    break
+                left, position = min(steps)
+                executed |= 1 << position
+                after = self._ready_after(executed, after, position)
+                run = (left, executed, after, (*positions, position))
+                if left <= held:
+                    return [run]
+        return single
+
+    def _last(self, limit: int) -> tuple[tuple[int, ...], int]:
+        """(operators that may as well come last, the set of all others). Those that nothing waits
+        for and that leave at least as much more than there was as their operands could have in
+        common with other results: executed earlier, they would be in the way, by the same
+        argument."""
+        last: list[int] = []
+        end = self._end
+        found = True
+        while found:
+            found = False
+            for position in reversed(range(len(self._steps))):
+                before = end & ~(1 << position)
+                if before == end or any(end >> later & 1 for later in self._followers[position]):
+                    continue
+                held = self._held_by(before)
+                needed, left = self._execute(before, held, position)
+                if needed <= limit and left - held >= self._steps[position].spoils:
+                    last.append(position)
+                    end, found = before, True
+        return tuple(reversed(last)), end
+
+    def _trace(
+        self, reached: dict[int, tuple[int, tuple[int, ...]]], done: int
+    ) -> tuple[int, ...]:
+        order: list[int] = []
         while done:
-            _, done, position = reached[done]
-            order.append(position)
+            done, positions = reached[done]
+            order += reversed(positions)
         return tuple(reversed(order))
 
     def beam(self) -> tuple[int, ...]:
@@ -203,9 +299,8 @@ class _Search:
         for _ in self._steps:
             found: dict[int, tuple[int, int, int, int, tuple[int, ...]]] = {}
             for peak, held, done, ready, order in states[:width]:
-                if trials > _TRIALS:
-                    ready &= -ready
-                for position, needed, left in self._moves(done, ready, held, peak):
+                open_to = ready if trials <= _TRIALS else ready & -ready
+                for position, needed, left in self._moves(done, open_to, held, peak):
                     trials += 1
                     following, most = done | 1 << position, max(peak, needed)
                     if following not in found or most < found[following][0]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness.errors import UnsupportedModelError
-from harness.kernels import kernel_of
+from harness.kernels import is_alias, kernel_of
 from harness.options import Optimise
 from harness.planner import ArenaPlan, plan
 from harness.tflite import Graph, read_graph
@@ -43,9 +43,7 @@ def check_plan(graph: Graph, found: ArenaPlan) -> None:
         read = [i for i in operator.inputs if i >= 0 and graph.tensor(i).data is None]
         assert set(read) <= set(first), "read before it is written"
         for index in operator.outputs:
-            root[index] = (
-                root.get(read[0], read[0]) if operator.op == "RESHAPE" and read else index
-            )
+            root[index] = root.get(read[0], read[0]) if is_alias(graph, operator) else index
             first[index] = time
         last.update(dict.fromkeys((*read, *operator.outputs), time))
     last.update(dict.fromkeys(graph.outputs, len(operators)))
