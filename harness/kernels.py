@@ -3,7 +3,6 @@ its output may overwrite, as firmware/kernels promise it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,17 +82,64 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     return Kernel(min(2, pixels) * _round_up(height * width * channels), overlaps=((0, overlap),))
 
 
-def _depthwise_conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+@dataclass(frozen=True)
+class DepthwiseStrips:
+    """How a depthwise convolution walks: `planes` channels at a time are copied into planes of
+    `plane_height` lines of `line` bytes, which make `height` rows of the output. inplace: no strip
+    writes over what a later one reads."""
+
+    planes: int
+    line: int
+    plane_height: int
+    height: int
+    inplace: bool
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.planes * self.plane_height * self.line
+
+
+_MOST_STRIP_BYTES = 3072  # and not more than a quarter of the input: two rows of output at least
+
+
+def depthwise_strips(graph: Graph, operator: Operator) -> DepthwiseStrips:
     options = operator.options
     assert isinstance(options, DepthwiseConv2D)
-    source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
-    _, height, width, _ = graph.tensor(operator.inputs[1]).shape
-    last = (output.shape[2] - 1) * options.stride[1]
-    reach = (width - 1) * options.dilation[1] + 1
-    stride = _round_up(last + _round_up(reach))
-    rows = (output.shape[1] - 1) * options.stride[0] + (height - 1) * options.dilation[0] + 1
-    shrinks = math.prod(output.shape[1:3]) <= math.prod(source.shape[1:3])
-    return Kernel(stride * rows, (0,) if options.multiplier == 1 and shrinks else ())
+    source = graph.tensor(operator.inputs[0])
+    _, rows, columns, channels = source.shape
+    _, output_rows, output_columns, _ = graph.tensor(operator.outputs[0]).shape
+    reach, reach_columns = (
+        (span - 1) * dilation + 1
+        for span, dilation in zip(
+            graph.tensor(operator.inputs[1]).shape[1:3], options.dilation, strict=True
+        )
+    )
+    stride, stride_columns = options.stride
+    line = _round_up((output_columns - 1) * stride_columns + _round_up(reach_columns))
+    most_bytes = min(_MOST_STRIP_BYTES, source.bytes // 4)
+
+    def most_height(planes: int) -> int:
+        return (most_bytes // (planes * line) - reach) // stride + 1
+
+    # Four channels lie in a word, and two rows of output share what is loaded.
+    planes = 4 if channels >= 4 and most_height(4) >= min(2, output_rows) else 1
+    most = max(2, most_height(planes) & ~1)
+    strips = -(-output_rows // most)
+    height = min(output_rows, -(-output_rows // strips // 2) * 2)
+    plane_height = (height - 1) * stride + reach
+    if height == output_rows:
+        fitting = min(channels, most_bytes // (plane_height * line))
+        planes = max(planes, fitting & ~3)
+    inplace = output_columns <= columns and output_rows <= rows and options.multiplier == 1
+    for end in range(height, output_rows, height):  # of each strip but the last
+        ready = min(rows, (end - 1) * stride + reach - options.pads[0])
+        inplace = inplace and end * output_columns <= ready * columns
+    return DepthwiseStrips(planes, line, plane_height, height, inplace)
+
+
+def _depthwise_conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    strips = depthwise_strips(graph, operator)
+    return Kernel(strips.scratch_bytes, (0,) if strips.inplace else ())
 
 
 def _fully_connected(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.compiler import Program, compile_sources
-from harness.kernels import Optimise
+from harness.options import CompilerOptions, Optimise
 from harness.oracle import reference_outputs
 from harness.planner import ArenaPlan
 from harness.tflite import Graph
@@ -127,7 +127,8 @@ def compile_variants(program: Program) -> dict[str, HostModel]:
 def check(data: bytes, seed: int = 0, optimise: Optimise = Optimise.SPEED) -> None:
     """Outputs for inputs with many extremes equal the oracle's bit for bit, in exactly
     the planned arena, and every layer is reported once."""
-    program = compile_sources(data, name="generated")  # refuses what the interpreter aborts on
+    # Refuses what the interpreter would abort on.
+    program = compile_sources(data, name="generated", options=CompilerOptions(optimise))
     graph = program.given
     rng = np.random.default_rng(seed)
     inputs = [_values(rng, graph.tensor(index).shape, graph.tensor(index).dtype)

@@ -12,7 +12,8 @@ void add_s8(const add_t *add, const int8_t *input_1, const int8_t *input_2, int8
     const int32_t first_is_exact = add->shift_1 == 0;
     /* A scale that vanishes beside the other has shift 0 too, but the multiplier 0. */
     if ((!first_is_exact && add->shift_2 != 0) || add->multiplier_1 == 0 ||
-        add->multiplier_2 == 0 || add->shift >= 0 || add->min != INT8_MIN || add->max != INT8_MAX) {
+        add->multiplier_2 == 0 || add->shift >= 0 || add->shift < -SIMPLE_MOST_SHIFT ||
+        add->min != INT8_MIN || add->max != INT8_MAX) {
         add_s8_reference(add, input_1, input_2, output);
         return;
     }
@@ -25,7 +26,7 @@ void add_s8(const add_t *add, const int8_t *input_1, const int8_t *input_2, int8
     /* Both exact: a quarter of twice as much, shifted right by one like all others. */
     const int32_t lift = right ? 2 << 20 : 4 << 20;
     const int32_t shift = right ? right - 1 : 0;
-    const simple_t out = {add->multiplier, -1 - add->shift, 1 + 2 * add->zero_point};
+    const simple_t out = make_simple(add->multiplier, -add->shift, add->zero_point);
     const int8_t *const end = exact + add->count;
     while (exact != end) {
         int32_t y = smmulr((*other++ - other_zero) * lift, multiplier);

@@ -29,23 +29,32 @@ typedef struct {
  * harness/kernels.py says. */
 void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8_t *scratch);
 
+/* line: bytes from one row of a padded channel to the next, a multiple of 4 with room for reading
+ * the last window's words to their end. strip_height: output rows made at a time, for which
+ * plane_height rows of padded input are needed. planes: channels gathered at a time. */
+typedef struct {
+    int32_t input_height, input_width, input_channels;
+    int32_t output_height, output_width, output_channels;
+    int32_t kernel_height, kernel_width;
+    int32_t stride_height, stride_width;
+    int32_t dilation_height, dilation_width;
+    int32_t pad_top, pad_left;
+    int32_t input_zero_point;
+    int32_t line, plane_height, strip_height, planes;
+    const int8_t *weights;
+    requantization_t out;
+} depthwise_conv_2d_t;
+
 /* weights: [output_channels][kernel_height][kernel_width]; output channel c reads input channel
- * c / (output_channels / input_channels). scratch holds one padded channel of the input:
- * depthwise_plane_* below. With as many output as input channels and no more output than input
- * pixels, output may be the input: a channel is copied before it is overwritten. */
-void depthwise_conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output,
+ * c / (output_channels / input_channels). scratch, 4-byte aligned, holds `planes` times
+ * plane_height lines. With as many output as input channels, output may be the input
+ * where the rows that a strip has read end behind the pixels that it writes: what a strip needs of
+ * the rows before it is kept in scratch. */
+void depthwise_conv_2d_s8(const depthwise_conv_2d_t *conv, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
-/* Every row of the padded channel has room for reading the last window's words to their end. */
-static inline int32_t depthwise_plane_stride(const conv_2d_t *conv) {
-    const int32_t last = (conv->output_width - 1) * conv->stride_width;
-    const int32_t reach = (conv->kernel_width - 1) * conv->dilation_width + 1;
-    return last + ((reach + 3) & ~3) + ((4 - (last & 3)) & 3);
-}
-
-static inline int32_t depthwise_plane_height(const conv_2d_t *conv) {
-    return (conv->output_height - 1) * conv->stride_height +
-           (conv->kernel_height - 1) * conv->dilation_height + 1;
-}
+/* The same in less flash. */
+void depthwise_conv_2d_small_s8(const depthwise_conv_2d_t *conv, const int8_t *input,
+                                int8_t *output, int8_t *scratch);
 
 #endif

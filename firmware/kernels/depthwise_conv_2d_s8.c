@@ -1,55 +1,24 @@
-/* Depthwise convolution, channel by channel: a channel is copied out of the interleaved tensor into
- * a plane padded with the zero point, then convolved from there. The copy costs a load and a store
- * a pixel, and buys contiguous windows, weights that stay in registers, and an output that may
- * replace the input. */
-#include <string.h>
+#include "depthwise_strips_s8.h"
 
-#include "depthwise_plane_s8.h"
-#include "kernels.h"
-
-static void gather_plane(const conv_2d_t *conv, const int8_t *input, int8_t *plane,
-                         int32_t stride) {
-    const int32_t height = depthwise_plane_height(conv);
-    const int32_t channels = conv->input_channels;
-    int32_t columns = stride - conv->pad_left;
-    if (columns > conv->input_width) {
-        columns = conv->input_width;
-    }
-    int32_t rows = height - conv->pad_top;
-    if (rows > conv->input_height) {
-        rows = conv->input_height;
-    }
-    for (int32_t y = 0; y < rows; y++) {
-        const int8_t *from = input + y * conv->input_width * channels;
-        int8_t *to = plane + (y + conv->pad_top) * stride + conv->pad_left;
-        int32_t x = columns;
-        for (; x >= 4; x -= 4) {
-            to[0] = from[0];
-            to[1] = from[channels];
-            to[2] = from[2 * channels];
-            to[3] = from[3 * channels];
-            to += 4;
-            from += 4 * channels;
-        }
-        for (; x > 0; x--) {
-            *to++ = *from;
-            from += channels;
-        }
-    }
-}
-
-void depthwise_conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output,
+void depthwise_conv_2d_s8(const depthwise_conv_2d_t *conv, const int8_t *input, int8_t *output,
                           int8_t *scratch) {
-    const int32_t stride = depthwise_plane_stride(conv);
-    const int32_t multiplier = conv->output_channels / conv->input_channels;
-    const int32_t taps = conv->kernel_height * conv->kernel_width;
-    memset(scratch, conv->input_zero_point, (size_t)(stride * depthwise_plane_height(conv)));
-    for (int32_t c = 0; c < conv->input_channels; c++) {
-        gather_plane(conv, input + c, scratch, stride);
-        for (int32_t m = 0; m < multiplier; m++) {
-            const int32_t channel = c * multiplier + m;
-            depthwise_plane_s8(conv, scratch, stride, conv->weights + channel * taps, channel,
-                               output + channel);
+#if KERNELS_DSP
+    depthwise_plane_t *convolve = depthwise_plane_s8;
+    if (conv->kernel_height == 3 && conv->kernel_width == 3 && conv->dilation_height == 1 &&
+        conv->dilation_width == 1 && conv->stride_height == conv->stride_width &&
+        (conv->out.simple || conv->out.clamped)) {
+        if (conv->stride_width == 1) {
+            convolve = depthwise_plane_3x3_s8;
+        } else if (conv->stride_width == 2) {
+            convolve = depthwise_plane_3x3_stride_2_s8;
         }
     }
+    depthwise_strips_s8(conv, input, output, scratch, convolve);
+    if (conv->out.clamped) {
+        clamp_s8(conv->output_height * conv->output_width * conv->output_channels, conv->out.min,
+                 conv->out.max, output, output);
+    }
+#else
+    depthwise_conv_2d_small_s8(conv, input, output, scratch);
+#endif
 }

@@ -1,10 +1,24 @@
-/* One channel of a depthwise convolution, from a padded plane to every output_channels-th byte. */
+/* One channel of a depthwise convolution: `rows` rows of output from a padded plane of the input to
+ * every output_channels-th byte. */
 #ifndef HILNAS_DEPTHWISE_PLANE_S8_H
 #define HILNAS_DEPTHWISE_PLANE_S8_H
 
 #include "kernels.h"
 
-void depthwise_plane_s8(const conv_2d_t *conv, const int8_t *plane, int32_t plane_stride,
-                        const int8_t *weights, int32_t channel, int8_t *output);
+typedef void depthwise_plane_t(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
+                               int32_t channel, int8_t *output);
 
+/* Any convolution, in little flash. */
+depthwise_plane_t depthwise_plane_small_s8;
+
+#if KERNELS_DSP
+
+/* Any convolution. */
+depthwise_plane_t depthwise_plane_s8;
+
+/* 3x3 without dilation, stride 1 or 2, out->simple or out->clamped; they saturate instead of
+ * clamping. */
+depthwise_plane_t depthwise_plane_3x3_s8, depthwise_plane_3x3_stride_2_s8;
+
+#endif
 #endif

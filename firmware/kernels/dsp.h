@@ -18,6 +18,12 @@ static inline uint32_t four_times(int32_t byte) { return (uint8_t)byte * 0x01010
 
 static inline void store_word(int8_t *to, uint32_t word) { memcpy(to, &word, sizeof word); }
 
+/* The lower half. */
+static inline void store_half(int8_t *to, uint32_t word) {
+    const uint16_t half = (uint16_t)word;
+    memcpy(to, &half, sizeof half);
+}
+
 #if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
 
 /* Bytes 0 and 2, sign-extended into two halfwords. */
@@ -31,6 +37,34 @@ static inline uint32_t sxtb16(uint32_t bytes) {
 static inline uint32_t sxtb16_odd(uint32_t bytes) {
     uint32_t pair;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(bytes));
+    return pair;
+}
+
+/* Bytes 0 and 2, zero-extended into two halfwords. */
+static inline uint32_t uxtb16(uint32_t bytes) {
+    uint32_t pair;
+    __asm__("uxtb16 %0, %1" : "=r"(pair) : "r"(bytes));
+    return pair;
+}
+
+/* Bytes 1 and 3, zero-extended into two halfwords. */
+static inline uint32_t uxtb16_odd(uint32_t bytes) {
+    uint32_t pair;
+    __asm__("uxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(bytes));
+    return pair;
+}
+
+/* Low half of a, low half of b above it. */
+static inline uint32_t pkhbt(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(a), "r"(b));
+    return pair;
+}
+
+/* High half of a, high half of b above it. */
+static inline uint32_t pkhtb(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(pair) : "r"(a), "r"(b));
     return pair;
 }
 
@@ -62,10 +96,17 @@ static inline int32_t smmulr(int32_t a, int32_t b) {
     return result;
 }
 
-/* x / 2, rounded down, then saturated to int8 */
-static inline int32_t ssat8_half(int32_t x) {
+/* smmulr(a, b) + sum */
+static inline int32_t smmlar(int32_t a, int32_t b, int32_t sum) {
     int32_t result;
-    __asm__("ssat %0, #8, %1, asr #1" : "=r"(result) : "r"(x) : "cc");
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* x saturated to int8 */
+static inline int32_t ssat8(int32_t x) {
+    int32_t result;
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x) : "cc");
     return result;
 }
 
@@ -102,8 +143,9 @@ static inline int32_t smmulr(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1ll << 31)) >> 32);
 }
 
-static inline int32_t ssat8_half(int32_t x) {
-    x >>= 1;
+static inline int32_t smmlar(int32_t a, int32_t b, int32_t sum) { return smmulr(a, b) + sum; }
+
+static inline int32_t ssat8(int32_t x) {
     return x < INT8_MIN ? INT8_MIN : x > INT8_MAX ? INT8_MAX : x;
 }
 
@@ -119,12 +161,28 @@ static inline uint32_t sxtb16_odd(uint32_t bytes) {
     return pack_halves((int8_t)(bytes >> 8), (int8_t)(bytes >> 24));
 }
 
+static inline uint32_t uxtb16(uint32_t bytes) { return bytes & 0x00FF00FFu; }
+
+static inline uint32_t uxtb16_odd(uint32_t bytes) { return uxtb16(bytes >> 8); }
+
+static inline uint32_t pkhbt(uint32_t a, uint32_t b) { return (a & 0xFFFFu) | (b << 16); }
+
+static inline uint32_t pkhtb(uint32_t a, uint32_t b) { return (a >> 16) | (b & 0xFFFF0000u); }
+
 static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum) {
     return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)a * (int16_t)b));
 }
 
 static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
     return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)(a >> 16) * (int16_t)b));
+}
+
+static inline int32_t smlabt(uint32_t a, uint32_t b, int32_t sum) {
+    return smlabb(a, b >> 16, sum);
+}
+
+static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    return smlatb(a, b >> 16, sum);
 }
 
 static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {

@@ -177,10 +177,12 @@ def test_what_a_reshape_shows_is_not_overwritten_through_the_original() -> None:
     assert found.offsets[changed] != found.offsets[flat]
 
 
-def depthwise(*, stride: int = 1, multiplier: int = 1, keep: bool = False) -> ModelFactory:
+def depthwise(
+    *, stride: int = 1, multiplier: int = 1, keep: bool = False, side: int = 6
+) -> ModelFactory:
     model = ModelFactory()
-    source = model.input((1, 6, 6, 8), scale=0.5)
-    size = 6 // stride
+    source = model.input((1, side, side, 8), scale=0.5)
+    size = side // stride
     weights = model.constant(np.ones((1, 3, 3, 8 * multiplier), np.int8), scale=0.5)
     output = model.tensor((1, size, size, 8 * multiplier), scale=0.5)
     model.operator(
@@ -195,22 +197,32 @@ def depthwise(*, stride: int = 1, multiplier: int = 1, keep: bool = False) -> Mo
     )
     model.outputs = [output]
     if keep:
-        relu = model.tensor((1, 6, 6, 8), scale=0.5)
+        relu = model.tensor((1, side, side, 8), scale=0.5)
         model.operator("RELU", [source], [relu])
         model.outputs.append(relu)
     return model
 
 
 @pytest.mark.parametrize(
-    # Rows of the padded channel times their length, which holds the last window's word.
+    # What four rows of the output need of a padded channel, or all three; a line holds the last
+    # window's word.
     ("stride", "plane_bytes"),
-    [(1, 8 * 12), (2, 7 * 8)],
+    [(1, 6 * 12), (2, 7 * 8)],
 )
 def test_a_depthwise_convolution_replaces_its_input(stride: int, plane_bytes: int) -> None:
     found = plan(read(depthwise(stride=stride)))
 
     assert found.offsets[0] == found.offsets[2] == 0
     assert found.arena_bytes == 6 * 6 * 8 + plane_bytes
+
+
+@pytest.mark.parametrize("side", [12, 25, 48, 96])
+def test_a_depthwise_convolution_needs_no_more_than_a_quarter_of_its_input(side: int) -> None:
+    found = plan(read(depthwise(side=side)))
+
+    source = side * side * 8
+    assert found.offsets[0] == found.offsets[2] == 0
+    assert found.arena_bytes - source <= min(source // 4, 3072)
 
 
 def test_a_depthwise_convolution_that_grows_does_not() -> None:

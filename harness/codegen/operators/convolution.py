@@ -5,16 +5,22 @@ from __future__ import annotations
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.requantization import write_requantization
 from harness.codegen.tables import pad_rows, pair_rows
+from harness.kernels import depthwise_strips
+from harness.options import Optimise
 from harness.tflite import Conv2D, DepthwiseConv2D
 
 
-def _convolution(code: Code, function: str, weights: str, requantization: str) -> None:
+def _convolution(
+    code: Code, kind: str, function: str, weights: str, requantization: str, **more: int
+) -> None:
+    """The call of `function` with a table of the type `kind`, which has the members `more` besides
+    those of every convolution."""
     options = code.operator.options
     assert isinstance(options, Conv2D | DepthwiseConv2D)
     source, output = code.input(0), code.output
     top, left = options.pads
     table = code.struct(
-        "conv_2d_t",
+        kind,
         input_height=source.shape[1],
         input_width=source.shape[2],
         input_channels=source.shape[3],
@@ -32,6 +38,7 @@ def _convolution(code: Code, function: str, weights: str, requantization: str) -
         input_zero_point=source.q.zero_point,
         weights=weights,
         out=requantization,
+        **more,
     )
     code.call(function, table, code.address(source), code.address(output), code.scratch())
 
@@ -43,7 +50,7 @@ def _conv_2d(code: Code) -> None:
         code, weights.reshape(weights.shape[0], -1), options.activation
     )
     table = code.table("weights", pair_rows(pad_rows(rows)), "int8_t")
-    _convolution(code, "conv_2d_s8", table, requantization)
+    _convolution(code, "conv_2d_t", "conv_2d_s8", table, requantization)
 
 
 def _depthwise_conv_2d(code: Code) -> None:
@@ -54,7 +61,19 @@ def _depthwise_conv_2d(code: Code) -> None:
         code, weights.reshape(-1, weights.shape[3]).T, options.activation
     )
     table = code.table("weights", rows, "int8_t")
-    _convolution(code, "depthwise_conv_2d_s8", table, requantization)
+    small = code.plan.optimise is Optimise.SIZE
+    strips = depthwise_strips(code.graph, code.operator)
+    _convolution(
+        code,
+        "depthwise_conv_2d_t",
+        "depthwise_conv_2d_small_s8" if small else "depthwise_conv_2d_s8",
+        table,
+        requantization,
+        line=strips.line,
+        plane_height=strips.plane_height,
+        strip_height=strips.height,
+        planes=strips.planes,
+    )
 
 
 WRITERS: dict[str, Writer] = {

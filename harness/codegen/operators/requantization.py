@@ -19,6 +19,8 @@ from harness.codegen.tables import Array, fold_bias, sum_ranges
 from harness.options import Optimise
 from harness.tflite import Activation
 
+_SIMPLE_SHIFTS = (-22, -1)  # firmware/kernels/requantize_dsp.h
+
 
 def write_requantization(code: Code, rows: Array, activation: Activation) -> tuple[Array, str]:
     """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
@@ -30,9 +32,9 @@ def write_requantization(code: Code, rows: Array, activation: Activation) -> tup
     if len(pairs) > 1:
         rows, folded = _settle_constants(rows, folded, pairs, output.q.zero_point, (low, high))
     least, greatest = sum_ranges(folded, rows)
-    simple = (
-        (low, high) == (INT8_MIN, INT8_MAX)
-        and all(shift < 0 for _, shift in pairs)
+    full = (low, high) == (INT8_MIN, INT8_MAX)
+    short = (
+        all(_SIMPLE_SHIFTS[0] <= shift <= _SIMPLE_SHIFTS[1] for _, shift in pairs)
         and max(int(greatest.max()), -int(least.min())) < 1 << 30
     )
     members = {
@@ -42,7 +44,8 @@ def write_requantization(code: Code, rows: Array, activation: Activation) -> tup
         ),
         "shift": code.table("shift", np.array([s for _, s in pairs], np.int8), "int8_t"),
         "step": int(len(pairs) > 1),
-        "simple": int(simple),
+        "simple": int(short and full),
+        "clamped": int(short and not full),
         "zero_point": output.q.zero_point,
         "min": low,
         "max": high,
