@@ -13,13 +13,13 @@ KERNELS_DIR = ROOT / "firmware" / "kernels"
 
 def needed_kernels(source: str) -> list[Path]:
     """The kernel files that `source` reaches: a file is needed where a function that it defines is
-    called, or where a needed file includes or calls it."""
+    called or passed on, or where a needed file includes it or does so."""
     homes = _homes()
     found: dict[str, Path] = {}
     waiting = [source]
     while waiting:
         text = waiting.pop()
-        names = {file for call in re.findall(r"\b(\w+)\(", text) for file in homes.get(call, ())}
+        names = {file for word in re.findall(r"\w+", text) for file in homes.get(word, ())}
         names |= set(re.findall(r'#include "(\w+\.h)"', text))
         for file in sorted(names - set(found)):
             path = KERNELS_DIR / file
@@ -31,12 +31,16 @@ def needed_kernels(source: str) -> list[Path]:
     return sorted(found.values())
 
 
+# static ones are nobody else's
+_DEFINITION = r"^(?!static\b)\w[\w ]*[ *](\w+)\([^;]*?\) \{"
+
+
 @functools.cache
 def _homes() -> dict[str, tuple[str, ...]]:
     """Function -> the files that define it: one a variant."""
     homes: dict[str, tuple[str, ...]] = {}
     for path in sorted(KERNELS_DIR.glob("*.c")):
-        for name in re.findall(r"^\w[\w ]*[ *](\w+)\([^;]*?\) \{", path.read_text(), re.MULTILINE):
+        for name in re.findall(_DEFINITION, path.read_text(), re.MULTILINE):
             homes[name] = (*homes.get(name, ()), path.name)
     return homes
 

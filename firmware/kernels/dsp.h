@@ -82,6 +82,13 @@ static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum) {
     return result;
 }
 
+/* sum + low of a * high of b */
+static inline int32_t smlabt(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlabt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
 /* sum + high of a * low of b */
 static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
     int32_t result;
@@ -179,10 +186,6 @@ static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
 
 static inline int32_t smlabt(uint32_t a, uint32_t b, int32_t sum) {
     return smlabb(a, b >> 16, sum);
-}
-
-static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum) {
-    return smlatb(a, b >> 16, sum);
 }
 
 static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
