@@ -45,3 +45,15 @@ class Rewriting:
         """The graph with `operators`, which are made before the tensors are taken."""
         made = tuple(operators)
         return replace(self._graph, tensors=tuple(self.tensors), operators=made)
+
+
+def readers_of(graph: Graph) -> dict[int, list[Operator]]:
+    """The operators that read each tensor; none for one that the outside reads, whose value must
+    exist as it is."""
+    found: dict[int, list[Operator]] = {}
+    for operator in graph.operators:
+        for index in dict.fromkeys(operator.inputs):
+            found.setdefault(index, []).append(operator)
+    for index in graph.outputs:
+        found.pop(index, None)
+    return found

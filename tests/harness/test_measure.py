@@ -21,9 +21,9 @@ from harness.errors import (
 )
 from harness.measure import measure, random_inputs
 from harness.measurement import Measurement
-from harness.planner import plan
 from harness.session import RunResult, open_session
 from harness.tflite import read_graph
+from tests.harness.passes.chains import Chain
 from tests.tflite_factory import small_network
 
 BOARD = load_board("nucleo_f412zg")
@@ -35,8 +35,9 @@ class FakeSession:
     board, via, timing, timing_model = BOARD, "virtual", "modelled", "fake"
 
     def __init__(self, model: bytes, *, arena_off: int = 0, guard: bool = True, flip: int = -1):
-        self.model, self.graph = model, read_graph(model, where="model")
-        self.arena_bytes = plan(self.graph).arena_bytes + arena_off
+        program = compile_sources(model, name="model")
+        self.model, self.graph = model, program.graph
+        self.arena_bytes = program.plan.arena_bytes + arena_off
         self.guard, self.flip = guard, flip
         self.patterns: list[int] = []
         self.inputs: dict[int, bytes] = {}
@@ -103,6 +104,17 @@ def test_layers_come_from_a_pass_of_their_own(model):
     assert session.runs == 3 and len(got.cycles.raw) == 1
     assert [layer.op for layer in got.layers] == [op.op for op in session.graph.operators]
     assert sum(layer.macs for layer in got.layers) == got.macs
+
+
+def test_layers_that_others_do_are_there_and_take_no_time():
+    chain = Chain(3).pad(1, 1, 1, 1).conv(5, kernel=3)
+    chain.model.outputs = [chain.last]
+    model = chain.model.build()
+
+    pad, conv = measure(model, FakeSession(model), repeats=1, layers=True).layers
+
+    assert (pad.index, pad.op, pad.cycles, pad.moved_bytes) == (0, "PAD", 0, 0)
+    assert (conv.index, conv.op, conv.cycles, conv.macs) == (1, "CONV_2D", 10, 25 * 5 * 27)
 
 
 @pytest.mark.parametrize("run", [0, 2])
