@@ -3,11 +3,12 @@ its output may overwrite, as firmware/kernels promise it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.options import Optimise
-from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D, Tensor
+from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D, Tensor, TransposeConv
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,33 @@ def _pool_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     return Kernel(overlaps=((0, _overlap(output, _window_lead(graph, operator))),))
 
 
+def transpose_conv_column(
+    weights: tuple[int, ...], output: tuple[int, ...], options: TransposeConv
+) -> int:
+    """Bytes of the longest column of a transposed convolution. Which of the filter's taps meet an
+    output pixel depends on its phase, its place modulo the stride."""
+    taps = (
+        max(len(range((at + pad) % stride, span, stride)) for at in range(min(size, stride)))
+        for size, span, stride, pad in zip(
+            output[1:3], weights[1:3], options.stride, options.pads, strict=True
+        )
+    )
+    return max(4, _round_up(math.prod(taps) * weights[3]))
+
+
+def _transpose_conv(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Two columns, and the two pixels that they make, if these are not neighbours."""
+    options = operator.options
+    assert isinstance(options, TransposeConv)
+    weights = graph.tensor(operator.inputs[1]).shape
+    output = graph.tensor(operator.outputs[0]).shape
+    column = transpose_conv_column(weights, output, options)
+    step = options.stride[1]
+    if output[2] <= step:
+        return Kernel(column)
+    return Kernel(2 * column + (2 * output[3] if step > 1 else 0))
+
+
 def _round_up(size: int) -> int:
     return -(-size // 4) * 4
 
@@ -217,4 +245,5 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "RELU6": _elementwise,
     "SOFTMAX": _elementwise,
     "TANH": _elementwise,
+    "TRANSPOSE_CONV": _transpose_conv,
 }

@@ -141,6 +141,30 @@ def _depthwise_conv_2d(net: _Network) -> None:
     )
 
 
+def _transpose_conv(net: _Network) -> None:
+    source = net.image()
+    kernel = net.draw(st.sampled_from([(2, 2), (3, 3), (4, 4), (1, 3)]))
+    step = net.draw(st.sampled_from([1, 2, 2, 3]))
+    padding = net.draw(st.sampled_from([SAME, VALID]))
+    sizes = [
+        size * step if padding == SAME else (size - 1) * step + span
+        for size, span in zip(net.shape(source)[1:3], kernel, strict=True)
+    ]
+    count = net.draw(st.integers(1, 9))
+    operands, scale = net.filters(source, (count, *kernel, net.shape(source)[3]), 0)
+    shape = (1, *sizes, count)
+    net.finish(
+        "TRANSPOSE_CONV",
+        [net.model.constant(np.array(shape, np.int32)), operands[0], source, *operands[1:]],
+        shape,
+        net.like(scale),
+        padding=padding,
+        stride_h=step,
+        stride_w=step,
+        activation=net.activation(),
+    )
+
+
 def _pool_2d(net: _Network) -> None:
     source = net.image()
     window = net.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
@@ -278,6 +302,7 @@ _STEPS: list[Callable[[_Network], None]] = [
     _conv_2d,
     _depthwise_conv_2d,
     _depthwise_conv_2d,
+    _transpose_conv,
     _pool_2d,
     _fully_connected,
     _add,

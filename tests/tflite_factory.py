@@ -40,6 +40,7 @@ OPERATORS = {
     "MAXIMUM": 55,
     "MINIMUM": 57,
     "PADV2": 60,
+    "TRANSPOSE_CONV": 67,
     "EXPAND_DIMS": 70,
     "SHAPE": 77,
     "REDUCE_PROD": 81,
@@ -114,6 +115,15 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
         },
     ),
     "SPLIT": (35, {"count": (0, "Int32")}),
+    "TRANSPOSE_CONV": (
+        49,
+        {
+            "padding": (0, "Int8"),
+            "stride_w": (1, "Int32"),
+            "stride_h": (2, "Int32"),
+            "activation": (3, "Int8"),
+        },
+    ),
     "PACK": (59, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "UNPACK": (64, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "LEAKY_RELU": (75, {"alpha": (0, "Float32")}),

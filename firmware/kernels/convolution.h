@@ -57,4 +57,29 @@ void depthwise_conv_2d_s8(const depthwise_conv_2d_t *conv, const int8_t *input, 
 void depthwise_conv_2d_small_s8(const depthwise_conv_2d_t *conv, const int8_t *input,
                                 int8_t *output, int8_t *scratch);
 
+/* A transposed convolution is an ordinary one of stride 1 for each phase, an output pixel's place
+ * modulo the stride: the taps that meet it lie `stride` apart. */
+typedef struct {
+    int32_t kernel_height, kernel_width; /* taps, 0 where the stride is larger than the kernel */
+    const int8_t *weights;
+    requantization_t out;
+} transpose_conv_phase_t;
+
+/* phases: [stride_height][stride_width]. longest: bytes of the longest column, a multiple of 4. */
+typedef struct {
+    int32_t input_height, input_width, input_channels;
+    int32_t output_height, output_width, output_channels;
+    int32_t stride_height, stride_width;
+    int32_t pad_top, pad_left;
+    int32_t input_zero_point;
+    int32_t longest;
+    const transpose_conv_phase_t *phases;
+} transpose_conv_t;
+
+/* weights of a phase: [output_channels][depth rounded up to 4, at least 4] in pairs, rest zero,
+ * taps of later input pixels behind. scratch holds one column, with output_width > stride_width two
+ * columns and, with stride_width > 1, two output pixels behind them; it is 4-byte aligned. */
+void transpose_conv_s8(const transpose_conv_t *conv, const int8_t *input, int8_t *output,
+                       int8_t *scratch);
+
 #endif

@@ -23,6 +23,7 @@ from harness.tflite.graph import (
     Quantisation,
     Softmax,
     Tensor,
+    TransposeConv,
 )
 from harness.tflite.reader import load_graph, read_graph
 
@@ -41,6 +42,7 @@ __all__ = [
     "Quantisation",
     "Softmax",
     "Tensor",
+    "TransposeConv",
     "load_graph",
     "read_graph",
 ]

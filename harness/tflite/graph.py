@@ -86,6 +86,15 @@ class DepthwiseConv2D:
 
 
 @dataclass(frozen=True)
+class TransposeConv:
+    """pads: rows above and columns left of the output that are computed by nobody."""
+
+    pads: tuple[int, int]
+    stride: tuple[int, int]
+    activation: Activation
+
+
+@dataclass(frozen=True)
 class Pool2D:
     pads: tuple[int, int]
     stride: tuple[int, int]
@@ -131,6 +140,7 @@ Options = (
     | Arithmetic
     | LeakyRelu
     | Softmax
+    | TransposeConv
     | None
 )
 
@@ -183,6 +193,9 @@ class Graph:
             return output.elements * math.prod(self.tensors[operator.inputs[1]].shape[1:3])
         if operator.op == "FULLY_CONNECTED":
             return output.elements * self.tensors[operator.inputs[1]].shape[-1]
+        if operator.op == "TRANSPOSE_CONV":
+            taps = math.prod(self.tensors[operator.inputs[1]].shape[:3])
+            return self.tensors[operator.inputs[2]].elements * taps
         return 0
 
     def moved_bytes(self, operator: Operator) -> int:

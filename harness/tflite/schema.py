@@ -46,6 +46,12 @@ _STRIDED_SLICE: Spec = {
     "shrink_axis_mask": (4, Scalar("i")),
     "offset": (5, Scalar("?")),
 }
+_TRANSPOSE_CONV: Spec = {
+    "padding": (0, Scalar("b")),
+    "stride_w": (1, Scalar("i")),
+    "stride_h": (2, Scalar("i")),
+    "activation": (3, Scalar("b")),
+}
 
 # Union member numbers of BuiltinOptions.
 _OPTIONS: dict[int, Spec] = {
@@ -63,6 +69,7 @@ _OPTIONS: dict[int, Spec] = {
     30: {"axes": (0, Vector("i4"))},
     32: _STRIDED_SLICE,
     35: {"count": (0, Scalar("i"))},
+    49: _TRANSPOSE_CONV,
     59: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     64: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     75: {"alpha": (0, Scalar("f"))},
@@ -89,6 +96,7 @@ OPTIONS_OF = {
     "SQUEEZE": 30,
     "STRIDED_SLICE": 32,
     "SUB": 28,
+    "TRANSPOSE_CONV": 49,
     "UNPACK": 64,
 }
 
@@ -191,6 +199,7 @@ OPERATORS = {
     55: "MAXIMUM",
     57: "MINIMUM",
     60: "PADV2",
+    67: "TRANSPOSE_CONV",
     70: "EXPAND_DIMS",
     77: "SHAPE",
     81: "REDUCE_PROD",

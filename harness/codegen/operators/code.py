@@ -19,6 +19,7 @@ class Code:
     operator: Operator
     definitions: list[str] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    _tables: dict[tuple[bytes, str], str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
@@ -59,8 +60,12 @@ class Code:
         return "NULL" if at is None else f"arena + {at}"
 
     def table(self, what: str, values: Array, kind: str) -> str:
-        self.definitions.append(write_words(self.name(what), values))
-        return f"(const {kind} *){self.name(what)}"
+        """Equal tables are written once."""
+        key = (values.tobytes(), kind)
+        if key not in self._tables:
+            self.definitions.append(write_words(self.name(what), values))
+            self._tables[key] = f"(const {kind} *){self.name(what)}"
+        return self._tables[key]
 
     def struct(self, kind: str, **members: object) -> str:
         """Defines a constant struct and returns a pointer to it."""

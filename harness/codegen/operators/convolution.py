@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.requantization import write_requantization
 from harness.codegen.tables import pad_rows, pair_rows
-from harness.kernels import depthwise_strips
+from harness.kernels import depthwise_strips, transpose_conv_column
 from harness.options import Optimise
-from harness.tflite import Conv2D, DepthwiseConv2D
+from harness.tflite import Conv2D, DepthwiseConv2D, TransposeConv
 
 
 def _convolution(
@@ -76,7 +78,54 @@ def _depthwise_conv_2d(code: Code) -> None:
     )
 
 
+def _transpose_conv(code: Code) -> None:
+    options, weights = code.operator.options, code.input(1).data
+    assert isinstance(options, TransposeConv) and weights is not None
+    source, output = code.input(2), code.output
+    channels = output.shape[3]
+    phases = []
+    for row in range(options.stride[0]):
+        for column in range(options.stride[1]):
+            # A later input meets an earlier tap.
+            taps = weights[:, row :: options.stride[0], column :: options.stride[1]][:, ::-1, ::-1]
+            rows = taps.reshape(channels, -1) if taps.size else np.zeros((channels, 4), np.int8)
+            part = f"_{row}_{column}"
+            rows, requantization = write_requantization(
+                code, rows, options.activation, operands=(2, 1, 3), part=part
+            )
+            table = code.table("weights" + part, pair_rows(pad_rows(rows)), "int8_t")
+            height, width = taps.shape[1:3]
+            phases.append(
+                f"{{.kernel_height = {height}, .kernel_width = {width}, .weights = {table},\n"
+                f"     .out = {requantization}}}"
+            )
+    name, body = code.name("phases"), ",\n    ".join(phases)
+    code.definitions.append(
+        f"static const transpose_conv_phase_t {name}[{len(phases)}] = {{\n    {body}\n}};\n"
+    )
+    table = code.struct(
+        "transpose_conv_t",
+        input_height=source.shape[1],
+        input_width=source.shape[2],
+        input_channels=source.shape[3],
+        output_height=output.shape[1],
+        output_width=output.shape[2],
+        output_channels=channels,
+        stride_height=options.stride[0],
+        stride_width=options.stride[1],
+        pad_top=options.pads[0],
+        pad_left=options.pads[1],
+        input_zero_point=source.q.zero_point,
+        longest=transpose_conv_column(weights.shape, output.shape, options),
+        phases=name,
+    )
+    code.call(
+        "transpose_conv_s8", table, code.address(source), code.address(output), code.scratch()
+    )
+
+
 WRITERS: dict[str, Writer] = {
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
+    "TRANSPOSE_CONV": _transpose_conv,
 }

@@ -22,10 +22,21 @@ from harness.tflite import Activation
 _SIMPLE_SHIFTS = (-22, -1)  # firmware/kernels/requantize_dsp.h
 
 
-def write_requantization(code: Code, rows: Array, activation: Activation) -> tuple[Array, str]:
-    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
-    source, weights, output = code.input(0), code.input(1), code.output
-    bias = code.graph.optional(code.operator, 2)
+def write_requantization(
+    code: Code,
+    rows: Array,
+    activation: Activation,
+    *,
+    operands: tuple[int, int, int] = (0, 1, 2),
+    part: str = "",
+) -> tuple[Array, str]:
+    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`.
+
+    operands: the positions of input, weights and bias. part: what sets the names of these tables
+    apart from those of the operator's other filters.
+    """
+    source, weights, output = code.input(operands[0]), code.input(operands[1]), code.output
+    bias = code.graph.optional(code.operator, operands[2])
     pairs = filter_multipliers(code.operator.op, source.q, weights.q, output.q, where=code.where)
     folded = fold_bias(None if bias is None else bias.data, rows, source.q.zero_point)
     low, high = activation_range(activation, output.q, where=code.where)
@@ -38,11 +49,11 @@ def write_requantization(code: Code, rows: Array, activation: Activation) -> tup
         and max(int(greatest.max()), -int(least.min())) < 1 << 30
     )
     members = {
-        "bias": code.table("bias", folded, "int32_t"),
+        "bias": code.table("bias" + part, folded, "int32_t"),
         "multiplier": code.table(
-            "multiplier", np.array([m for m, _ in pairs], np.int32), "int32_t"
+            "multiplier" + part, np.array([m for m, _ in pairs], np.int32), "int32_t"
         ),
-        "shift": code.table("shift", np.array([s for _, s in pairs], np.int8), "int8_t"),
+        "shift": code.table("shift" + part, np.array([s for _, s in pairs], np.int8), "int8_t"),
         "step": int(len(pairs) > 1),
         "simple": int(short and full),
         "clamped": int(short and not full),

@@ -160,8 +160,8 @@ class Node:
                 f"{len(q.scales)} along axis {q.axis}",
             )
 
-    def bias(self, channels: int) -> None:
-        tensor = self.inputs[2] if len(self.inputs) > 2 else None
+    def bias(self, channels: int, position: int = 2) -> None:
+        tensor = self.inputs[position] if len(self.inputs) > position else None
         if tensor is None:
             return
         self.constant(tensor, "biases", "int32")

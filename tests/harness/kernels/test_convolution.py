@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -86,6 +87,36 @@ def add_depthwise_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
     )
 
 
-@pytest.mark.parametrize("add", [add_conv_2d, add_depthwise_conv_2d], ids=lambda add: add.__name__)
+def add_transpose_conv(draw: st.DrawFn, model: ModelFactory) -> None:
+    """An output that the stride need not divide, and filters from smaller than the stride on."""
+    padding, size = draw(st.sampled_from([SAME, VALID])), draw(st.tuples(sizes, sizes))
+    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    depth, filters_count = draw(channels), draw(channels)
+    source_details = quantised(draw)
+    small = output_size(model, size, kernel, stride, (1, 1), padding)
+    if small is None:
+        return
+    shape = (1, *size, filters_count)
+    source = model.input((1, *small, depth), **source_details)
+    operands, scale = filters(
+        draw, model, (filters_count, *kernel, depth), 0, source_details["scale"]
+    )
+    output = model.tensor(shape, scale=scale, zero_point=draw(zero_points))
+    model.outputs.append(output)
+    model.operator(
+        "TRANSPOSE_CONV",
+        [model.constant(np.array(shape, np.int32)), operands[0], source, *operands[1:]],
+        [output],
+        padding=padding,
+        stride_h=stride[0],
+        stride_w=stride[1],
+        activation=draw(activations),
+    )
+
+
+@pytest.mark.parametrize(
+    "add", [add_conv_2d, add_depthwise_conv_2d, add_transpose_conv], ids=lambda add: add.__name__
+)
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add)
