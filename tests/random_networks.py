@@ -188,16 +188,56 @@ def _fully_connected(net: _Network) -> None:
     )
 
 
+def _partner(net: _Network, first: int) -> tuple[int, tuple[int, ...]]:
+    """(what may be paired with `first`, the result's shape)."""
+    fitting = {}
+    for index in net.known:
+        try:
+            fitting[index] = np.broadcast_shapes(net.shape(first), net.shape(index))
+        except ValueError:
+            continue
+    second = net.draw(st.sampled_from(sorted(fitting)))
+    if net.draw(st.integers(0, 3)) == 0:  # a constant, one value or one a channel
+        size = net.draw(st.sampled_from([1, net.shape(first)[-1]]))
+        values = net.rng.integers(-128, 128, size, dtype=np.int8)
+        details = {"scale": net.scale(second), "zero_point": net.draw(_zero_points)}
+        return net.model.constant(values, **details), net.shape(first)
+    return second, fitting[second]
+
+
 def _add(net: _Network) -> None:
     first = net.pick()
-    second = net.draw(
-        st.sampled_from([index for index in net.known if net.shape(index) == net.shape(first)])
-    )
+    second, shape = _partner(net, first)
     # The interpreter aborts on results that are finer than a millionth of the operands.
     gain = net.draw(st.sampled_from([1.0, 1.0, 0.5, 30.0, 1e-6]))
     scale = max(net.scale(first), net.scale(second)) / gain
     details = {"scale": scale, "zero_point": net.draw(_zero_points)}
-    net.finish("ADD", [first, second], net.shape(first), details, activation=net.activation())
+    op = net.draw(st.sampled_from(["ADD", "ADD", "SUB"]))
+    net.finish(op, [first, second], shape, details, activation=net.activation())
+
+
+def _mul(net: _Network) -> None:
+    first = net.pick()
+    second, shape = _partner(net, first)
+    op = net.draw(st.sampled_from(["MUL", "MUL", "PRELU"]))
+    product = net.scale(first) * net.scale(second)
+    if not 1e-30 < product < 1e30 or (op == "PRELU" and net.scale(second) > 1e6):
+        return
+    details = net.like(product * 200 if op == "MUL" else net.scale(first))
+    options = {"activation": net.activation()} if op == "MUL" else {}
+    net.finish(op, [first, second], shape, details, **options)
+
+
+def _extremum(net: _Network) -> None:
+    first = net.pick()
+    details = net.quantisation(first)
+    same = [i for i in net.known if net.shape(i) == net.shape(first)]
+    second = net.draw(st.sampled_from([i for i in same if net.quantisation(i) == details]))
+    if net.draw(st.booleans()):
+        values = net.rng.integers(-128, 128, 1, dtype=np.int8)
+        second = net.model.constant(values, **details)
+    op = net.draw(st.sampled_from(["MAXIMUM", "MINIMUM"]))
+    net.finish(op, [first, second], net.shape(first), details)
 
 
 def _pad(net: _Network) -> None:
@@ -307,6 +347,8 @@ _STEPS: list[Callable[[_Network], None]] = [
     _fully_connected,
     _add,
     _add,
+    _mul,
+    _extremum,
     _pad,
     _concatenation,
     _mean,

@@ -24,6 +24,12 @@ static inline void store_half(int8_t *to, uint32_t word) {
     memcpy(to, &half, sizeof half);
 }
 
+/* A constant that stays in a register, where it is an operand beside a shifted one. */
+static inline uint32_t in_register(uint32_t constant) {
+    __asm__("" : "+r"(constant));
+    return constant;
+}
+
 #if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
 
 /* Bytes 0 and 2, sign-extended into two halfwords. */
@@ -103,6 +109,27 @@ static inline int32_t smmulr(int32_t a, int32_t b) {
     return result;
 }
 
+/* sum + floor(a * low of b / 2^16) */
+static inline int32_t smlawb(int32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* sum + floor(a * high of b / 2^16) */
+static inline int32_t smlawt(int32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* x / 2^20, rounded down, then saturated to int8 */
+static inline int32_t ssat8_shifted_20(int32_t x) {
+    int32_t result;
+    __asm__("ssat %0, #8, %1, asr #20" : "=r"(result) : "r"(x) : "cc");
+    return result;
+}
+
 /* smmulr(a, b) + sum */
 static inline int32_t smmlar(int32_t a, int32_t b, int32_t sum) {
     int32_t result;
@@ -152,9 +179,17 @@ static inline int32_t smmulr(int32_t a, int32_t b) {
 
 static inline int32_t smmlar(int32_t a, int32_t b, int32_t sum) { return smmulr(a, b) + sum; }
 
+static inline int32_t smlawb(int32_t a, uint32_t b, int32_t sum) {
+    return (int32_t)((uint32_t)sum + (uint32_t)(((int64_t)a * (int16_t)b) >> 16));
+}
+
+static inline int32_t smlawt(int32_t a, uint32_t b, int32_t sum) { return smlawb(a, b >> 16, sum); }
+
 static inline int32_t ssat8(int32_t x) {
     return x < INT8_MIN ? INT8_MIN : x > INT8_MAX ? INT8_MAX : x;
 }
+
+static inline int32_t ssat8_shifted_20(int32_t x) { return ssat8(x >> 20); }
 
 static inline uint32_t pack_halves(int32_t low, int32_t high) {
     return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.codegen.tables import Array
 
+Pair = tuple[int, int]  # multiplier and shift
 INT8_VALUES = np.arange(-128, 128, dtype=np.int64)
 _INT32_MAX = (1 << 31) - 1
 
@@ -31,7 +32,7 @@ def rescale_values(x: Array, multiplier: int, shift: int) -> Array:
 def requantise(
     x: Array,
     input_zero_point: int,
-    pair: tuple[int, int],
+    pair: Pair,
     zero_point: int,
     *,
     low: int = -128,
@@ -40,6 +41,24 @@ def requantise(
     """QUANTIZE and RELU; `pair` is the multiplier and shift of the ratio of scales."""
     scaled = rescale_values(x - input_zero_point, *pair) + zero_point
     return saturate(_wrap(scaled, 32), low=low, high=high)
+
+
+def add(a: Array, b: Array, pairs: tuple[Pair, Pair, Pair], sign: int, zero_point: int) -> Array:
+    """ADD (sign 1) and SUB (sign -1) of values less their zero points, before the clamp; `pairs`
+    are the rescalings of a, of b and of their sum."""
+    lifted = rescale_values(a << 20, *pairs[0]) + sign * rescale_values(b << 20, *pairs[1])
+    return _wrap(rescale_values(lifted, *pairs[2]) + zero_point, 32)
+
+
+def multiply(a: Array, b: Array, pair: Pair, zero_point: int) -> Array:
+    """MUL of values less their zero points, before the clamp."""
+    return _wrap(rescale_values(a * b, *pair) + zero_point, 32)
+
+
+def prelu(a: Array, b: Array, identity: Pair, alpha: Pair, zero_point: int) -> Array:
+    """PRELU of values less their zero points; b are the slopes."""
+    scaled = np.where(a >= 0, rescale_values(a, *identity), rescale_values(a * b, *alpha))
+    return saturate(_wrap(scaled + zero_point, 32))
 
 
 def logistic(x: Array, multiplier: int, shift: int, radius: int) -> Array:
@@ -59,9 +78,7 @@ def tanh(x: Array, multiplier: int, shift: int, radius: int) -> Array:
     return _beyond(x, radius, _divide_by_power(y, 24))
 
 
-def leaky_relu(
-    x: Array, identity: tuple[int, int], alpha: tuple[int, int], zero_point: int
-) -> Array:
+def leaky_relu(x: Array, identity: Pair, alpha: Pair, zero_point: int) -> Array:
     """alpha's multiplier may be negative."""
     magnitude = rescale_values(x, abs(alpha[0]), alpha[1])
     negative = -magnitude if alpha[0] < 0 else magnitude
@@ -70,9 +87,7 @@ def leaky_relu(
     )
 
 
-def hard_swish(
-    x: Array, reluish: tuple[int, int], output: tuple[int, int], zero_point: int
-) -> Array:
+def hard_swish(x: Array, reluish: Pair, output: Pair, zero_point: int) -> Array:
     """Both pairs hold 16-bit multipliers; output's shift is not positive."""
     fine = x << 7
     scaled = _multiply_16(fine, output[0])

@@ -196,6 +196,7 @@ OPERATORS = {
     45: "STRIDED_SLICE",
     49: "SPLIT",
     53: "CAST",
+    54: "PRELU",
     55: "MAXIMUM",
     57: "MINIMUM",
     60: "PADV2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.broadcast import result_shape
 from harness.tflite.graph import (
     Arithmetic,
     Options,
@@ -9,29 +10,66 @@ from harness.tflite.graph import (
 from harness.tflite.operators.node import (
     Check,
     Node,
+    describe_quantisation,
 )
 
 
 def _add(node: Node) -> Options:
-    node.take(2, 2)
-    first, second, output = node.operand(0), node.operand(1), node.output
-    node.int8(first, second, output)
-    if first.shape != second.shape:
-        raise node.unsupported(
-            "adds different shapes", "make both inputs equal in shape", first.shape, second.shape
-        )
-    node.shaped(*first.shape)
-    ratio = 2.0 * max(first.q.scale, second.q.scale) / (float(1 << 20) * output.q.scale)
+    _pair(node)
+    scales = [node.operand(0).q.scale, node.operand(1).q.scale]
+    ratio = 2.0 * max(scales) / (float(1 << 20) * node.output.q.scale)
     if ratio >= 1.0:
         raise node.unsupported(
             "output scale is too small for its inputs",
             "convert the model again with a representative dataset",
-            f"> {max(first.q.scale, second.q.scale) / (1 << 19):g}",
-            f"{output.q.scale:g}",
+            f"> {max(scales) / (1 << 19):g}",
+            f"{node.output.q.scale:g}",
         )
     return Arithmetic(node.activation())
 
 
+def _mul(node: Node) -> Options:
+    _pair(node)
+    return Arithmetic(node.activation())
+
+
+def _extremum(node: Node) -> Options:
+    _pair(node)
+    first, second = node.operand(0), node.operand(1)
+    for other in (second, node.output):
+        if (first.q.scale, first.q.zero_point) != (other.q.scale, other.q.zero_point):
+            raise node.unsupported(
+                "compares different quantisations",
+                "convert the model again",
+                describe_quantisation(first),
+                describe_quantisation(other),
+            )
+    return None
+
+
+def _prelu(node: Node) -> Options:
+    _pair(node)
+    return None
+
+
+def _pair(node: Node) -> None:
+    """Two int8 inputs whose shapes fit each other, and the output that they make."""
+    node.take(2, 2)
+    first, second = node.operand(0), node.operand(1)
+    node.int8(first, second, node.output)
+    shape = result_shape(first.shape, second.shape)
+    if shape is None:
+        raise node.malformed(
+            "inputs do not fit each other", f"{first.shape} or sizes of 1", second.shape
+        )
+    node.shaped(*shape)
+
+
 CHECKS: dict[str, Check] = {
     "ADD": _add,
+    "MAXIMUM": _extremum,
+    "MINIMUM": _extremum,
+    "MUL": _mul,
+    "PRELU": _prelu,
+    "SUB": _add,
 }

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.kernels import Optimise
+from harness.options import Optimise
 from tests.host_model import check
 from tests.tflite_factory import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, ModelFactory
 
