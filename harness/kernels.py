@@ -103,7 +103,7 @@ class DepthwiseStrips:
 _MOST_STRIP_BYTES = 3072  # and not more than a quarter of the input: two rows of output at least
 
 
-def depthwise_strips(graph: Graph, operator: Operator) -> DepthwiseStrips:
+def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> DepthwiseStrips:
     options = operator.options
     assert isinstance(options, DepthwiseConv2D)
     source = graph.tensor(operator.inputs[0])
@@ -117,6 +117,9 @@ def depthwise_strips(graph: Graph, operator: Operator) -> DepthwiseStrips:
     )
     stride, stride_columns = options.stride
     line = _round_up((output_columns - 1) * stride_columns + _round_up(reach_columns))
+    inplace = output_columns <= columns and output_rows <= rows and options.multiplier == 1
+    if optimise is Optimise.SIZE:
+        return DepthwiseStrips(1, line, (output_rows - 1) * stride + reach, output_rows, inplace)
     most_bytes = min(_MOST_STRIP_BYTES, source.bytes // 4)
 
     def most_height(planes: int) -> int:
@@ -131,7 +134,6 @@ def depthwise_strips(graph: Graph, operator: Operator) -> DepthwiseStrips:
     if height == output_rows:
         fitting = min(channels, most_bytes // (plane_height * line))
         planes = max(planes, fitting & ~3)
-    inplace = output_columns <= columns and output_rows <= rows and options.multiplier == 1
     for end in range(height, output_rows, height):  # of each strip but the last
         ready = min(rows, (end - 1) * stride + reach - options.pads[0])
         inplace = inplace and end * output_columns <= ready * columns
@@ -139,7 +141,7 @@ def depthwise_strips(graph: Graph, operator: Operator) -> DepthwiseStrips:
 
 
 def _depthwise_conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    strips = depthwise_strips(graph, operator)
+    strips = depthwise_strips(graph, operator, optimise)
     return Kernel(strips.scratch_bytes, (0,) if strips.inplace else ())
 
 

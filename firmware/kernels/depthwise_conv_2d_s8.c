@@ -19,6 +19,6 @@ void depthwise_conv_2d_s8(const depthwise_conv_2d_t *conv, const int8_t *input, 
                  conv->out.max, output, output);
     }
 #else
-    depthwise_conv_2d_small_s8(conv, input, output, scratch);
+    depthwise_strips_s8(conv, input, output, scratch, depthwise_plane_s8);
 #endif
 }

@@ -11,12 +11,12 @@ typedef struct {
     int32_t gap;  /* bytes of a plane between rows */
 } depthwise_gather_t;
 
-/* Four adjacent channels, which lie in a word, into planes `plane` bytes apart. */
+/* `count` adjacent channels into planes `plane` bytes apart. */
+void depthwise_gather_s8(const depthwise_gather_t *gather, const int8_t *from, int8_t *to,
+                         int32_t plane, int32_t count);
+
+/* Four of them; only where there are DSP instructions. */
 void depthwise_gather_four_s8(const depthwise_gather_t *gather, const int8_t *from, int8_t *to,
                               int32_t plane);
-
-/* `count` adjacent channels, in less flash and more time. */
-void depthwise_gather_few_s8(const depthwise_gather_t *gather, const int8_t *from, int8_t *to,
-                             int32_t plane, int32_t count);
 
 #endif

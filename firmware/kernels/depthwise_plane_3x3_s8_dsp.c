@@ -110,6 +110,68 @@ static inline void convolve_blocks(const block_t *block, const int8_t *row, int3
         : "cc", "memory");
 }
 
+/* A column of blocks that are one output wide, down to where `row` is block->last. */
+static inline void convolve_column(const block_t *block, const int8_t *row, int32_t line,
+                                   int8_t *output) {
+    uint32_t even, odd, more;
+    int32_t a, b; /* sums: upper and lower */
+    __asm__ volatile(".p2align 2\n"
+                     "1:\n\t"
+                     "ldr.w %[even], [%[row]]\n\t"
+                     "ldr.w %[b], [%[block], %[bias]]\n\t"
+                     "sxtb16 %[odd], %[even], ror #8\n\t"
+                     "sxtb16 %[even], %[even]\n\t"
+                     "smlad %[a], %[even], %[outer0], %[b]\n\t"
+                     "smlabb %[a], %[odd], %[inner], %[a]\n\t"
+
+                     "ldr.w %[even], [%[row], %[line]]\n\t"
+                     "sxtb16 %[odd], %[even], ror #8\n\t"
+                     "sxtb16 %[even], %[even]\n\t"
+                     "smlad %[b], %[even], %[outer0], %[b]\n\t"
+                     "smlabb %[b], %[odd], %[inner], %[b]\n\t"
+                     "smlad %[a], %[even], %[outer1], %[a]\n\t"
+                     "add.w %[row], %[row], %[line], lsl #1\n\t"
+                     "smlabt %[a], %[odd], %[inner], %[a]\n\t"
+
+                     "ldr.w %[even], [%[row]]\n\t"
+                     "sxtb16 %[odd], %[even], ror #8\n\t"
+                     "sxtb16 %[even], %[even]\n\t"
+                     "smlad %[a], %[even], %[outer2], %[a]\n\t"
+                     "smlabt %[a], %[odd], %[rest], %[a]\n\t"
+                     "smlad %[b], %[even], %[outer1], %[b]\n\t"
+                     "smlabt %[b], %[odd], %[inner], %[b]\n\t"
+
+                     "ldr.w %[even], [%[row], %[line]]\n\t"
+                     "sxtb16 %[odd], %[even], ror #8\n\t"
+                     "sxtb16 %[even], %[even]\n\t"
+                     "smlad %[b], %[even], %[outer2], %[b]\n\t"
+                     "smlabt %[b], %[odd], %[rest], %[b]\n\t"
+
+                     "ldr.w %[even], [%[block], %[offset]]\n\t"
+                     "ldr.w %[more], [%[block], %[multiplier]]\n\t"
+                     "add.w %[odd], %[even], %[a], asr #31\n\t"
+                     "smmlar %[a], %[a], %[more], %[odd]\n\t"
+                     "add.w %[odd], %[even], %[b], asr #31\n\t"
+                     "smmlar %[b], %[b], %[more], %[odd]\n\t"
+                     "ldr.w %[even], [%[block], %[row_pitch]]\n\t"
+                     "ldr.w %[odd], [%[block], %[last]]\n\t"
+                     "asr.w %[a], %[a], %[rest]\n\t"
+                     "asr.w %[b], %[b], %[rest]\n\t"
+                     "ssat %[a], #8, %[a]\n\t"
+                     "ssat %[b], #8, %[b]\n\t"
+                     "strb.w %[a], [%[output]]\n\t"
+                     "strb.w %[b], [%[output], %[even]]\n\t"
+                     "add.w %[output], %[output], %[even], lsl #1\n\t"
+                     "cmp.w %[row], %[odd]\n\t"
+                     "bne.w 1b"
+                     : [row] "+r"(row), [output] "+r"(output), [even] "=&r"(even), [odd] "=&r"(odd),
+                       [more] "=&r"(more), [a] "=&r"(a), [b] "=&r"(b)
+                     : [block] "r"(block), [line] "r"(line), [outer0] "r"(block->outer[0]),
+                       [outer1] "r"(block->outer[1]), [outer2] "r"(block->outer[2]),
+                       [inner] "r"(block->inner), [rest] "r"(block->rest), BLOCK_OFFSETS
+                     : "cc", "memory");
+}
+
 #else
 
 static inline void convolve_blocks(const block_t *block, const int8_t *row, int32_t line,
@@ -135,39 +197,52 @@ static inline void convolve_blocks(const block_t *block, const int8_t *row, int3
     }
 }
 
+static inline void convolve_column(const block_t *block, const int8_t *row, int32_t line,
+                                   int8_t *output) {
+    const uint32_t inner[] = {block->inner, block->inner >> 16, block->rest >> 16};
+    for (; row != block->last; row += line) {
+        int32_t sum = block->bias;
+        for (int32_t i = 0; i < 3; i++) {
+            const uint32_t word = load_word(row + i * line);
+            sum = smlabb(sxtb16_odd(word), inner[i], smlad(sxtb16(word), block->outer[i], sum));
+        }
+        *output = finish_sum(block, sum);
+        output += block->row_pitch;
+    }
+}
+
 #endif
 
 void depthwise_plane_3x3_s8(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
                             int32_t channel, int8_t *output) {
     const int32_t width = conv->output_width, line = conv->line;
-    if (rows < 2 || width < 2) {
+    if (rows < 2) {
         depthwise_plane_s8(conv, plane, rows, channel, output);
         return;
     }
     block_t block;
     start_blocks(&block, conv, channel);
+    const int32_t columns = width & ~1;
     block.line_step = 2 * line;
-    /* An odd row and an odd column are made with the one before, once more. */
+    block.row_step = 2 * line - columns;
+    block.output_step = 2 * block.row_pitch - columns * block.pitch;
     int32_t y = 0, height = rows & ~1;
     for (;;) {
-        int32_t x = 0, columns = width & ~1;
-        for (;;) {
-            const int8_t *const row = plane + y * line + x;
+        const int8_t *const row = plane + y * line;
+        int8_t *const to = output + y * block.row_pitch;
+        if (columns > 0) {
             block.end = row + columns;
             block.last = row + height * line;
-            block.row_step = 2 * line - columns;
-            block.output_step = 2 * block.row_pitch - columns * block.pitch;
-            convolve_blocks(&block, row, line, output + y * block.row_pitch + x * block.pitch);
-            if (x > 0 || !(width & 1)) {
-                break;
-            }
-            x = width - 2;
-            columns = 2;
+            convolve_blocks(&block, row, line, to);
+        }
+        if (width & 1) {
+            block.last = row + columns + height * line;
+            convolve_column(&block, row + columns, line, to + columns * block.pitch);
         }
         if (y > 0 || !(rows & 1)) {
             break;
         }
-        y = rows - 2;
+        y = rows - 2; /* an odd row is made with the one before, once more */
         height = 2;
     }
 }

@@ -8,13 +8,10 @@
 typedef void depthwise_plane_t(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
                                int32_t channel, int8_t *output);
 
-/* Any convolution, in little flash. */
-depthwise_plane_t depthwise_plane_small_s8;
-
-#if KERNELS_DSP
-
 /* Any convolution. */
 depthwise_plane_t depthwise_plane_s8;
+
+#if KERNELS_DSP
 
 /* 3x3 without dilation, stride 1 or 2, out->simple or out->clamped; they saturate instead of
  * clamping. */

@@ -10,7 +10,7 @@
 
 #include "depthwise_gather_s8.h"
 
-#define FOUR 4 /* channels in a word */
+enum { FOUR = 4 }; /* channels in a word */
 
 /* `rows` rows of the padded input, from its row `y` on. What is never overwritten holds the zero
  * point from the start: the columns beside the input, and the rows around it where there is but one
@@ -40,13 +40,16 @@ static void gather_rows(const depthwise_conv_2d_t *conv, const int8_t *input, in
     gather.skip = (width - gather.columns) * gather.channels;
     gather.gap = line - gather.columns;
     const int8_t *from = input + y * width * gather.channels;
-    for (to += left; planes >= FOUR; planes -= FOUR) {
+    to += left;
+#if KERNELS_DSP
+    for (; planes >= FOUR; planes -= FOUR) {
         depthwise_gather_four_s8(&gather, from, to, plane);
         from += FOUR;
         to += FOUR * plane;
     }
+#endif
     if (planes > 0) {
-        depthwise_gather_few_s8(&gather, from, to, plane, planes);
+        depthwise_gather_s8(&gather, from, to, plane, planes);
     }
 }
 

@@ -64,7 +64,7 @@ def _depthwise_conv_2d(code: Code) -> None:
     )
     table = code.table("weights", rows, "int8_t")
     small = code.plan.optimise is Optimise.SIZE
-    strips = depthwise_strips(code.graph, code.operator)
+    strips = depthwise_strips(code.graph, code.operator, code.plan.optimise)
     _convolution(
         code,
         "depthwise_conv_2d_t",

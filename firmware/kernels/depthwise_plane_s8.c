@@ -1,8 +1,11 @@
+/* One channel of a depthwise convolution, plain C. */
 #include "depthwise_plane_s8.h"
 #include "requantize.h"
 
-void depthwise_plane_small_s8(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
-                              int32_t channel, int8_t *output) {
+#if !KERNELS_DSP
+
+void depthwise_plane_s8(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
+                        int32_t channel, int8_t *output) {
     const int8_t *const weights =
         conv->weights + channel * conv->kernel_height * conv->kernel_width;
     for (int32_t y = 0; y < rows; y++) {
@@ -22,3 +25,5 @@ void depthwise_plane_small_s8(const depthwise_conv_2d_t *conv, const int8_t *pla
         }
     }
 }
+
+#endif
