@@ -8,7 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.options import Optimise
-from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator, Pool2D, Tensor, TransposeConv
+from harness.tflite import (
+    Conv2D,
+    DepthwiseConv2D,
+    Graph,
+    Operator,
+    Pool2D,
+    Slice,
+    Tensor,
+    TransposeConv,
+)
 
 
 @dataclass(frozen=True)
@@ -223,6 +232,16 @@ def _transpose_conv(graph: Graph, operator: Operator, optimise: Optimise) -> Ker
     return Kernel(2 * column + (2 * output[3] if step > 1 else 0))
 
 
+def _slice(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Elements in ascending order. With steps forward only, each comes from no lower than it goes
+    to, and so does every later one."""
+    options = operator.options
+    assert isinstance(options, Slice)
+    if min(options.steps) < 0:
+        return Kernel()
+    return Kernel(inplace=(0,), overlaps=((0, graph.tensor(operator.outputs[0]).bytes),))
+
+
 def _round_up(size: int) -> int:
     return -(-size // 4) * 4
 
@@ -249,8 +268,10 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "QUANTIZE": _elementwise,
     "RELU": _elementwise,
     "RELU6": _elementwise,
+    "SLICE": _slice,
     "SOFTMAX": _elementwise,
     "SUB": _elementwise,
+    "STRIDED_SLICE": _slice,
     "TANH": _elementwise,
     "TRANSPOSE_CONV": _transpose_conv,
 }

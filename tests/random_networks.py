@@ -305,6 +305,33 @@ def _split(net: _Network) -> None:
     net.known.extend(outputs)
 
 
+def _slice(net: _Network) -> None:
+    source = net.pick()
+    shape = net.shape(source)
+    if len(shape) > 4:
+        return
+    steps = [net.draw(st.sampled_from([1, 1, 1, 2, -1])) for _ in shape]
+    masks = net.rng.integers(0, 1 << len(shape), 2).tolist()
+    begins, ends = (net.rng.integers(-np.array(shape), np.array(shape) + 1) for _ in range(2))
+    taken = tuple(
+        slice(None if masks[0] >> at & 1 else begin, None if masks[1] >> at & 1 else end, step)
+        for at, (begin, end, step) in enumerate(zip(begins, ends, steps, strict=True))
+    )
+    operands = [net.model.constant(np.array(v, np.int32)) for v in (begins, ends, steps)]
+    kept = np.empty(shape, np.int8)[taken].shape
+    options = {"begin_mask": masks[0], "end_mask": masks[1]}
+    net.finish("STRIDED_SLICE", [source, *operands], kept, net.quantisation(source), **options)
+
+
+def _transpose(net: _Network) -> None:
+    source = net.pick()
+    shape = net.shape(source)
+    order = net.rng.permutation(len(shape))
+    operands = [source, net.model.constant(order.astype(np.int32))]
+    moved = tuple(shape[axis] for axis in order)
+    net.finish("TRANSPOSE", operands, moved, net.quantisation(source))
+
+
 def _softmax(net: _Network) -> None:
     source = net.pick()
     if net.shape(source)[-1] < 512 and net.scale(source) > 1e-6:
@@ -353,7 +380,9 @@ _STEPS: list[Callable[[_Network], None]] = [
     _concatenation,
     _mean,
     _reshape,
+    _slice,
     _split,
+    _transpose,
     _softmax,
     _elementwise,
     _sigmoid,

@@ -21,8 +21,10 @@ from harness.tflite.graph import (
     Options,
     Pool2D,
     Quantisation,
+    Slice,
     Softmax,
     Tensor,
+    Transpose,
     TransposeConv,
 )
 from harness.tflite.reader import load_graph, read_graph
@@ -40,8 +42,10 @@ __all__ = [
     "Options",
     "Pool2D",
     "Quantisation",
+    "Slice",
     "Softmax",
     "Tensor",
+    "Transpose",
     "TransposeConv",
     "load_graph",
     "read_graph",

@@ -127,8 +127,25 @@ class LeakyRelu:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """Of each axis of the input: the first element, the step to the next, how many. Axes that the
+    operator removes have one."""
+
+    begin: tuple[int, ...]
+    steps: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Softmax:
     beta: float
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """Axis i of the output is axis order[i] of the input."""
+
+    order: tuple[int, ...]
 
 
 Options = (
@@ -139,7 +156,9 @@ Options = (
     | FullyConnected
     | Arithmetic
     | LeakyRelu
+    | Slice
     | Softmax
+    | Transpose
     | TransposeConv
     | None
 )

@@ -37,7 +37,6 @@ _FULLY_CONNECTED: Spec = {
     "activation": (0, Scalar("b")),
     "weights_format": (1, Scalar("b")),
 }
-
 _STRIDED_SLICE: Spec = {
     "begin_mask": (0, Scalar("i")),
     "end_mask": (1, Scalar("i")),
@@ -190,6 +189,7 @@ OPERATORS = {
     28: "TANH",
     34: "PAD",
     36: "GATHER",
+    39: "TRANSPOSE",
     40: "MEAN",
     41: "SUB",
     43: "SQUEEZE",
@@ -200,6 +200,7 @@ OPERATORS = {
     55: "MAXIMUM",
     57: "MINIMUM",
     60: "PADV2",
+    65: "SLICE",
     67: "TRANSPOSE_CONV",
     70: "EXPAND_DIMS",
     77: "SHAPE",

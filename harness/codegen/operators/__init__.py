@@ -14,6 +14,7 @@ from harness.codegen.operators import (
     movement,
     pooling,
     reduction,
+    slicing,
 )
 from harness.codegen.operators.code import Code, Writer
 from harness.planner import ArenaPlan
@@ -29,6 +30,7 @@ _WRITERS: dict[str, Writer] = {
     **movement.WRITERS,
     **pooling.WRITERS,
     **reduction.WRITERS,
+    **slicing.WRITERS,
 }
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 
 from harness.codegen.operators.code import Code, Writer
+from harness.codegen.operators.copying import write_row_copy
 from harness.tflite import Axis, Tensor
 
 
@@ -23,24 +24,15 @@ def _copy_parts(code: Code, parts: list[Tensor], whole: Tensor, *, joins: bool) 
     options = code.operator.options
     assert isinstance(options, Axis)
     rows = math.prod(whole.shape[: options.axis])
-    at = 0
+    row, at = whole.elements // rows, 0
     for part in parts:
         size = part.elements // rows
         piece = code.address(whole) if at == 0 else f"{code.address(whole)} + {at}"
         if joins:
-            _copy_rows(code, rows, size, code.address(part), size, piece, whole.elements // rows)
+            write_row_copy(code, rows, size, code.address(part), size, piece, row)
         else:
-            _copy_rows(code, rows, size, piece, whole.elements // rows, code.address(part), size)
+            write_row_copy(code, rows, size, piece, row, code.address(part), size)
         at += size
-
-
-def _copy_rows(
-    code: Code, rows: int, size: int, source: str, source_stride: int, to: str, to_stride: int
-) -> None:
-    if rows == 1 or source_stride == to_stride == size:
-        code.call("memcpy", to, source, rows * size)
-    else:
-        code.call("copy_rows_s8", rows, size, source, source_stride, to, to_stride)
 
 
 WRITERS: dict[str, Writer] = {

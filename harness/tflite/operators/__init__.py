@@ -15,6 +15,7 @@ from harness.tflite.operators import (
     movement,
     pooling,
     reduction,
+    slicing,
 )
 from harness.tflite.operators.node import Check, Node
 from harness.tflite.operators.shape import fold, must_be_known
@@ -29,6 +30,7 @@ CHECKS: dict[str, Check] = {
     **movement.CHECKS,
     **pooling.CHECKS,
     **reduction.CHECKS,
+    **slicing.CHECKS,
 }
 
 __all__ = ["CHECKS", "Check", "Node", "fold", "must_be_known"]

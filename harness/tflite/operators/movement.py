@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.tflite.graph import (
     Options,
+    Transpose,
 )
 from harness.tflite.operators.node import (
     FLOAT_HINT,
@@ -13,6 +14,8 @@ from harness.tflite.operators.node import (
     Node,
     describe_quantisation,
 )
+
+_MOST_TRANSPOSED = 5  # tflite-micro's kernel refuses more
 
 
 def _pad(node: Node) -> Options:
@@ -87,10 +90,28 @@ def _same_bytes(node: Node) -> Options:
     return None
 
 
+def _transpose(node: Node) -> Options:
+    node.take(2, 2)
+    source = node.operand(0)
+    node.int8(source, node.output)
+    rank = len(source.shape)
+    if rank > _MOST_TRANSPOSED:
+        raise node.unsupported(
+            "transposes too many axes", "reshape to fewer before", f"<= {_MOST_TRANSPOSED}", rank
+        )
+    values = node.constant(node.operand(1), "permutations", "int32")
+    order = tuple(int(axis) for axis in values.ravel())
+    if values.ndim != 1 or sorted(order) != list(range(rank)):
+        raise node.malformed("is no permutation", f"of {list(range(rank))}", list(order))
+    node.shaped(*(source.shape[axis] for axis in order))
+    return Transpose(order)
+
+
 CHECKS: dict[str, Check] = {
     "EXPAND_DIMS": _expand_dims,
     "PAD": _pad,
     "PADV2": _pad,
     "RESHAPE": _reshape,
     "SQUEEZE": _squeeze,
+    "TRANSPOSE": _transpose,
 }

@@ -61,8 +61,20 @@ def add_expand_dims(draw: st.DrawFn, model: ModelFactory) -> None:
     model.operator("EXPAND_DIMS", [source, model.constant(said)], [output])
 
 
+def add_transpose(draw: st.DrawFn, model: ModelFactory) -> None:
+    lengths = st.one_of(st.integers(1, 5), st.sampled_from([1, 17]))
+    shape = draw(st.lists(lengths, min_size=1, max_size=5).map(tuple))
+    order, details = draw(st.permutations(range(len(shape)))), quantised(draw)
+    source = model.input(shape, **details)
+    output = model.tensor(tuple(shape[axis] for axis in order), **details)
+    model.outputs.append(output)
+    model.operator("TRANSPOSE", [source, model.constant(np.array(order, np.int32))], [output])
+
+
 @pytest.mark.parametrize(
-    "add", [add_pad, add_reshape, add_squeeze, add_expand_dims], ids=lambda add: add.__name__
+    "add",
+    [add_pad, add_reshape, add_squeeze, add_expand_dims, add_transpose],
+    ids=lambda add: add.__name__,
 )
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add, examples=8)

@@ -7,9 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.errors import MalformedModelError, ModelError
+from harness.errors import MalformedModelError, ModelError, UnsupportedModelError
 from tests.harness.tflite.models import int32, one_operator, read
 from tests.tflite_factory import ModelFactory
+
+
+def transpose(shape: tuple[int, ...], output: tuple[int, ...], order: list[int]) -> ModelFactory:
+    return one_operator("TRANSPOSE", [shape], output, constants=[int32(*order)])
+
 
 REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
     (
@@ -31,6 +36,26 @@ REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
         lambda: one_operator("EXPAND_DIMS", [(4,)], (1, 4), constants=[int32(1)]),
         MalformedModelError,
         "output shape contradicts the inputs (expected (4, 1), got (1, 4))",
+    ),
+    (
+        lambda: transpose((2, 3), (3, 2), [1, 1]),
+        MalformedModelError,
+        "is no permutation (expected of [0, 1], got [1, 1])",
+    ),
+    (
+        lambda: transpose((2, 3), (3, 2), [1, -2]),
+        MalformedModelError,
+        "is no permutation",
+    ),
+    (
+        lambda: transpose((2, 3), (2, 3), [1, 0]),
+        MalformedModelError,
+        "output shape contradicts the inputs (expected (3, 2), got (2, 3))",
+    ),
+    (
+        lambda: transpose((1,) * 6, (1,) * 6, [0, 1, 2, 3, 4, 5]),
+        UnsupportedModelError,
+        "transposes too many axes (expected <= 5, got 6); reshape to fewer before",
     ),
     (
         lambda: one_operator("EXPAND_DIMS", [(4,)], (1, 4), constants=[int32(-3)]),

@@ -1,0 +1,35 @@
+"""Which call copies bytes that lie some way apart? The plainest that does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.axes import Strided
+from harness.codegen.operators.code import Code
+
+_AXES = 5  # of strided_copy_t
+
+
+def write_row_copy(
+    code: Code, rows: int, size: int, source: str, source_stride: int, to: str, to_stride: int
+) -> None:
+    """`size` bytes of each row."""
+    if rows == 1 or source_stride == to_stride == size:
+        code.call("memcpy", to, source, rows * size)
+    else:
+        code.call("copy_rows_s8", rows, size, source, source_stride, to, to_stride)
+
+
+def write_strided_copy(code: Code, axes: Sequence[Strided], source: str, to: str) -> None:
+    """What lies along the merged `axes`, from `source` on, becomes rows without gaps."""
+    padded = [Strided(1, 0)] * (_AXES - len(axes)) + list(axes)
+    rows, inner = padded[-2:]
+    if len(axes) <= 2 and inner.stride in (0, 1):
+        code.call("copy_rows_s8", rows.size, inner.size, source, rows.stride, to, inner.size)
+    else:
+        table = code.struct(
+            "strided_copy_t",
+            sizes="{" + ", ".join(str(axis.size) for axis in padded) + "}",
+            strides="{" + ", ".join(str(axis.stride) for axis in padded) + "}",
+        )
+        code.call("strided_copy_s8", table, source, to)

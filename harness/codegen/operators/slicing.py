@@ -1,0 +1,27 @@
+"""What C do operators that keep a part of a tensor become?"""
+
+from __future__ import annotations
+
+from harness.axes import Strided, merge_strided, strides
+from harness.codegen.operators.code import Code, Writer
+from harness.codegen.operators.copying import write_strided_copy
+from harness.tflite import Slice
+
+
+def _slice(code: Code) -> None:
+    options, source = code.operator.options, code.input(0)
+    assert isinstance(options, Slice)
+    spans = strides(source.shape)
+    start = sum(first * span for first, span in zip(options.begin, spans, strict=True))
+    axes = [
+        Strided(size, step * span)
+        for size, step, span in zip(options.sizes, options.steps, spans, strict=True)
+    ]
+    address = code.address(source) + (f" + {start}" if start else "")
+    write_strided_copy(code, merge_strided(axes), address, code.address(code.output))
+
+
+WRITERS: dict[str, Writer] = {
+    "SLICE": _slice,
+    "STRIDED_SLICE": _slice,
+}
