@@ -5,7 +5,9 @@ bit: whatever can be worked out before the first inference, is.
     clamps.py      activation functions that what is before them can do
     intervals.py   which values each channel can take
     constants.py   filters that make one value whatever the input
+    links.py       channels that belong together
     channels.py    channels that no output depends on
+    removal.py     a graph without them
     aliases.py     operators that change no byte
     rewriting.py   a graph while it is being changed
 
@@ -15,11 +17,11 @@ Operators keep the index they have in the file; those that are gone leave a gap.
 from __future__ import annotations
 
 from harness.passes.aliases import find_aliases
-from harness.passes.channels import remove_channels
 from harness.passes.clamps import merge_clamps
 from harness.passes.constants import settle_constants
 from harness.passes.intervals import channels_of, find_intervals
 from harness.passes.paddings import merge_paddings
+from harness.passes.removal import remove_channels
 from harness.tflite import Graph
 
 _MOST_CHANNELS = 1 << 16  # of all tensors; beyond it this would take longer than it is worth

@@ -23,7 +23,16 @@ from harness.codegen.arithmetic import (
     rescale,
     single,
 )
-from harness.tflite import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Operator, Pool2D, Tensor
+from harness.tflite import (
+    Axis,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Graph,
+    Operator,
+    Pool2D,
+    Tensor,
+)
 from harness.tflite.graph import Activation, Array
 from harness.tflite.operators.reduction import mean_axes
 
@@ -208,6 +217,18 @@ def regroup(interval: Interval, channels: int) -> Interval:
     return Interval(np.full(channels, low), np.full(channels, high))
 
 
+def _concatenation(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+    options, rank = operator.options, len(graph.tensor(operator.outputs[0]).shape)
+    assert isinstance(options, Axis)
+    if not all(index in found for index in operator.inputs):
+        return None
+    lows = [found[index].low for index in operator.inputs]
+    highs = [found[index].high for index in operator.inputs]
+    if options.axis == rank - 1:
+        return Interval(np.concatenate(lows), np.concatenate(highs))
+    return Interval(np.min(lows, axis=0), np.max(highs, axis=0))
+
+
 def _reshape(graph: Graph, operator: Operator, found: Intervals) -> Interval:
     output = graph.tensor(operator.outputs[0])
     return regroup(found[operator.inputs[0]], channels_of(output))
@@ -298,8 +319,10 @@ def _rescale(graph: Graph, operator: Operator, found: Intervals) -> Interval | N
 
 _TRANSFERS: dict[str, Transfer] = {
     "AVERAGE_POOL_2D": _pool_2d,
+    "CONCATENATION": _concatenation,
     "CONV_2D": _filtered,
     "DEPTHWISE_CONV_2D": _filtered,
+    "EXPAND_DIMS": _reshape,
     "FULLY_CONNECTED": _filtered,
     "MAX_POOL_2D": _pool_2d,
     "MEAN": _mean,
@@ -309,4 +332,5 @@ _TRANSFERS: dict[str, Transfer] = {
     "RELU": _rescale,
     "RELU6": _relu6,
     "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
 }

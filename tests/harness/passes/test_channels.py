@@ -127,6 +127,43 @@ def test_a_mean_keeps_channels_apart() -> None:
     assert chain.plain("MEAN", (1, 8), axes, keep_dims=False).dense(2).channels() == [4, 4, 2]
 
 
+def test_what_is_joined_keeps_its_channels_apart() -> None:
+    chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 3))
+    first = chain.last
+    chain.conv(8, constant=dict.fromkeys(range(2, 6), 5), unread=(0, 1, 2, 3))
+    joined = chain.output((1, 5, 5, 16), -20)
+    options = {"axis": -1, "activation": NONE}
+    chain.model.operator("CONCATENATION", [first, chain.last], [joined], **options)
+    chain.last = joined
+
+    assert chain.conv(3).channels() == [4, 4, 8, 3]
+
+
+def test_maps_that_are_stacked_lose_the_channels_that_all_lack() -> None:
+    chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 3))
+    first = chain.last
+    chain.conv(8, constant=dict.fromkeys(range(5), 3), unread=(0, 1, 2, 3))
+    stacked = chain.output((1, 10, 5, 8), -20)
+    options = {"axis": 1, "activation": NONE}
+    chain.model.operator("CONCATENATION", [first, chain.last], [stacked], **options)
+    chain.last = stacked
+
+    assert chain.conv(3).channels() == [4, 4, 4, 3]
+
+
+def test_what_is_taken_apart_keeps_its_channels_apart() -> None:
+    chain = Chain(3).conv(16, constant=dict.fromkeys(range(12), 3))
+    whole, halves = chain.last, [chain.output((1, 5, 5, 8), -20) for _ in range(2)]
+    axis = chain.model.constant(np.array(3, np.int32))
+    chain.model.operator("SPLIT", [axis, whole], halves, count=2)
+    chain.last = halves[0]
+    first = chain.conv(3, unread=tuple(range(8))).last
+    chain.last = halves[1]
+
+    # Nothing is known of what SPLIT makes, but that one half is not read.
+    assert chain.conv(3).channels(first) == [12, 4, 3, 3]
+
+
 def test_what_the_outside_reads_stays() -> None:
     chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 3))
     seen = chain.last
