@@ -177,9 +177,9 @@ def _dequantize(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     return Kernel(overlaps=((0, _overlap(output, lead)),))
 
 
-def _mean(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    """Elements in ascending order. Element [o][i] is the mean over k of [o][k][i], none of which
-    is as far down as o * inner + i, what was written before."""
+def _reduction(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Elements in ascending order. Element [o][m][i] is made of [o][j][m][k][i] for all j and k,
+    none of which lies further down than (o * middle + m) * inner + i, what was written before."""
     output = graph.tensor(operator.outputs[0])
     return Kernel(overlaps=((0, output.bytes),))
 
@@ -259,19 +259,22 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "LOGISTIC": _elementwise,
     "MAXIMUM": _elementwise,
     "MAX_POOL_2D": _pool_2d,
-    "MEAN": _mean,
+    "MEAN": _reduction,
     "MINIMUM": _elementwise,
     "MUL": _elementwise,
     "PAD": _pad,
     "PADV2": _pad,
     "PRELU": _elementwise,
     "QUANTIZE": _elementwise,
+    "REDUCE_MAX": _reduction,
+    "REDUCE_MIN": _reduction,
     "RELU": _elementwise,
     "RELU6": _elementwise,
     "SLICE": _slice,
     "SOFTMAX": _elementwise,
-    "SUB": _elementwise,
     "STRIDED_SLICE": _slice,
+    "SUB": _elementwise,
+    "SUM": _reduction,
     "TANH": _elementwise,
     "TRANSPOSE_CONV": _transpose_conv,
 }

@@ -262,6 +262,19 @@ def _mean(net: _Network) -> None:
     )
 
 
+def _reduction(net: _Network) -> None:
+    source = net.pick()
+    shape = net.shape(source)
+    op = net.draw(st.sampled_from(["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"]))
+    chosen = sorted(net.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1)))
+    kept = tuple(1 if axis in chosen else size for axis, size in enumerate(shape))
+    details = net.quantisation(source)
+    if op in ("MEAN", "SUM"):
+        details = net.like(net.scale(source))
+    axes = net.model.constant(np.array(chosen, np.int32))
+    net.finish(op, [source, axes], kept, details, keep_dims=True)
+
+
 def _reshape(net: _Network) -> None:
     source = net.pick()
     count = int(np.prod(net.shape(source)))
@@ -379,6 +392,7 @@ _STEPS: list[Callable[[_Network], None]] = [
     _pad,
     _concatenation,
     _mean,
+    _reduction,
     _reshape,
     _slice,
     _split,

@@ -39,15 +39,20 @@ OPERATORS = {
     "CAST": 53,
     "PRELU": 54,
     "MAXIMUM": 55,
+    "ARG_MAX": 56,
     "MINIMUM": 57,
     "PADV2": 60,
     "SLICE": 65,
     "TRANSPOSE_CONV": 67,
     "EXPAND_DIMS": 70,
+    "SUM": 74,
     "SHAPE": 77,
+    "ARG_MIN": 79,
     "REDUCE_PROD": 81,
+    "REDUCE_MAX": 82,
     "PACK": 83,
     "UNPACK": 88,
+    "REDUCE_MIN": 89,
     "FLOOR_DIV": 90,
     "FILL": 94,
     "RANGE": 96,
@@ -102,7 +107,6 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     "ADD": (11, {"activation": (0, "Int8")}),
     "MUL": (21, {"activation": (0, "Int8")}),
     "GATHER": (23, {"axis": (0, "Int32"), "batch_dims": (1, "Int32")}),
-    "REDUCE_PROD": (27, {"keep_dims": (0, "Bool")}),
     "SUB": (28, {"activation": (0, "Int8")}),
     "SQUEEZE": (30, {"axes": (0, "Ints")}),
     "STRIDED_SLICE": (
@@ -130,8 +134,10 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     "UNPACK": (64, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "LEAKY_RELU": (75, {"alpha": (0, "Float32")}),
     "SPLIT_V": (79, {"count": (0, "Int32")}),
-    "MEAN": (27, {"keep_dims": (0, "Bool")}),
+    "REDUCE": (27, {"keep_dims": (0, "Bool")}),
 }
+for _reduction in ("MEAN", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM"):
+    _OPTIONS[_reduction] = _OPTIONS["REDUCE"]
 _OPTIONS["AVERAGE_POOL_2D"] = _OPTIONS["MAX_POOL_2D"] = _OPTIONS["POOL_2D"]
 # Members of the union with no fields that are read here.
 _EMPTY_OPTIONS = {
@@ -141,6 +147,8 @@ _EMPTY_OPTIONS = {
     "DEQUANTIZE": 38,
     "MAXIMUM": 39,
     "MINIMUM": 39,
+    "ARG_MAX": 40,
+    "ARG_MIN": 57,
     "PADV2": 43,
     "TRANSPOSE": 26,
     "SLICE": 48,

@@ -31,10 +31,10 @@ from harness.tflite import (
     Graph,
     Operator,
     Pool2D,
+    Reduction,
     Tensor,
 )
 from harness.tflite.graph import Activation, Array
-from harness.tflite.operators.reduction import mean_axes
 
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
 _BLOCK = 1 << 18  # weights looked at together, which bounds the memory that this takes
@@ -271,12 +271,11 @@ def pad_value(graph: Graph, operator: Operator) -> int:
 
 def _mean(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
     source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
-    axes = graph.tensor(operator.inputs[1]).data
-    assert axes is not None
-    reduced = mean_axes(source, axes)
-    if reduced is None or reduced[1] == len(source.shape):
+    options = operator.options
+    assert isinstance(options, Reduction)
+    if len(source.shape) - 1 in options.axes:
         return None
-    count = int(np.prod(source.shape[reduced[0] : reduced[1]]))
+    count = source.elements // output.elements
     where = f"operator {operator.index} (MEAN)"
     pair = mean_parameters(source.q.scale, output.q.scale, count, where=where)
     interval, zero_point = found[source.index], source.q.zero_point

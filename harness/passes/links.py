@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.passes.intervals import channels_of
-from harness.tflite import Axis, DepthwiseConv2D, Graph, Operator
+from harness.tflite import Axis, DepthwiseConv2D, Graph, Operator, Reduction
 from harness.tflite.graph import Array
-from harness.tflite.operators.reduction import mean_axes
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,9 @@ def _depthwise(graph: Graph, operator: Operator) -> list[Link]:
 
 def _mean(graph: Graph, operator: Operator) -> list[Link] | None:
     source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
-    axes = graph.tensor(operator.inputs[1]).data
-    assert axes is not None
-    reduced = mean_axes(source, axes)
-    if reduced is None or reduced[1] == len(source.shape):
+    options = operator.options
+    assert isinstance(options, Reduction)
+    if len(source.shape) - 1 in options.axes:
         return None
     return _of_one(graph, operator) if channels_of(source) == channels_of(output) else None
 

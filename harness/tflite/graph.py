@@ -127,6 +127,13 @@ class LeakyRelu:
 
 
 @dataclass(frozen=True)
+class Reduction:
+    """Over which axes; ascending, each once, none negative."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Slice:
     """Of each axis of the input: the first element, the step to the next, how many. Axes that the
     operator removes have one."""
@@ -156,6 +163,7 @@ Options = (
     | FullyConnected
     | Arithmetic
     | LeakyRelu
+    | Reduction
     | Slice
     | Softmax
     | Transpose

@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
-
+from harness.axes import merge_reduced
 from harness.tflite.graph import (
+    Axis,
     Options,
-    Tensor,
+    Reduction,
 )
 from harness.tflite.operators.node import (
     Check,
     Node,
+    describe_quantisation,
 )
 
+_MOST_GROUPS = 5  # of axes kept and reduced by turns, a kept one first and last
 
-def _mean(node: Node) -> Options:
+
+def _sum(node: Node) -> Options:
     node.take(2, 2)
     source, output = node.operand(0), node.output
     node.int8(source, output)
-    axes = mean_axes(source, node.constant(node.operand(1), "axes", "int32"))
-    if axes is None:
+    values = node.constant(node.operand(1), "axes", "int32")
+    rank = len(source.shape)
+    axes = tuple(sorted({node.axis(int(axis), rank) for axis in values.ravel()}))
+    if len(merge_reduced(source.shape, axes)) > _MOST_GROUPS:
         raise node.unsupported(
-            "reduces axes that do not lie side by side", "average over height and width", "(1, 2)"
+            "reduces axes in three places",
+            "reduce in two steps",
+            "one or two runs of axes side by side",
+            axes,
         )
-    kept = math.prod(source.shape[: axes[0]]) * math.prod(source.shape[axes[1] :])
+    kept = math.prod(size for axis, size in enumerate(source.shape) if axis not in axes)
     if output.elements != kept:
         raise node.malformed("output size contradicts the axes", kept, output.elements)
-    return None
+    return Reduction(axes)
 
 
-def mean_axes(source: Tensor, axes: np.ndarray[Any, np.dtype[Any]]) -> tuple[int, int] | None:
-    """Half-open range of the reduced axes, or None when they are no range."""
-    rank = len(source.shape)
-    chosen = sorted({int(a) + rank if a < 0 else int(a) for a in np.unique(axes)})
-    if not chosen or chosen[0] < 0 or chosen[-1] >= rank:
-        return None
-    if chosen != list(range(chosen[0], chosen[-1] + 1)):
-        return None
-    return chosen[0], chosen[-1] + 1
+def _extreme(node: Node) -> Options:
+    options = _sum(node)
+    source, output = node.operand(0), node.output
+    if (source.q.scale, source.q.zero_point) != (output.q.scale, output.q.zero_point):
+        raise node.unsupported(
+            f"{node.op} changes the quantisation",
+            "convert the model again",
+            describe_quantisation(source),
+            describe_quantisation(output),
+        )
+    return options
+
+
+def _arg_max(node: Node) -> Options:
+    node.take(2, 2)
+    source, output = node.operand(0), node.output
+    node.int8(source)
+    axis = node.axis(node.scalar(1, "axes"), len(source.shape))
+    if output.dtype != "int32":
+        raise node.unsupported(
+            f"finds places as {output.dtype}",
+            "export it with output_type=int32",
+            "int32",
+            output.dtype,
+        )
+    node.shaped(*source.shape[:axis], *source.shape[axis + 1 :])
+    return Axis(axis)
 
 
 CHECKS: dict[str, Check] = {
-    "MEAN": _mean,
+    "ARG_MAX": _arg_max,
+    "ARG_MIN": _arg_max,
+    "MEAN": _sum,
+    "REDUCE_MAX": _extreme,
+    "REDUCE_MIN": _extreme,
+    "SUM": _sum,
 }

@@ -220,18 +220,6 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
         lambda: one_operator("PAD", [(1,) * 5], (1,) * 5, constants=[np.zeros((5, 2), np.int32)]),
         "pads more than four axes",
     ),
-    (
-        lambda: one_operator("MEAN", [(1, 4, 4, 2)], (1, 4), constants=[int32(1, 3)]),
-        "reduces axes that do not lie side by side",
-    ),
-    (
-        lambda: one_operator("MEAN", [(1, 4, 4, 2)], (1, 4), constants=[int32(4)]),
-        "reduces axes that do not lie side by side",
-    ),
-    (
-        lambda: one_operator("MEAN", [(1, 4, 4, 2)], (1, 4, 2), constants=[int32(*[1] * 20, 3)]),
-        "reduces axes that do not lie side by side",
-    ),
 ]
 
 
