@@ -19,6 +19,9 @@ from harness.tflite import (
     TransposeConv,
 )
 
+_LARGEST_BLOCK = 16  # pixels; more of them hardly save reads of filters
+_HELD_BYTES = 200  # of filters, which the data cache of the flash holds (RM0432, 3.3.4: 256)
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -34,6 +37,15 @@ class Kernel:
     scratch_bytes: int = 0
     inplace: tuple[int, ...] = ()
     overlaps: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class ConvolutionKernel(Kernel):
+    """Members of conv_2d_filters_t of their names (firmware/kernels/convolution.h)."""
+
+    block: int = 0
+    buffered: bool = False
+    line_bytes: int = 0
 
 
 def kernel_of(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -85,11 +97,21 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     filters, height, width, channels = graph.tensor(operator.inputs[1]).shape
     output = graph.tensor(operator.outputs[0])
     pixels = output.shape[1] * output.shape[2]
-    if (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0:
-        return Kernel(min(2, filters) * channels if pixels > 2 else 0)
-    # Columns are gathered pixel by pixel, and multiplied with all filters before the next ones.
+    line_bytes = _round_up(width * channels)
+    depth = height * line_bytes
+    # Copied by eight words.
+    record_bytes = 4 * record_words(depth, len(graph.tensor(operator.inputs[1]).q.scales))
+    record_bytes += -record_bytes % 32
+    line_bytes = line_bytes if channels % 4 else 0
+    room = room_bytes(graph, operator) - line_bytes
+    block = max(4, min(_LARGEST_BLOCK, room // columns_bytes(depth, 4) * 4))
+    block = min(block, pixels)
+    buffered = block > 8 and record_bytes > _HELD_BYTES
+    scratch = line_bytes + buffered * record_bytes + columns_bytes(depth, block)
+    # Blocks are packed, then multiplied with all filters before the next ones: no less of a lead
+    # than pixel by pixel.
     overlap = _overlap(output, _window_lead(graph, operator))
-    return Kernel(min(2, pixels) * _round_up(height * width * channels), overlaps=((0, overlap),))
+    return ConvolutionKernel(scratch, (), ((0, overlap),), block, buffered, line_bytes)
 
 
 @dataclass(frozen=True)
@@ -156,7 +178,31 @@ def _depthwise_conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> 
 
 def _fully_connected(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     depth = graph.tensor(operator.inputs[1]).shape[1]
-    return Kernel(_round_up(depth) if depth % 4 else 0)
+    rows = graph.tensor(operator.inputs[0]).elements // depth
+    return Kernel(columns_bytes(_round_up(depth), min(4, rows)))
+
+
+def columns_bytes(depth: int, pixels: int) -> int:
+    """Packed columns of `pixels` (firmware/kernels/matmul.h)."""
+    columns = pixels if pixels % 4 == 1 else -(-pixels // 4) * 4
+    return columns * (4 + 2 * depth)
+
+
+def record_words(depth: int, scales: int) -> int:
+    """A pair of filters (firmware/kernels/matmul.h)."""
+    return 2 + depth // 2 + (3 if scales > 1 else 0)
+
+
+def room_bytes(graph: Graph, operator: Operator) -> int:
+    """How much scratch memory is worth what it buys: what an operator with larger tensors needs
+    more, and at least an eighth of what the one with the largest does."""
+
+    def own(one: Operator) -> int:
+        tensors = {index for index in (*one.inputs, *one.outputs) if index >= 0}
+        return sum(graph.tensor(i).bytes for i in tensors if graph.tensor(i).data is None)
+
+    most = max(own(one) for one in graph.operators)
+    return max(most // 8, most - own(operator))
 
 
 def _elementwise(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -220,16 +266,12 @@ def transpose_conv_column(
 
 
 def _transpose_conv(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    """Two columns, and the two pixels that they make, if these are not neighbours."""
+    """A column, plain and packed."""
     options = operator.options
     assert isinstance(options, TransposeConv)
     weights = graph.tensor(operator.inputs[1]).shape
-    output = graph.tensor(operator.outputs[0]).shape
-    column = transpose_conv_column(weights, output, options)
-    step = options.stride[1]
-    if output[2] <= step:
-        return Kernel(column)
-    return Kernel(2 * column + (2 * output[3] if step > 1 else 0))
+    column = transpose_conv_column(weights, graph.tensor(operator.outputs[0]).shape, options)
+    return Kernel(column + columns_bytes(column, 1))
 
 
 def _slice(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:

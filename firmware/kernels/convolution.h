@@ -4,8 +4,13 @@
 
 #include <stdint.h>
 
+#include "matmul.h"
 #include "requantization.h"
 
+/* CONV_2D. A window's rows of kernel_width * input_channels values are rounded up to 4, with zero
+ * weights behind; filters.depth is that times kernel_height. block: output pixels that are packed
+ * at once, a multiple of 4 unless it is all of them. buffered: filters are copied to RAM for each
+ * block. line_bytes: a rounded row, where it is no whole number of words of each tap, else 0. */
 typedef struct {
     int32_t input_height, input_width, input_channels;
     int32_t output_height, output_width, output_channels;
@@ -14,19 +19,14 @@ typedef struct {
     int32_t dilation_height, dilation_width;
     int32_t pad_top, pad_left;
     int32_t input_zero_point;
-    const int8_t *weights;
-    requantization_t out;
+    int32_t block, buffered, line_bytes;
+    filters_t filters;
 } conv_2d_t;
 
-/* weights: [output_channels][depth rounded up to 4] in pairs, rest zero, depth = kernel_height *
- * kernel_width * input_channels. scratch holds min(2, output pixels) columns of the rounded depth.
- * A 1x1 kernel with stride 1 and input_channels % 4 == 0 gathers no columns: scratch holds min(2,
- * output_channels) filters, or nothing with two output pixels or less. input and scratch are 4-byte
- * aligned.
+/* scratch, 4-byte aligned: line_bytes, a record if buffered, packed columns of a block.
  *
- * Where columns are gathered, pixels are written upwards, each after its column and all before it
- * were gathered: the end of output may lie over the beginning of input as far as
- * harness/kernels.py says. */
+ * Blocks are written upwards, each after its columns and all before it were packed: the end of
+ * output may lie over the beginning of input as far as harness/kernels.py says. */
 void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8_t *scratch);
 
 /* line: bytes from one row of a padded channel to the next, a multiple of 4 with room for reading
@@ -61,8 +61,7 @@ void depthwise_conv_2d_small_s8(const depthwise_conv_2d_t *conv, const int8_t *i
  * modulo the stride: the taps that meet it lie `stride` apart. */
 typedef struct {
     int32_t kernel_height, kernel_width; /* taps, 0 where the stride is larger than the kernel */
-    const int8_t *weights;
-    requantization_t out;
+    filters_t filters;                   /* their depth is at least 4 */
 } transpose_conv_phase_t;
 
 /* phases: [stride_height][stride_width]. longest: bytes of the longest column, a multiple of 4. */
@@ -76,9 +75,8 @@ typedef struct {
     const transpose_conv_phase_t *phases;
 } transpose_conv_t;
 
-/* weights of a phase: [output_channels][depth rounded up to 4, at least 4] in pairs, rest zero,
- * taps of later input pixels behind. scratch holds one column, with output_width > stride_width two
- * columns and, with stride_width > 1, two output pixels behind them; it is 4-byte aligned. */
+/* filters of a phase: rounded up to 4 with zeros, taps of later input pixels behind. scratch holds
+ * `longest` bytes and a packed column of them; it is 4-byte aligned. */
 void transpose_conv_s8(const transpose_conv_t *conv, const int8_t *input, int8_t *output,
                        int8_t *scratch);
 

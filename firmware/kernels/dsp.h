@@ -74,6 +74,20 @@ static inline uint32_t pkhtb(uint32_t a, uint32_t b) {
     return pair;
 }
 
+/* Bytes 1 and 3, sign-extended, added to two halfwords. */
+static inline uint32_t sxtab16_odd(uint32_t halves, uint32_t bytes) {
+    uint32_t pair;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(pair) : "r"(halves), "r"(bytes));
+    return pair;
+}
+
+/* Halfword by halfword, wrapping. */
+static inline uint32_t ssub16(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm__("ssub16 %0, %1, %2" : "=r"(pair) : "r"(a), "r"(b) : "cc");
+    return pair;
+}
+
 /* sum + low * low + high * high */
 static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
     int32_t result;
@@ -210,6 +224,16 @@ static inline uint32_t uxtb16_odd(uint32_t bytes) { return uxtb16(bytes >> 8); }
 static inline uint32_t pkhbt(uint32_t a, uint32_t b) { return (a & 0xFFFFu) | (b << 16); }
 
 static inline uint32_t pkhtb(uint32_t a, uint32_t b) { return (a >> 16) | (b & 0xFFFF0000u); }
+
+static inline uint32_t sxtab16_odd(uint32_t halves, uint32_t bytes) {
+    return pack_halves((int32_t)(halves & 0xFFFFu) + (int8_t)(bytes >> 8),
+                       (int32_t)(halves >> 16) + (int8_t)(bytes >> 24));
+}
+
+static inline uint32_t ssub16(uint32_t a, uint32_t b) {
+    return pack_halves((int32_t)(a & 0xFFFFu) - (int32_t)(b & 0xFFFFu),
+                       (int32_t)(a >> 16) - (int32_t)(b >> 16));
+}
 
 static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum) {
     return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)a * (int16_t)b));

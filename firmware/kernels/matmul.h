@@ -1,35 +1,65 @@
-/* Matrix products. */
+/* Matrix products: filters times columns, for convolutions and fully-connected layers. */
 #ifndef HILNAS_MATMUL_H
 #define HILNAS_MATMUL_H
 
 #include <stdint.h>
 
-#include "requantization.h"
+/* Filters lie in pairs, a record of words for each:
+ *
+ *     bias of a, bias of b; then for each four of depth: four bytes of a, four of b;
+ *     where every filter has a scale of its own: multiplier of a, of b, shifts (a, b, 0, 0)
+ *
+ * depth % 4 == 0; an odd last filter has zeros beside it. Of every four bytes w0 to w3 the even
+ * ones are stored as w + 128, unsigned, the odd ones as they are: so a halfword is 256 w1 + w0 +
+ * 128, and with packed columns (below) a dual multiplication takes it as it lies. The bias contains
+ * +128 times the sum of a filter's odd weights, besides -input_zero_point times the sum of all. */
+typedef struct {
+    const int32_t *records;
+    int32_t depth, channels;
+    int32_t per_channel;  /* records end with their rescaling */
+    int32_t rescaling[3]; /* multipliers of a and b, shifts: of all filters, unless per_channel */
+    int32_t simple;       /* every shift lies in -22 to -1, no sum reaches 2^30 */
+    int32_t clamped;      /* min and max are not int8's */
+    int32_t zero_point, min, max;
+} filters_t;
 
-/* Filters of the matrix product, [channels][depth], depth % 4 == 0, lie in pairs: four bytes of
- * channel 2i, the same four of channel 2i + 1, the next four of channel 2i, ...; an odd last
- * channel lies plainly. */
+/* Packed columns. A column is the input of one output pixel, `depth` values of int8; four of them,
+ * or one, lie side by side in words:
+ *
+ *     -128 times the sum of its even values, for each column;
+ *     for each four of depth: the pair (x0, x2) of each column,
+ *                             the pair (x1 - 256 x0 - 128, x3 - 256 x2 - 128) of each column
+ *
+ * With w as stored, (256 w1 + w0 + 128) x0 + w1 (x1 - 256 x0 - 128) = w0 x0 + w1 x1 + 128 x0 -
+ * 128 w1: what is too much is in the first word and in the bias. */
+static inline int32_t column_words(int32_t depth, int32_t columns) {
+    return columns * (1 + depth / 2);
+}
+
+static inline int32_t record_words(const filters_t *filters) {
+    return 2 + filters->depth / 2 + (filters->per_channel ? 3 : 0);
+}
+
+/* Packs `lines` times 4 * words values, `pitch` bytes apart, as part of one column of a group of
+ * `columns` (4 or 1); `to` is their first pair. Returns -128 times the sum of the even ones. */
+int32_t pack_lines_s8(const int8_t *values, int32_t words, int32_t lines, int32_t pitch,
+                      int32_t *to, int32_t columns);
+
+/* output[p][c] = requantized dot product of column p and filter c. columns: groups of four; a rest
+ * of two or three pixels is a group of four, whose other columns may be anything; a rest of one is
+ * a single column. buffer: NULL, or room for a record, rounded up to eight words, which is
+ * read from there then: worth it where flash is slow and there are many pixels. Up to seven words
+ * behind the last record are read. */
+void matmul_s8(const filters_t *filters, const int32_t *columns, int32_t pixels, int32_t *buffer,
+               int8_t *output);
 
 typedef struct {
-    int32_t rows, depth, channels;
-    const int8_t *weights;
-    requantization_t out;
+    int32_t rows, depth;
+    filters_t filters; /* their depth is `depth` rounded up to 4, with zero weights */
 } fully_connected_t;
 
-/* weights: [channels][depth rounded up to 4] in pairs, rest zero. scratch: depth rounded up to 4
- * bytes where depth % 4 != 0, else unused. input and scratch are 4-byte aligned. */
+/* scratch: packed columns of min(4, rows) rows, 4-byte aligned. */
 void fully_connected_s8(const fully_connected_t *layer, const int8_t *input, int8_t *output,
                         int8_t *scratch);
-
-/* output[p][c] = requantized dot product of columns[p] and weights[c], which lie in pairs;
- * depth % 4 == 0, everything 4-byte aligned. */
-void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
-               int32_t channels, const requantization_t *out, int8_t *output);
-
-/* The same for `count` filters (1 or 2, in pairs) of which the first is channel `channel`, and any
- * number of columns; output is that channel of the first pixel, `pitch` bytes before the next. */
-void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
-                    int32_t channel, int32_t count, const requantization_t *out, int8_t *output,
-                    int32_t pitch);
 
 #endif

@@ -4,42 +4,37 @@
 
 #if !KERNELS_DSP
 
-static int32_t dot_4(const int8_t *x, const int8_t *w) {
-    return x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
-}
+static int32_t low(int32_t pair) { return (int16_t)pair; }
+static int32_t high(int32_t pair) { return pair >> 16; }
 
-void matmul_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
-               int32_t channels, const requantization_t *out, int8_t *output) {
-    for (int32_t p = 0; p < pixels; p++) {
-        const int8_t *const x = columns + p * depth;
-        for (int32_t c = 0; c < channels; c++) {
-            const int32_t first = c & ~1;
-            const int32_t together = first + 1 < channels ? 2 : 1;
-            const int8_t *w = weights + first * depth + (c - first) * 4;
-            uint32_t sum = 0;
-            for (int32_t i = 0; i < depth; i += 4) {
-                sum += (uint32_t)dot_4(x + i, w);
-                w += 4 * together;
-            }
-            *output++ = requantize(add_wrapping((int32_t)sum, out->bias[c]), out, c);
-        }
+/* weights: every other word; column: a pair of words, `columns` apart, after 2 * columns words. */
+static int32_t dot(const int32_t *weights, const int32_t *column, int32_t columns, int32_t depth) {
+    uint32_t sum = 0;
+    for (int32_t i = 0; i < depth; i += 4) {
+        const int32_t w = *weights, even = column[0], odd = column[columns];
+        sum += (uint32_t)(low(w) * low(even) + (low(w) >> 8) * low(odd));
+        sum += (uint32_t)(high(w) * high(even) + (high(w) >> 8) * high(odd));
+        weights += 2;
+        column += 2 * columns;
     }
+    return (int32_t)sum;
 }
 
-void filter_pair_s8(const int8_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
-                    int32_t channel, int32_t count, const requantization_t *out, int8_t *output,
-                    int32_t pitch) {
+void matmul_s8(const filters_t *filters, const int32_t *columns, int32_t pixels, int32_t *buffer,
+               int8_t *output) {
+    const int32_t depth = filters->depth, channels = filters->channels;
+    (void)buffer; /* for slow flash and fast cores */
     for (int32_t p = 0; p < pixels; p++) {
-        for (int32_t f = 0; f < count; f++) {
-            const int8_t *const x = columns + p * depth;
-            const int8_t *w = weights + 4 * f;
-            uint32_t sum = 0;
-            for (int32_t i = 0; i < depth; i += 4) {
-                sum += (uint32_t)dot_4(x + i, w);
-                w += 4 * count;
-            }
-            const int32_t total = add_wrapping((int32_t)sum, out->bias[channel + f]);
-            output[p * pitch + f] = requantize(total, out, channel + f);
+        const int32_t together = p % 4 == 0 && p == pixels - 1 ? 1 : 4;
+        const int32_t *const column = columns + p / 4 * column_words(depth, 4) + p % 4;
+        for (int32_t c = 0; c < channels; c++) {
+            const int32_t *const record = filters->records + c / 2 * record_words(filters);
+            const int32_t *const weights = record + 2;
+            const int32_t *const rescaling =
+                filters->per_channel ? weights + depth / 2 : filters->rescaling;
+            const int32_t sum = dot(weights + c % 2, column + together, together, depth);
+            *output++ = requantize_filter(add_wrapping(add_wrapping(sum, record[c % 2]), *column),
+                                          filters, rescaling, c % 2);
         }
     }
 }

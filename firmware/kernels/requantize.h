@@ -47,4 +47,12 @@ static inline int8_t requantize(int32_t sum, const requantization_t *out, int32_
     return (int8_t)clamp(add_wrapping(sum, out->zero_point), out->min, out->max);
 }
 
+/* The same for the first (0) or second (1) filter of a pair, whose rescaling this is. */
+static inline int8_t requantize_filter(int32_t sum, const filters_t *filters,
+                                       const int32_t *rescaling, int32_t which) {
+    const int32_t shift = (int8_t)(rescaling[2] >> (8 * which));
+    sum = rescale(sum, rescaling[which], shift);
+    return (int8_t)clamp(add_wrapping(sum, filters->zero_point), filters->min, filters->max);
+}
+
 #endif

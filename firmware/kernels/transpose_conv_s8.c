@@ -1,5 +1,5 @@
-/* Transposed convolution: output pixels of one phase, two at a time, as an ordinary convolution
- * with the taps that meet them. */
+/* Transposed convolution: output pixels of one phase as an ordinary convolution with the taps that
+ * meet them. */
 #include <string.h>
 
 #include "kernels.h"
@@ -34,27 +34,16 @@ static void gather_column(const transpose_conv_t *conv, const transpose_conv_pha
 static void convolve_phase(const transpose_conv_t *conv, const transpose_conv_phase_t *phase,
                            const int8_t *input, int32_t row, int32_t column, int8_t *output,
                            int8_t *scratch) {
-    const int32_t channels = conv->output_channels, step = conv->stride_width;
-    const int32_t used = phase->kernel_height * phase->kernel_width * conv->input_channels;
-    const int32_t depth = used > 0 ? (used + 3) & ~3 : 4;
+    const int32_t channels = conv->output_channels, depth = phase->filters.depth;
     const int32_t from_row = (row + conv->pad_top) / conv->stride_height - phase->kernel_height + 1;
-    int8_t *const pair = scratch + 2 * conv->longest;
-    while (column < conv->output_width) {
-        const int32_t from = (column + conv->pad_left) / step - phase->kernel_width + 1;
-        int8_t *const pixel = output + (row * conv->output_width + column) * channels;
+    int32_t *const packed = (int32_t *)(void *)(scratch + conv->longest);
+    for (; column < conv->output_width; column += conv->stride_width) {
+        const int32_t from =
+            (column + conv->pad_left) / conv->stride_width - phase->kernel_width + 1;
         gather_column(conv, phase, input, from_row, from, scratch, depth);
-        if (column + step >= conv->output_width) {
-            matmul_s8(scratch, 1, depth, phase->weights, channels, &phase->out, pixel);
-            return;
-        }
-        gather_column(conv, phase, input, from_row, from + 1, scratch + depth, depth);
-        int8_t *const into = step == 1 ? pixel : pair;
-        matmul_s8(scratch, 2, depth, phase->weights, channels, &phase->out, into);
-        if (step > 1) {
-            memcpy(pixel, pair, (size_t)channels);
-            memcpy(pixel + step * channels, pair + channels, (size_t)channels);
-        }
-        column += 2 * step;
+        *packed = pack_lines_s8(scratch, depth / 4, 1, 0, packed + 1, 1);
+        matmul_s8(&phase->filters, packed, 1, NULL,
+                  output + (row * conv->output_width + column) * channels);
     }
 }
 

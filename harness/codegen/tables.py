@@ -22,19 +22,41 @@ def write_words(name: str, values: Array) -> str:
     return f"static const uint32_t {name}[{len(words)}] = {{\n" + "\n".join(lines) + "\n};\n"
 
 
-def pad_rows(rows: Array) -> Array:
-    """[n][depth] -> [n][depth rounded up to 4], zeros behind."""
-    padded: Array = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
-    return padded
+def pad_lines(filters: Array) -> Array:
+    """[n][lines][length] -> [n][lines * (length rounded up to 4)], zeros behind each line."""
+    padded = np.pad(filters, ((0, 0), (0, 0), (0, -filters.shape[2] % 4)))
+    return padded.reshape(filters.shape[0], -1)
 
 
-def pair_rows(rows: Array) -> Array:
-    """[n][depth], depth % 4 == 0 -> bytes with rows 2i and 2i + 1 interleaved word by word, the
-    order in which the matrix product reads them."""
+def filter_records(rows: Array, bias: Array, rescaling: tuple[Array, Array] | None) -> Array:
+    """int8 rows [n][depth], depth % 4 == 0, folded bias uint32 [n] and, where rows have their own,
+    (multipliers, shifts) [n] -> words of filters_t.records (firmware/kernels/matmul.h)."""
     count, depth = rows.shape
-    even = count - count % 2
-    pairs = rows[:even].reshape(even // 2, 2, depth // 4, 4).transpose(0, 2, 1, 3)
-    return np.concatenate([pairs.reshape(-1), rows[even:].reshape(-1)])
+    odd_sums = rows[:, 1::2].sum(axis=1, dtype=np.int64)
+    bias = (bias.astype(np.int64) + 128 * odd_sums).astype(np.uint64).astype(np.uint32)
+    stored = rows.view(np.uint8).copy()
+    stored[:, 0::2] ^= 0x80
+    stored = np.pad(stored, ((0, count % 2), (0, 0)))
+    pairs = -(-count // 2)
+    # [pair][four of depth][filter][4]
+    weights = stored.reshape(pairs, 2, depth // 4, 4).transpose(0, 2, 1, 3)
+    columns = [
+        np.pad(bias, (0, count % 2)).reshape(pairs, 2),
+        np.ascontiguousarray(weights).reshape(pairs, -1).view("<u4"),
+    ]
+    if rescaling is not None:
+        multipliers, shifts = (np.pad(values, (0, count % 2)) for values in rescaling)
+        columns.append(multipliers.astype(np.int32).view(np.uint32).reshape(pairs, 2))
+        columns.append(pack_shifts(shifts))
+    records: Array = np.concatenate(columns, axis=1)
+    return records
+
+
+def pack_shifts(shifts: Array) -> Array:
+    """[2 n] -> words [n][1], the first of each two in the lowest byte, the other above it."""
+    pairs = np.pad(shifts.astype(np.int8).reshape(-1, 2), ((0, 0), (0, 2)))
+    words: Array = np.ascontiguousarray(pairs).view("<u4")
+    return words
 
 
 def fold_bias(bias: Array | None, rows: Array, zero_point: int) -> Array:

@@ -20,7 +20,13 @@ from harness.codegen.arithmetic import (
     rescale,
     round_away,
 )
-from harness.codegen.tables import fold_bias, pair_rows, sum_ranges, write_words
+from harness.codegen.tables import (
+    filter_records,
+    fold_bias,
+    pad_lines,
+    sum_ranges,
+    write_words,
+)
 from harness.compiler import compile_sources
 from harness.errors import UnsupportedModelError, UsageError
 from harness.oracle import reference_outputs
@@ -282,13 +288,28 @@ def test_sum_ranges_are_reached_by_the_worst_inputs() -> None:
     assert (least[0], greatest[0]) == (10 - 3 * 128 - 5 * 127, 10 + 3 * 127 + 5 * 128)
 
 
-def test_filters_lie_in_pairs_of_words() -> None:
-    rows = np.arange(24, dtype=np.int8).reshape(3, 8)
+def test_filters_lie_in_pairs_with_their_biases_and_rescaling() -> None:
+    rows = np.array([[1, 2, 3, 4], [-1, -2, -3, -4], [5, 6, 7, 8]], np.int8)
+    rescaling = np.array([70, 80, 90], np.int32), np.array([-1, 2, -3], np.int8)
 
-    assert pair_rows(rows).tolist() == [
-        *(0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15),
-        *(16, 17, 18, 19, 20, 21, 22, 23),
+    records = filter_records(rows, np.array([1000, 2000, 3000], np.uint32), rescaling)
+
+    assert records.view(np.int32)[:, [0, 1, 4, 5]].tolist() == [
+        [1000 + 128 * 6, 2000 - 128 * 6, 70, 80],
+        [3000 + 128 * 14, 0, 90, 0],
     ]
+    assert records[:, 6].tolist() == [0x02FF, 0xFD]
+    weights = records[:, 2:4].copy().view(np.uint8).astype(int)
+    assert weights.tolist() == [
+        [129, 2, 131, 4, 127, 254, 125, 252],
+        [133, 6, 135, 8, 0, 0, 0, 0],
+    ]
+
+
+def test_lines_of_filters_are_padded_to_whole_words() -> None:
+    lines = np.arange(1, 11, dtype=np.int8).reshape(1, 2, 5)
+
+    assert pad_lines(lines).tolist() == [[1, 2, 3, 4, 5, 0, 0, 0, 6, 7, 8, 9, 10, 0, 0, 0]]
 
 
 def test_tables_are_little_endian_words() -> None:

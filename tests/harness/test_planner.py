@@ -280,10 +280,9 @@ def pointwise(size: int, filters: int) -> Graph:
     return read(model)
 
 
-@pytest.mark.parametrize(("size", "filters", "scratch"), [(3, 5, 2 * 4), (3, 1, 1 * 4), (1, 5, 0)])
-def test_a_pointwise_convolution_keeps_two_filters_at_hand(
-    size: int, filters: int, scratch: int
-) -> None:
-    graph = pointwise(size, filters)
+@pytest.mark.parametrize(("size", "columns"), [(1, 1), (2, 4), (3, 4), (64, 16)])
+def test_a_convolution_packs_columns_where_there_is_room(size: int, columns: int) -> None:
+    graph = pointwise(size, 5)
+    scratch = columns * (4 + 2 * 4)  # a word and twice the depth each
 
     assert kernel_of(graph, graph.operators[0], Optimise.SPEED).scratch_bytes == scratch

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from harness.codegen.operators.code import Code, Writer
-from harness.codegen.operators.requantization import write_requantization
-from harness.codegen.tables import pad_rows, pair_rows
-from harness.kernels import depthwise_strips, transpose_conv_column
+from harness.codegen.operators.requantization import write_filters, write_requantization
+from harness.kernels import (
+    ConvolutionKernel,
+    depthwise_strips,
+    kernel_of,
+    transpose_conv_column,
+)
 from harness.options import Optimise
 from harness.tflite import Conv2D, DepthwiseConv2D, TransposeConv
 
 
-def _convolution(
-    code: Code, kind: str, function: str, weights: str, requantization: str, **more: int
-) -> None:
+def _convolution(code: Code, kind: str, function: str, **more: object) -> None:
     """The call of `function` with a table of the type `kind`, which has the members `more` besides
     those of every convolution."""
     options = code.operator.options
@@ -38,8 +40,6 @@ def _convolution(
         pad_top=top,
         pad_left=left,
         input_zero_point=source.q.zero_point,
-        weights=weights,
-        out=requantization,
         **more,
     )
     code.call(function, table, code.address(source), code.address(output), code.scratch())
@@ -47,12 +47,20 @@ def _convolution(
 
 def _conv_2d(code: Code) -> None:
     options, weights = code.operator.options, code.input(1).data
+    kernel = kernel_of(code.graph, code.operator, code.plan.optimise)
     assert isinstance(options, Conv2D) and weights is not None
-    rows, requantization = write_requantization(
-        code, weights.reshape(weights.shape[0], -1), options.activation
+    assert isinstance(kernel, ConvolutionKernel)
+    count, height, width, channels = weights.shape
+    lines = weights.reshape(count, height, width * channels)
+    _convolution(
+        code,
+        "conv_2d_t",
+        "conv_2d_s8",
+        filters=write_filters(code, lines, options.activation),
+        block=kernel.block,
+        buffered=int(kernel.buffered),
+        line_bytes=kernel.line_bytes,
     )
-    table = code.table("weights", pair_rows(pad_rows(rows)), "int8_t")
-    _convolution(code, "conv_2d_t", "conv_2d_s8", table, requantization)
 
 
 def _depthwise_conv_2d(code: Code) -> None:
@@ -69,8 +77,8 @@ def _depthwise_conv_2d(code: Code) -> None:
         code,
         "depthwise_conv_2d_t",
         "depthwise_conv_2d_small_s8" if small else "depthwise_conv_2d_s8",
-        table,
-        requantization,
+        weights=table,
+        out=requantization,
         line=strips.line,
         plane_height=strips.plane_height,
         strip_height=strips.height,
@@ -90,14 +98,13 @@ def _transpose_conv(code: Code) -> None:
             taps = weights[:, row :: options.stride[0], column :: options.stride[1]][:, ::-1, ::-1]
             rows = taps.reshape(channels, -1) if taps.size else np.zeros((channels, 4), np.int8)
             part = f"_{row}_{column}"
-            rows, requantization = write_requantization(
-                code, rows, options.activation, operands=(2, 1, 3), part=part
+            filters = write_filters(
+                code, rows[:, None, :], options.activation, operands=(2, 1, 3), part=part
             )
-            table = code.table("weights" + part, pair_rows(pad_rows(rows)), "int8_t")
             height, width = taps.shape[1:3]
             phases.append(
-                f"{{.kernel_height = {height}, .kernel_width = {width}, .weights = {table},\n"
-                f"     .out = {requantization}}}"
+                f"{{.kernel_height = {height}, .kernel_width = {width},\n"
+                f"     .filters = {filters}}}"
             )
     name, body = code.name("phases"), ",\n    ".join(phases)
     code.definitions.append(

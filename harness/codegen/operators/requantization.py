@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from harness.codegen.arithmetic import (
@@ -15,26 +17,42 @@ from harness.codegen.arithmetic import (
 from harness.codegen.fixedpoint import INT8_VALUES, requantise
 from harness.codegen.operators.code import Code
 from harness.codegen.operators.lookup import write_lookup
-from harness.codegen.tables import Array, fold_bias, sum_ranges
+from harness.codegen.tables import Array, filter_records, fold_bias, pad_lines, sum_ranges
 from harness.options import Optimise
 from harness.tflite import Activation
 
 _SIMPLE_SHIFTS = (-22, -1)  # firmware/kernels/requantize_dsp.h
 
 
-def write_requantization(
-    code: Code,
-    rows: Array,
-    activation: Activation,
-    *,
-    operands: tuple[int, int, int] = (0, 1, 2),
-    part: str = "",
-) -> tuple[Array, str]:
-    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`.
+@dataclass(frozen=True)
+class Requantisation:
+    """What becomes of the sums of products with the filters `rows`, [channels][depth].
 
-    operands: the positions of input, weights and bias. part: what sets the names of these tables
-    apart from those of the operator's other filters.
+    bias: folded, uint32. multipliers, shifts: one, or one for each channel. short: what
+    requantization_t and filters_t call simple, clamping aside.
     """
+
+    rows: Array
+    bias: Array
+    multipliers: Array
+    shifts: Array
+    zero_point: int
+    low: int
+    high: int
+    short: bool
+
+    @property
+    def per_channel(self) -> bool:
+        return len(self.shifts) > 1
+
+    @property
+    def clamped(self) -> bool:
+        return (self.low, self.high) != (INT8_MIN, INT8_MAX)
+
+
+def find_requantisation(
+    code: Code, rows: Array, activation: Activation, operands: tuple[int, int, int]
+) -> Requantisation:
     source, weights, output = code.input(operands[0]), code.input(operands[1]), code.output
     bias = code.graph.optional(code.operator, operands[2])
     pairs = filter_multipliers(code.operator.op, source.q, weights.q, output.q, where=code.where)
@@ -43,25 +61,71 @@ def write_requantization(
     if len(pairs) > 1:
         rows, folded = _settle_constants(rows, folded, pairs, output.q.zero_point, (low, high))
     least, greatest = sum_ranges(folded, rows)
-    full = (low, high) == (INT8_MIN, INT8_MAX)
-    short = (
-        all(_SIMPLE_SHIFTS[0] <= shift <= _SIMPLE_SHIFTS[1] for _, shift in pairs)
-        and max(int(greatest.max()), -int(least.min())) < 1 << 30
+    return Requantisation(
+        rows=rows,
+        bias=folded,
+        multipliers=np.array([multiplier for multiplier, _ in pairs], np.int32),
+        shifts=np.array([shift for _, shift in pairs], np.int8),
+        zero_point=output.q.zero_point,
+        low=low,
+        high=high,
+        short=all(_SIMPLE_SHIFTS[0] <= shift <= _SIMPLE_SHIFTS[1] for _, shift in pairs)
+        and max(int(greatest.max()), -int(least.min())) < 1 << 30,
     )
+
+
+def write_requantization(code: Code, rows: Array, activation: Activation) -> tuple[Array, str]:
+    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
+    found = find_requantisation(code, rows, activation, (0, 1, 2))
     members = {
-        "bias": code.table("bias" + part, folded, "int32_t"),
-        "multiplier": code.table(
-            "multiplier" + part, np.array([m for m, _ in pairs], np.int32), "int32_t"
-        ),
-        "shift": code.table("shift" + part, np.array([s for _, s in pairs], np.int8), "int8_t"),
-        "step": int(len(pairs) > 1),
-        "simple": int(short and full),
-        "clamped": int(short and not full),
-        "zero_point": output.q.zero_point,
-        "min": low,
-        "max": high,
+        "bias": code.table("bias", found.bias, "int32_t"),
+        "multiplier": code.table("multiplier", found.multipliers, "int32_t"),
+        "shift": code.table("shift", found.shifts, "int8_t"),
+        "step": int(found.per_channel),
+        "simple": int(found.short and not found.clamped),
+        "clamped": int(found.short and found.clamped),
+        "zero_point": found.zero_point,
+        "min": found.low,
+        "max": found.high,
     }
-    return rows, "{" + ", ".join(f".{key} = {value}" for key, value in members.items()) + "}"
+    return found.rows, _initialiser(members)
+
+
+def write_filters(
+    code: Code,
+    lines: Array,
+    activation: Activation,
+    *,
+    operands: tuple[int, int, int] = (0, 1, 2),
+    part: str = "",
+) -> str:
+    """Initialiser of filters_t for `lines`, [channels][lines][length].
+
+    operands: the positions of input, weights and bias. part: what sets the name of this table
+    apart from those of the operator's other filters.
+    """
+    found = find_requantisation(code, pad_lines(lines), activation, operands)
+    rescaling = (found.multipliers, found.shifts) if found.per_channel else None
+    records = filter_records(found.rows, found.bias, rescaling).ravel()
+    records = np.append(records, np.zeros(7, np.uint32))  # copied by eight words
+    multiplier, shift = int(found.multipliers[0]), int(found.shifts[0]) & 0xFF
+    members = {
+        "records": code.table("filters" + part, records, "int32_t"),
+        "depth": found.rows.shape[1],
+        "channels": found.rows.shape[0],
+        "per_channel": int(found.per_channel),
+        "rescaling": f"{{{multiplier}, {multiplier}, {shift << 8 | shift}}}",
+        "simple": int(found.short),
+        "clamped": int(found.clamped),
+        "zero_point": found.zero_point,
+        "min": found.low,
+        "max": found.high,
+    }
+    return _initialiser(members)
+
+
+def _initialiser(members: dict[str, object]) -> str:
+    return "{" + ", ".join(f".{key} = {value}" for key, value in members.items()) + "}"
 
 
 def _settle_constants(
