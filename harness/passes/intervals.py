@@ -21,8 +21,9 @@ from harness.codegen.arithmetic import (
     mean_parameters,
     quantise_multiplier,
     rescale,
-    single,
 )
+from harness.codegen.fixedpoint import INT8_VALUES
+from harness.codegen.functions import function_of, product_of, sum_of
 from harness.tflite import (
     Axis,
     Conv2D,
@@ -34,7 +35,7 @@ from harness.tflite import (
     Reduction,
     Tensor,
 )
-from harness.tflite.graph import Activation, Array
+from harness.tflite.graph import Arithmetic, Array
 
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
 _BLOCK = 1 << 18  # weights looked at together, which bounds the memory that this takes
@@ -269,67 +270,84 @@ def pad_value(graph: Graph, operator: Operator) -> int:
     return graph.tensor(operator.outputs[0]).q.zero_point
 
 
-def _mean(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+def _reduction(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
     source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
-    options = operator.options
+    options, interval = operator.options, found[source.index]
     assert isinstance(options, Reduction)
-    if len(source.shape) - 1 in options.axes:
+    if len(source.shape) - 1 in options.axes or channels_of(source) != channels_of(output):
         return None
+    if operator.op in ("REDUCE_MAX", "REDUCE_MIN"):
+        return interval
     count = source.elements // output.elements
-    where = f"operator {operator.index} (MEAN)"
-    pair = mean_parameters(source.q.scale, output.q.scale, count, where=where)
-    interval, zero_point = found[source.index], source.q.zero_point
+    where = f"operator {operator.index} ({operator.op})"
+    if operator.op == "MEAN":
+        pair = mean_parameters(source.q.scale, output.q.scale, count, where=where)
+    else:
+        pair = quantise_multiplier(source.q.scale / output.q.scale, where=where)
     return _rescaled(
-        (interval.low - zero_point) * count,
-        (interval.high - zero_point) * count,
+        (interval.low - source.q.zero_point) * count,
+        (interval.high - source.q.zero_point) * count,
         [pair],
         output.q.zero_point,
         (INT8_MIN, INT8_MAX),
     )
 
 
-def _relu6(graph: Graph, operator: Operator, found: Intervals) -> Interval:
-    source = graph.tensor(operator.inputs[0])
-    limits = activation_range(Activation.RELU6, source.q, where=f"operator {operator.index}")
-    return found[source.index].clamped(*limits)
-
-
-def _rescale(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
-    source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
-    if source.dtype != "int8":
+def _function(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+    function = function_of(graph, operator)
+    interval = found.get(operator.inputs[0])
+    if function is None or interval is None:
         return None
-    relu = operator.op == "RELU"
-    # TFLite divides a ReLU's two scales in single precision.
-    ratio = (
-        single(np.divide, source.q.scale, output.q.scale)
-        if relu
-        else source.q.scale / output.q.scale
-    )
-    pair = quantise_multiplier(ratio, where=f"operator {operator.index} ({operator.op})")
-    interval, zero_point = found[source.index], output.q.zero_point
-    return _rescaled(
-        interval.low - source.q.zero_point,
-        interval.high - source.q.zero_point,
-        [pair],
-        zero_point,
-        (max(INT8_MIN, zero_point) if relu else INT8_MIN, INT8_MAX),
-    )
+    results = function(INT8_VALUES).astype(np.int64)
+    ends = np.stack([interval.low, interval.high], axis=1)
+    distinct, place = np.unique(ends, axis=0, return_inverse=True)
+    images = [results[low - INT8_MIN : high - INT8_MIN + 1] for low, high in distinct.tolist()]
+    low = np.array([image.min() for image in images])
+    high = np.array([image.max() for image in images])
+    return Interval(low[place], high[place])
+
+
+def _function_of_two(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+    """Constants of constants; of the others only that the result is clamped."""
+    options, output = operator.options, graph.tensor(operator.outputs[0])
+    assert isinstance(options, Arithmetic)
+    first, second = (found.get(index) for index in operator.inputs)
+    shapes = {graph.tensor(index).shape for index in (*operator.inputs, output.index)}
+    if first is None or second is None or len(shapes) > 1:
+        return None
+    where = f"operator {operator.index} ({operator.op})"
+    limits = activation_range(options.activation, output.q, where=where)
+    _, function = (product_of if operator.op == "MUL" else sum_of)(graph, operator)
+    known = first.constant & second.constant
+    results = np.clip(function(first.low, second.low), *limits)
+    return Interval(np.where(known, results, limits[0]), np.where(known, results, limits[1]))
 
 
 _TRANSFERS: dict[str, Transfer] = {
+    "ABS": _function,
+    "ADD": _function_of_two,
     "AVERAGE_POOL_2D": _pool_2d,
     "CONCATENATION": _concatenation,
     "CONV_2D": _filtered,
     "DEPTHWISE_CONV_2D": _filtered,
     "EXPAND_DIMS": _reshape,
     "FULLY_CONNECTED": _filtered,
+    "HARD_SWISH": _function,
+    "LEAKY_RELU": _function,
+    "LOGISTIC": _function,
     "MAX_POOL_2D": _pool_2d,
-    "MEAN": _mean,
+    "MEAN": _reduction,
+    "MUL": _function_of_two,
     "PAD": _pad,
     "PADV2": _pad,
-    "QUANTIZE": _rescale,
-    "RELU": _rescale,
-    "RELU6": _relu6,
+    "QUANTIZE": _function,
+    "REDUCE_MAX": _reduction,
+    "REDUCE_MIN": _reduction,
+    "RELU": _function,
+    "RELU6": _function,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
+    "SUB": _function_of_two,
+    "SUM": _reduction,
+    "TANH": _function,
 }

@@ -54,7 +54,7 @@ def _depthwise(graph: Graph, operator: Operator) -> list[Link]:
     return [Link(operator.inputs[0], made // options.multiplier, output, made)]
 
 
-def _mean(graph: Graph, operator: Operator) -> list[Link] | None:
+def _reduction(graph: Graph, operator: Operator) -> list[Link] | None:
     source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
     options = operator.options
     assert isinstance(options, Reduction)
@@ -110,11 +110,13 @@ _LINKS: dict[str, Callable[[Graph, Operator], list[Link] | None]] = {
     "LEAKY_RELU": _of_one,
     "LOGISTIC": _of_one,
     "MAX_POOL_2D": _of_one,
-    "MEAN": _mean,
+    "MEAN": _reduction,
     "MUL": _of_two,
     "PAD": _pad,
     "PADV2": _pad,
     "QUANTIZE": _of_one,
+    "REDUCE_MAX": _reduction,
+    "REDUCE_MIN": _reduction,
     "RELU": _of_one,
     "RELU6": _of_one,
     "RESHAPE": _reshape,
@@ -122,5 +124,6 @@ _LINKS: dict[str, Callable[[Graph, Operator], list[Link] | None]] = {
     "SPLIT_V": _split,
     "SQUEEZE": _reshape,
     "SUB": _of_two,
+    "SUM": _reduction,
     "TANH": _of_one,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -16,28 +15,21 @@ from harness.codegen.arithmetic import (
     quantise_multiplier,
 )
 from harness.codegen.fixedpoint import INT8_VALUES
+from harness.codegen.functions import Function2, product_of, sum_of
 from harness.codegen.linear import fit_sum
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.lookup import write_lookup
 from harness.codegen.tables import Array
 from harness.tflite import Arithmetic
 
-_Function = Callable[[Array, Array], Array]  # of the values of both inputs, before the clamp
 _INT8 = (INT8_MIN, INT8_MAX)
 
 
 def _add(code: Code) -> None:
     sign = -1 if code.operator.op == "SUB" else 1
     first, second, output = (t.q for t in (code.input(0), code.input(1), code.output))
-    twice = 2.0 * max(first.scale, second.scale)
-    reals = first.scale / twice, second.scale / twice, twice / (float(1 << 20) * output.scale)
-    pairs = [quantise_multiplier(real, where=code.where) for real in reals]
+    pairs, add = sum_of(code.graph, code.operator)
     limits = _limits(code)
-
-    def add(a: Array, b: Array) -> Array:
-        x, y = a - first.zero_point, b - second.zero_point
-        return fixedpoint.add(x, y, (pairs[0], pairs[1], pairs[2]), sign, output.zero_point)
-
     if _write_function(code, add, limits):
         return
     factors = first.scale / output.scale, sign * second.scale / output.scale
@@ -67,13 +59,7 @@ def _add(code: Code) -> None:
 
 def _mul(code: Code) -> None:
     first, second, output = (t.q for t in (code.input(0), code.input(1), code.output))
-    real = first.scale * second.scale / output.scale
-    pair = quantise_multiplier(real, where=code.where)
-
-    def mul(a: Array, b: Array) -> Array:
-        x, y = a - first.zero_point, b - second.zero_point
-        return fixedpoint.multiply(x, y, pair, output.zero_point)
-
+    pair, mul = product_of(code.graph, code.operator)
     limits = _limits(code)
     if not _write_function(code, mul, limits):
         members: dict[str, object] = {
@@ -127,7 +113,7 @@ def _limits(code: Code) -> tuple[int, int]:
     return activation_range(options.activation, code.output.q, where=code.where)
 
 
-def _write_function(code: Code, function: _Function, limits: tuple[int, int]) -> bool:
+def _write_function(code: Code, function: Function2, limits: tuple[int, int]) -> bool:
     """Where only one of the two varies from element to element and inference to inference: the
     table of its 256 results."""
     first, second = code.input(0), code.input(1)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from harness.codegen.arithmetic import (
-    INT8_MIN,
-)
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.requantization import write_rescaling
 
@@ -24,7 +21,7 @@ def _dequantize(code: Code) -> None:
 def _quantize(code: Code) -> None:
     source, output = code.input(0), code.output
     if source.dtype == "int8":
-        write_rescaling(code, source.q.scale / output.q.scale, INT8_MIN)
+        write_rescaling(code)
         return
     code.call(
         "quantize_f32",

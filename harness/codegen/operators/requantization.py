@@ -11,10 +11,10 @@ from harness.codegen.arithmetic import (
     INT8_MIN,
     activation_range,
     filter_multipliers,
-    quantise_multiplier,
     rescale,
 )
-from harness.codegen.fixedpoint import INT8_VALUES, requantise
+from harness.codegen.fixedpoint import INT8_VALUES
+from harness.codegen.functions import function_of, rescaling_of
 from harness.codegen.operators.code import Code
 from harness.codegen.operators.lookup import write_lookup
 from harness.codegen.tables import Array, filter_records, fold_bias, pad_lines, sum_ranges
@@ -154,15 +154,15 @@ def _settle_constants(
     return rows, folded
 
 
-def write_rescaling(code: Code, real: float, low: int) -> None:
-    """A table takes a tenth of the arithmetic's time and eight times its constants' flash."""
+def write_rescaling(code: Code) -> None:
+    """RELU and QUANTIZE. A table takes a tenth of the arithmetic's time and eight times its
+    constants' flash."""
     source, output = code.input(0), code.output
-    multiplier, shift = quantise_multiplier(real, where=code.where)
-    if code.plan.optimise is Optimise.SPEED:
-        pair, zero_point = (multiplier, shift), output.q.zero_point
-        results = requantise(INT8_VALUES, source.q.zero_point, pair, zero_point, low=low)
-        write_lookup(code, source, results)
+    function = function_of(code.graph, code.operator)
+    if code.plan.optimise is Optimise.SPEED and function is not None:
+        write_lookup(code, source, function(INT8_VALUES))
         return
+    (multiplier, shift), low = rescaling_of(code.graph, code.operator)
     table = code.struct(
         "rescale_t",
         count=output.elements,

@@ -107,6 +107,14 @@ def test_an_addition_goes_where_both_its_operands_do() -> None:
     assert residual((4, 5, 6, 7)).channels() == [4, 4, 4, 3]
 
 
+def test_a_sum_of_constants_is_one() -> None:
+    chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 2))
+    skip = chain.last
+    chain.conv(8, constant=dict.fromkeys(range(4), 5)).add(skip).keeping("HARD_SWISH")
+
+    assert chain.conv(3).channels() == [4, 4, 4, 4, 3]
+
+
 def test_pools_means_pads_and_reshapes_work_channel_by_channel() -> None:
     pool = {**WINDOW, "filter_h": 2, "filter_w": 2, "padding": VALID, "activation": NONE}
     chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 3))

@@ -179,6 +179,42 @@ def test_movements_keep_what_is_known() -> None:
     assert ends(found, mean) == [(-2, 65), (-2, 65), (-2, -2)]
 
 
+def test_functions_of_one_value_map_intervals() -> None:
+    model = ModelFactory()
+    q = {"scale": 0.05, "zero_point": 0}
+    source = model.input((1, 2), **q)
+    positive = model.tensor((1, 2), **q)
+    model.operator("RELU", [source], [positive])
+    details = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0), "ABS": (0.05, -100)}
+    model.outputs = []
+    for op, (scale, zero_point) in details.items():
+        model.outputs.append(model.tensor((1, 2), scale=scale, zero_point=zero_point))
+        model.operator(op, [source if op == "ABS" else positive], [model.outputs[-1]])
+
+    logistic, tanh, absolute = (ends(intervals_of(model), index) for index in model.outputs)
+
+    assert logistic == [(0, 127)] * 2
+    assert tanh == [(0, 127)] * 2
+    assert absolute == [(-100, 28)] * 2  # 128 steps above the zero point
+
+
+@pytest.mark.parametrize(("op", "value"), [("ADD", 5), ("SUB", 1), ("MUL", 6)])
+def test_functions_of_two_constants_are_constants(op: str, value: int) -> None:
+    model = ModelFactory()
+    q = {"scale": 1.0, "zero_point": 0}
+    source = model.input((1, 2), **q)
+    known = [model.constant(np.array([[x, x]], np.int8), **q) for x in (3, 2)]
+    both, half = model.tensor((1, 2), **q), model.tensor((1, 2), **q)
+    model.operator(op, known, [both], activation=NONE)
+    model.operator(op, [source, known[1]], [half], activation=RELU)
+    model.outputs = [both, half]
+
+    found = intervals_of(model)
+
+    assert ends(found, both) == [(value, value)] * 2
+    assert ends(found, half) == [(0, 127)] * 2
+
+
 def test_what_is_not_known_may_be_anything_and_floats_have_no_interval() -> None:
     model = ModelFactory()
     source = model.input((1, 3), scale=1.0, zero_point=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.harness.passes.chains import WINDOW, Chain
@@ -134,3 +135,20 @@ def test_what_changes_a_byte_does_not() -> None:
     assert requantised.operators() == [(0, "QUANTIZE")]
     assert clamped.operators() == [(0, "MAX_POOL_2D")]
     assert strided.operators() == [(0, "QUANTIZE"), (1, "MAX_POOL_2D")]
+
+
+@pytest.mark.parametrize(
+    ("order", "shape", "op"),
+    [
+        ((0, 3, 1, 2), (1, 1, 5, 5), "RESHAPE"),
+        ((1, 2, 3, 0), (5, 5, 1, 1), "RESHAPE"),
+        ((0, 2, 1, 3), (1, 5, 5, 1), "TRANSPOSE"),
+    ],
+)
+def test_a_transposition_that_moves_nothing_becomes_a_reshape(
+    order: tuple[int, ...], shape: tuple[int, ...], op: str
+) -> None:
+    chain = Chain(1)
+    operand = chain.model.constant(np.array(order, np.int32))
+
+    assert chain.plain("TRANSPOSE", shape, operand).operators() == [(0, op)]
