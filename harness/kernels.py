@@ -216,11 +216,13 @@ def _elementwise(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel
     return Kernel(inplace=positions, overlaps=tuple((p, output.bytes) for p in positions))
 
 
-def _dequantize(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    """Elements in ascending order: element i is read behind 4 * i written bytes."""
-    output = graph.tensor(operator.outputs[0])
-    lead = (output.elements - 1) * (1 - output.bytes // output.elements)
-    return Kernel(overlaps=((0, _overlap(output, lead)),))
+def _conversion(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """Elements in ascending order: element i is read from there on where larger ones were written
+    up to i times the output's size."""
+    source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
+    growth = (output.bytes - source.bytes) // output.elements
+    lead = -(output.elements - 1) * max(0, growth)
+    return Kernel(inplace=() if growth > 0 else (0,), overlaps=((0, _overlap(output, lead)),))
 
 
 def _reduction(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -292,9 +294,10 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "ABS": _elementwise,
     "ADD": _elementwise,
     "AVERAGE_POOL_2D": _pool_2d,
+    "CAST": _conversion,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
-    "DEQUANTIZE": _dequantize,
+    "DEQUANTIZE": _conversion,
     "FULLY_CONNECTED": _fully_connected,
     "HARD_SWISH": _elementwise,
     "LEAKY_RELU": _elementwise,
@@ -307,7 +310,7 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "PAD": _pad,
     "PADV2": _pad,
     "PRELU": _elementwise,
-    "QUANTIZE": _elementwise,
+    "QUANTIZE": _conversion,
     "REDUCE_MAX": _reduction,
     "REDUCE_MIN": _reduction,
     "RELU": _elementwise,

@@ -36,6 +36,8 @@ def random_inputs(graph: Graph, seed: int) -> list[np.ndarray]:
         dtype = np.dtype(tensor.dtype)
         if dtype.kind == "f":
             arrays.append(rng.uniform(-1, 1, tensor.shape).astype(dtype))
+        elif dtype.kind == "b":
+            arrays.append(rng.integers(0, 2, tensor.shape).astype(dtype))
         else:
             limits = np.iinfo(dtype)
             arrays.append(

@@ -146,6 +146,9 @@ def check(data: bytes, seed: int = 0, optimise: Optimise = Optimise.SPEED) -> No
 def _values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
     if dtype == "float32":
         return (rng.standard_normal(shape) * 10.0 ** rng.uniform(-3, 3)).astype(np.float32)
+    if dtype == "bool":
+        return rng.integers(0, 2, shape).astype(np.bool_)
+    limits = np.iinfo(dtype)
     if rng.integers(4) == 0:
-        return rng.choice(np.array([-128, 127], np.int8), shape)
-    return rng.integers(-128, 128, shape, dtype=np.int8)
+        return rng.choice(np.array([limits.min, limits.max], dtype), shape)
+    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

@@ -9,7 +9,16 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9}
+TYPES = {
+    "float32": 0,
+    "int32": 2,
+    "uint8": 3,
+    "int64": 4,
+    "bool": 6,
+    "int16": 7,
+    "int8": 9,
+    "uint32": 15,
+}
 OPERATORS = {
     "ADD": 0,
     "AVERAGE_POOL_2D": 1,

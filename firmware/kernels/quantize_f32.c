@@ -1,21 +1,25 @@
-/* Float to int8: divide in single precision, round halves away from zero. */
-#include "kernels.h"
+/* Float to int8 or int16: divide in single precision, round halves away from zero. */
+#include "element.h"
 #include "requantize.h"
 
-void quantize_f32(int32_t count, float scale, int32_t zero_point, const float *input,
-                  int8_t *output) {
+#define BEYOND (1 << 17) /* more than any zero point and any result together */
+
+void quantize_f32(int32_t count, element_t type, float scale, int32_t zero_point,
+                  const float *input, void *output) {
+    const int32_t lowest = type == ELEMENT_INT8 ? INT8_MIN : INT16_MIN;
+    const int32_t highest = type == ELEMENT_INT8 ? INT8_MAX : INT16_MAX;
     for (int32_t i = 0; i < count; i++) {
-        const float x = input[i] / scale;
+        const float x = load_float(input, i) / scale;
         int32_t rounded;
-        if (!(x > -1024.0f)) { /* also NaN */
-            rounded = -1024;
-        } else if (x >= 1024.0f) {
-            rounded = 1024;
+        if (!(x > -(float)BEYOND)) { /* also NaN */
+            rounded = -BEYOND;
+        } else if (x >= (float)BEYOND) {
+            rounded = BEYOND;
         } else {
             rounded = (int32_t)x;
             const float rest = x - (float)rounded; /* exact below 2^23 */
             rounded += rest >= 0.5f ? 1 : rest <= -0.5f ? -1 : 0;
         }
-        output[i] = (int8_t)clamp(rounded + zero_point, INT8_MIN, INT8_MAX);
+        store_element(type, output, i, clamp(rounded + zero_point, lowest, highest));
     }
 }

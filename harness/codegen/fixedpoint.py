@@ -18,7 +18,8 @@ _INT32_MAX = (1 << 31) - 1
 
 
 def saturate(x: Array, *, low: int = -128, high: int = 127) -> Array:
-    clamped: Array = np.clip(x, low, high).astype(np.int8)
+    """One byte each, an unsigned one if `high` needs it."""
+    clamped: Array = np.clip(x, low, high).astype(np.int8 if high < 128 else np.uint8)
     return clamped
 
 
@@ -38,7 +39,7 @@ def requantise(
     low: int = -128,
     high: int = 127,
 ) -> Array:
-    """QUANTIZE and RELU; `pair` is the multiplier and shift of the ratio of scales."""
+    """QUANTIZE and RELU to one byte; `pair` stands for the ratio of scales."""
     scaled = rescale_values(x - input_zero_point, *pair) + zero_point
     return saturate(_wrap(scaled, 32), low=low, high=high)
 

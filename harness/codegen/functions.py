@@ -25,13 +25,14 @@ Function2 = Callable[[Array, Array], Array]  # values of both inputs -> before t
 
 
 def function_of(graph: Graph, operator: Operator) -> Function | None:
-    """Of an operator with one input that is int8; None for one that is no such function.
+    """Of an operator from int8 to int8; None for one that is no such function.
 
     Raises:
         UnsupportedModelError: a scale that no multiplier expresses.
     """
     find = _FUNCTIONS.get(operator.op)
-    if find is None or graph.tensor(operator.inputs[0]).dtype != "int8":
+    ends = operator.inputs[0], operator.outputs[0]
+    if find is None or any(graph.tensor(index).dtype != "int8" for index in ends):
         return None
     return find(graph, operator)
 

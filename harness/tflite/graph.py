@@ -40,8 +40,9 @@ class Quantisation:
 
 @dataclass(frozen=True)
 class Tensor:
-    """dtype is "int8", "int32" or "float32". data is None for what is computed at run time, else a
-    read-only array of `shape`. name comes from the file: never trust it, escape it."""
+    """dtype as numpy spells it; networks compute in int8. data is None for what is computed at run
+    time, else a read-only array of `shape`. name comes from the file: never trust it, escape
+    it."""
 
     index: int
     name: str

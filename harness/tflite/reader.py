@@ -23,7 +23,17 @@ _LARGEST_CONSTANTS = 1 << 24  # bytes, once for each use: the C that they become
 _LARGEST_RANK = 6
 _MOST_OPERATORS = 1000
 _MOST_OPERANDS = 256  # of one operator, and inputs and outputs of the graph
-_NUMPY_TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "int64": "<i8", "uint8": "u1"}
+_NUMPY_TYPES = {
+    "bool": "?",
+    "float32": "<f4",
+    "int16": "<i2",
+    "int32": "<i4",
+    "int64": "<i8",
+    "int8": "i1",
+    "uint32": "<u4",
+    "uint8": "u1",
+}
+_ZERO_POINTS = {"int16": (-(1 << 15), (1 << 15) - 1), "int8": (-128, 127), "uint8": (0, 255)}
 
 
 def load_graph(path: Path) -> Graph:
@@ -270,9 +280,7 @@ class _Reader:
         for scale in scales:
             if not math.isfinite(scale) or scale <= 0:
                 raise self._malformed(f"{name}: impossible scale", "positive and finite", scale)
-        low, high = {"int8": (-128, 127), "uint8": (0, 255)}.get(
-            schema.TYPE_NAMES[raw["type"]], (-(1 << 31), (1 << 31) - 1)
-        )
+        low, high = _ZERO_POINTS.get(schema.TYPE_NAMES[raw["type"]], (-(1 << 31), (1 << 31) - 1))
         for zero in zero_points:
             if not low <= zero <= high:
                 raise self._malformed(f"{name}: impossible zero point", f"{low}..{high}", zero)

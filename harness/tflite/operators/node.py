@@ -113,17 +113,20 @@ class Node:
                 raise self.unsupported(
                     f"tensor {tensor.index} is {tensor.dtype}", FLOAT_HINT, "int8", tensor.dtype
                 )
-            if tensor.quantisation is None:
-                raise self.unsupported(
-                    f"tensor {tensor.index} has no scale", FLOAT_HINT, "1 scale", "none"
-                )
-            if len(tensor.q.scales) != 1:
-                raise self.unsupported(
-                    f"activation tensor {tensor.index} is quantised per channel",
-                    FLOAT_HINT,
-                    "1 scale",
-                    len(tensor.q.scales),
-                )
+            self.one_scale(tensor)
+
+    def one_scale(self, tensor: Tensor) -> None:
+        if tensor.quantisation is None:
+            raise self.unsupported(
+                f"tensor {tensor.index} has no scale", FLOAT_HINT, "1 scale", "none"
+            )
+        if len(tensor.q.scales) != 1:
+            raise self.unsupported(
+                f"activation tensor {tensor.index} is quantised per channel",
+                FLOAT_HINT,
+                "1 scale",
+                len(tensor.q.scales),
+            )
 
     def constant(self, tensor: Tensor, what: str, dtype: str) -> np.ndarray[Any, np.dtype[Any]]:
         if tensor.data is None:

@@ -144,7 +144,10 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: typed("RELU", "int16", "int16"), "tensor 0 is int16 (expected int8, got int16)"),
     (lambda: typed("RELU", "uint8", "uint8"), "tensor 0 is uint8 (expected int8, got uint8)"),
     (lambda: typed("RESHAPE", "float32", "float32"), "reshapes float32"),
-    (lambda: typed("DEQUANTIZE", "int8", "int32"), "dequantises to int32; use float32 outputs"),
+    (
+        lambda: typed("DEQUANTIZE", "int8", "int32"),
+        "converts int8 to int32 (expected float32, got int32); use another type",
+    ),
     (lambda: relu(scale=None), "tensor 1 has no scale"),
     (lambda: relu(scale=[0.5] * 4, axis=1), "activation tensor 1 is quantised per channel"),
     (lambda: relu(details_type=1), "tensor 1 has custom quantisation"),
