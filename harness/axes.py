@@ -6,6 +6,11 @@ import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class Padded:
     def total(self) -> int:
         return self.before + self.size + self.after
 
+    @property
+    def plain(self) -> bool:
+        return self.total == self.size
+
 
 def strides(shape: Sequence[int]) -> list[int]:
     """Elements from one index of an axis to the next, for each axis."""
@@ -46,17 +55,39 @@ def merge_strided(axes: Sequence[Strided]) -> list[Strided]:
     return merged
 
 
+def pad_axes(shape: Sequence[int], paddings: Array) -> list[Padded]:
+    """`paddings` are [axis][before, after], as the schema has them."""
+    return [
+        Padded(size, int(before), int(after))
+        for size, (before, after) in zip(shape, paddings, strict=True)
+    ]
+
+
 def merge_padded(axes: Sequence[Padded]) -> list[Padded]:
     """An axis without padding joins the one around it, whose elements become longer."""
     merged: list[Padded] = []
     for axis in axes:
-        if merged and not axis.before and not axis.after:
+        if merged and axis.plain:
             around = merged.pop()
             axis = Padded(
                 around.size * axis.size, around.before * axis.size, around.after * axis.size
             )
         merged.append(axis)
     return merged
+
+
+def merge_mirrored(axes: Sequence[Padded]) -> tuple[list[Padded], int]:
+    """(axes down to the last one with padding, size of what lies inside them). Elements of a
+    mirrored axis change places and stay whole; axes without padding around it are one."""
+    last = max((i for i, axis in enumerate(axes) if not axis.plain), default=-1)
+    merged: list[Padded] = []
+    for axis in axes[: last + 1]:
+        if axis.plain and axis.size == 1:
+            continue
+        if axis.plain and merged and merged[-1].plain:
+            axis = Padded(merged.pop().size * axis.size, 0, 0)
+        merged.append(axis)
+    return merged, math.prod(axis.size for axis in axes[last + 1 :])
 
 
 def merge_reduced(shape: Sequence[int], reduced: Collection[int]) -> list[int]:

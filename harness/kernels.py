@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.axes import merge_padded, pad_axes
 from harness.options import Optimise
 from harness.tflite import (
     Conv2D,
@@ -233,16 +234,18 @@ def _reduction(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
 
 
 def _pad(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    """Rows along the last axis in ascending order, each moved at once. Every row has at least as
-    much in front of it as the one before, so the last one has the least lead."""
+    """Rows along the last of the merged axes in ascending order, each moved at once. Every row has
+    at least as much in front of it as the one before, so the last one has the least lead."""
     source, output = graph.tensor(operator.inputs[0]), graph.tensor(operator.outputs[0])
     paddings = graph.tensor(operator.inputs[1]).data
     assert paddings is not None
+    axes = merge_padded(pad_axes(source.shape, paddings))
     at = 0
-    for size, before, more in zip(source.shape, paddings[:, 0], output.shape, strict=True):
-        at = at * more + int(before) + size - 1
-    at -= source.shape[-1] - 1  # where the last row begins
-    lead = source.elements - source.shape[-1] - at
+    for axis in axes:
+        at = at * axis.total + axis.before + axis.size - 1
+    row = axes[-1].size
+    at -= row - 1  # where the last row begins
+    lead = source.elements - row - at
     return Kernel(overlaps=((0, _overlap(output, lead)),))
 
 

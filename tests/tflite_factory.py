@@ -66,6 +66,7 @@ OPERATORS = {
     "FILL": 94,
     "RANGE": 96,
     "LEAKY_RELU": 98,
+    "MIRROR_PAD": 100,
     "ABS": 101,
     "SPLIT_V": 102,
     "QUANTIZE": 114,
@@ -142,6 +143,7 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
     "PACK": (59, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "UNPACK": (64, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "LEAKY_RELU": (75, {"alpha": (0, "Float32")}),
+    "MIRROR_PAD": (77, {"mode": (0, "Int8")}),
     "SPLIT_V": (79, {"count": (0, "Int32")}),
     "REDUCE": (27, {"keep_dims": (0, "Bool")}),
 }

@@ -13,6 +13,7 @@
 #include "convolution.h"
 #include "matmul.h"
 #include "movement.h"
+#include "padding.h"
 #include "pooling.h"
 #include "reduction.h"
 #include "variant.h"

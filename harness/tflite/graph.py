@@ -128,6 +128,13 @@ class LeakyRelu:
 
 
 @dataclass(frozen=True)
+class MirrorPad:
+    """skipped: 1 where the outermost element is the mirror and not repeated, else 0."""
+
+    skipped: int
+
+
+@dataclass(frozen=True)
 class Reduction:
     """Over which axes; ascending, each once, none negative."""
 
@@ -164,6 +171,7 @@ Options = (
     | FullyConnected
     | Arithmetic
     | LeakyRelu
+    | MirrorPad
     | Reduction
     | Slice
     | Softmax

@@ -72,6 +72,7 @@ _OPTIONS: dict[int, Spec] = {
     59: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     64: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     75: {"alpha": (0, Scalar("f"))},
+    77: {"mode": (0, Scalar("b"))},
     79: {"count": (0, Scalar("i"))},
 }
 
@@ -86,6 +87,7 @@ OPTIONS_OF = {
     "GATHER": 23,
     "LEAKY_RELU": 75,
     "MAX_POOL_2D": 5,
+    "MIRROR_PAD": 77,
     "MUL": 21,
     "PACK": 59,
     "REDUCE_PROD": 27,
@@ -216,6 +218,7 @@ OPERATORS = {
     94: "FILL",
     96: "RANGE",
     98: "LEAKY_RELU",
+    100: "MIRROR_PAD",
     101: "ABS",
     102: "SPLIT_V",
     114: "QUANTIZE",

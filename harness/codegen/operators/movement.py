@@ -9,28 +9,6 @@ from harness.kernels import is_alias
 from harness.tflite import Transpose
 
 
-def _pad(code: Code) -> None:
-    source, output, paddings = code.input(0), code.output, code.input(1).data
-    assert paddings is not None
-    value = output.q.zero_point
-    if code.operator.op == "PADV2":
-        chosen = code.input(2).data
-        assert chosen is not None
-        value = int(chosen.ravel()[0])
-
-    def four(values: list[int], filler: int) -> str:
-        return "{" + ", ".join(str(v) for v in [filler] * (4 - len(values)) + values) + "}"
-
-    table = code.struct(
-        "pad_t",
-        input=four(list(source.shape), 1),
-        before=four([int(before) for before in paddings[:, 0]], 0),
-        output=four(list(output.shape), 1),
-        value=value,
-    )
-    code.call("pad_s8", table, code.address(source), code.address(output))
-
-
 def _reshape(code: Code) -> None:
     if not is_alias(code.graph, code.operator):
         source = code.input(0)
@@ -47,8 +25,6 @@ def _transpose(code: Code) -> None:
 
 WRITERS: dict[str, Writer] = {
     "EXPAND_DIMS": _reshape,
-    "PAD": _pad,
-    "PADV2": _pad,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
     "TRANSPOSE": _transpose,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from harness.tflite.graph import (
     Options,
     Transpose,
@@ -12,41 +10,9 @@ from harness.tflite.operators.node import (
     FLOAT_HINT,
     Check,
     Node,
-    describe_quantisation,
 )
 
 _MOST_TRANSPOSED = 5  # tflite-micro's kernel refuses more
-
-
-def _pad(node: Node) -> Options:
-    padded_v2 = node.op == "PADV2"
-    node.take(3 if padded_v2 else 2, 3 if padded_v2 else 2)
-    source, output = node.operand(0), node.output
-    node.int8(source, output)
-    rank = len(source.shape)
-    if rank > 4:
-        raise node.unsupported("pads more than four axes", "pad fewer axes", "<= 4", rank)
-    paddings = node.constant(node.operand(1), "paddings", "int32")
-    if paddings.shape != (rank, 2) or (paddings < 0).any():
-        raise node.malformed(
-            "paddings are impossible", f"({rank}, 2), none negative", f"{paddings.shape}"
-        )
-    sums = paddings.astype(np.int64).sum(axis=1)
-    node.shaped(*(int(size + more) for size, more in zip(source.shape, sums, strict=True)))
-    if padded_v2:
-        value = node.operand(2)
-        node.int8(value)
-        node.constant(value, "pad values", "int8")
-        if value.elements != 1:
-            raise node.malformed("pad value is no scalar", 1, value.elements)
-        if (value.q.scale, value.q.zero_point) != (output.q.scale, output.q.zero_point):
-            raise node.unsupported(
-                "pad value has its own quantisation",
-                "convert the model again",
-                describe_quantisation(output),
-                describe_quantisation(value),
-            )
-    return None
 
 
 def _expand_dims(node: Node) -> Options:
@@ -109,8 +75,6 @@ def _transpose(node: Node) -> Options:
 
 CHECKS: dict[str, Check] = {
     "EXPAND_DIMS": _expand_dims,
-    "PAD": _pad,
-    "PADV2": _pad,
     "RESHAPE": _reshape,
     "SQUEEZE": _squeeze,
     "TRANSPOSE": _transpose,

@@ -13,21 +13,6 @@ from tests.harness.kernels.cases import (
 from tests.tflite_factory import ModelFactory
 
 
-def add_pad(draw: st.DrawFn, model: ModelFactory) -> None:
-    shape = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple))
-    paddings = np.array([[draw(st.integers(0, 3)) for _ in "ab"] for _ in shape], np.int32)
-    details = quantised(draw)
-    source = model.input(shape, **details)
-    padded = tuple(int(n) for n in np.array(shape) + paddings.sum(axis=1))
-    output = model.tensor(padded, **details)
-    operands = [source, model.constant(paddings)]
-    if draw(st.booleans()):
-        value = np.array([draw(st.integers(-128, 127))], np.int8)
-        operands.append(model.constant(value, **details))
-    model.outputs.append(output)
-    model.operator("PADV2" if len(operands) == 3 else "PAD", operands, [output])
-
-
 def add_reshape(draw: st.DrawFn, model: ModelFactory) -> None:
     height, width, details = draw(sizes), draw(sizes), quantised(draw)
     source = model.input((1, height, width), **details)
@@ -73,7 +58,7 @@ def add_transpose(draw: st.DrawFn, model: ModelFactory) -> None:
 
 @pytest.mark.parametrize(
     "add",
-    [add_pad, add_reshape, add_squeeze, add_expand_dims, add_transpose],
+    [add_reshape, add_squeeze, add_expand_dims, add_transpose],
     ids=lambda add: add.__name__,
 )
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:

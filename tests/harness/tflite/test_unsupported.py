@@ -220,8 +220,8 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: softmax(depth=512), "has too many classes (expected <= 511, got 512)"),
     (lambda: pad_value(0.25), "pad value has its own quantisation"),
     (
-        lambda: one_operator("PAD", [(1,) * 5], (1,) * 5, constants=[np.zeros((5, 2), np.int32)]),
-        "pads more than four axes",
+        lambda: one_operator("PAD", [(1,) * 6], (1,) * 6, constants=[np.zeros((6, 2), np.int32)]),
+        "pads too many axes (expected <= 5, got 6); reshape to fewer before",
     ),
 ]
 
