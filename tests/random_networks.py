@@ -251,6 +251,16 @@ def _pad(net: _Network) -> None:
     net.finish("PAD", operands, padded, net.quantisation(source))
 
 
+def _mirror_pad(net: _Network) -> None:
+    source = net.image()
+    shape, mode = net.shape(source), net.draw(st.sampled_from([0, 1]))
+    most = [min(2, size - 1 + mode) if axis in (1, 2) else 0 for axis, size in enumerate(shape)]
+    paddings = np.array([net.rng.integers(0, count + 1, 2) for count in most], np.int32)
+    padded = tuple(int(n) for n in np.array(shape) + paddings.sum(axis=1))
+    operands = [source, net.model.constant(paddings)]
+    net.finish("MIRROR_PAD", operands, padded, net.quantisation(source), mode=mode)
+
+
 def _mean(net: _Network) -> None:
     source = net.image()
     keep = net.draw(st.booleans())
@@ -391,6 +401,7 @@ _STEPS: list[Callable[[_Network], None]] = [
     _extremum,
     _pad,
     _concatenation,
+    _mirror_pad,
     _mean,
     _reduction,
     _reshape,

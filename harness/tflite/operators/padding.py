@@ -78,7 +78,7 @@ def _mirror_pad(node: Node) -> Options:
         raise node.unsupported(
             "mirrors too many axes",
             "mirror fewer axes, or in two steps",
-            f"<= {_MOST_MIRRORED}, neighbours that are not mirrored counted as one",
+            f"<= {_MOST_MIRRORED}",
             len(mirrored),
         )
     return MirrorPad(skipped)

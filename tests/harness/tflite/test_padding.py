@@ -54,7 +54,7 @@ REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
     (
         lambda: mirror_pad((2,) * 5, (3,) * 5, [[1, 0]] * 5),
         UnsupportedModelError,
-        "mirrors too many axes (expected <= 4, neighbours that are not mirrored counted as one, got 5)",
+        "mirrors too many axes (expected <= 4, got 5); mirror fewer axes",
     ),
 ]
 
