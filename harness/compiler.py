@@ -35,6 +35,6 @@ def compile_sources(
         UsageError: `symbol` is no C identifier.
     """
     given = read_graph(model, where=name)
-    graph = rewrite(given)
+    graph = rewrite(given, optimise=options.optimise)
     found = plan(graph, optimise=options.optimise)
     return Program(model, given, graph, found, generate(graph, found, name=symbol))
