@@ -36,6 +36,7 @@ def write_deployment(program: Program, out_dir: Path, *, name: str = "model") ->
         "upper": name.upper(),
         "sha256": program.given.sha256,
         "arena": program.plan.arena_bytes,
+        "reset": _STATEFUL if graph.states else _STATELESS,
         "macs": program.given.total_macs,
         "level": "-Os" if program.plan.optimise is Optimise.SIZE else "-O3",
         "sources": "\n".join(f"    {path}" for path in sorted(sources) if path.endswith(".c")),
@@ -99,6 +100,9 @@ def _fill(template: str, values: dict[str, object]) -> str:
     return re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), template)
 
 
+_STATEFUL = "once, and wherever a new sequence begins"
+_STATELESS = "does nothing: this model has no state"
+
 _MAIN = """\
 /* Runs the model once on inputs that stand for 0.0 and prints the outputs' values. */
 #include <stdalign.h>
@@ -110,6 +114,7 @@ _MAIN = """\
 static alignas(8) uint8_t arena[@upper@_ARENA_BYTES];
 
 int main(void) {
+    @name@_reset(arena);
 @fill@
 
     if (@name@_invoke(arena, NULL, NULL) != 0) {
@@ -159,6 +164,8 @@ No heap, no libm, no writable globals: everything an inference writes lies in an
 #include "@name@.h"
 
 static _Alignas(8) uint8_t arena[@upper@_ARENA_BYTES];
+
+@name@_reset(arena); /* @reset@ */
 
 /* fill @upper@_INPUT_0(arena)[0 .. @upper@_INPUT_0_COUNT - 1] */
 @name@_invoke(arena, NULL, NULL);

@@ -48,7 +48,18 @@ REFERENCE = _reference()
 def reference_outputs(
     model: bytes, inputs: list[Array], *, deadline_s: float = _DEADLINE_S
 ) -> list[Array]:
-    """Outputs of `model`, in its order, for `inputs`, in its order, shapes and dtypes.
+    """Outputs of `model`, in its order, for `inputs`, in its order, shapes and dtypes. What state
+    the model has starts anew.
+
+    Raises: see reference_sequence.
+    """
+    return reference_sequence(model, [inputs], deadline_s=deadline_s)[0]
+
+
+def reference_sequence(
+    model: bytes, sequence: list[list[Array]], *, deadline_s: float = _DEADLINE_S
+) -> list[list[Array]]:
+    """Outputs of consecutive inferences, each of which finds the state that the one before left.
 
     Raises:
         ToolchainError: tflite-micro is not installed.
@@ -62,7 +73,7 @@ def reference_outputs(
             _worker = None
         if _worker is None:
             _worker = _Worker()
-        return _worker.ask(model, inputs, deadline_s)
+        return _worker.ask(model, sequence, deadline_s)
 
 
 class _Worker:
@@ -92,7 +103,9 @@ class _Worker:
             assert stream is not None
             stream.close()
 
-    def ask(self, model: bytes, inputs: list[Array], deadline_s: float) -> list[Array]:
+    def ask(
+        self, model: bytes, sequence: list[list[Array]], deadline_s: float
+    ) -> list[list[Array]]:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._log.seek(0)
         self._log.truncate()
@@ -105,7 +118,12 @@ class _Worker:
         timer = threading.Timer(deadline_s, stop)
         timer.start()
         try:
-            send(self._process.stdin, {}, [np.frombuffer(model, np.uint8), *inputs])
+            arrays = [array for inputs in sequence for array in inputs]
+            send(
+                self._process.stdin,
+                {"runs": len(sequence)},
+                [np.frombuffer(model, np.uint8), *arrays],
+            )
             answer, outputs = receive(self._process.stdout)
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
@@ -139,7 +157,7 @@ class _Worker:
                 where=REFERENCE,
                 hint="check that inputs and model belong together",
             )
-        return outputs
+        return _split(outputs, len(sequence))
 
     def _said(self) -> str:
         """What the interpreter printed last, for a message."""
@@ -188,6 +206,11 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[Array]]:
     return message, arrays
 
 
+def _split(arrays: list[Array], parts: int) -> list[list[Array]]:
+    size = len(arrays) // parts
+    return [arrays[i * size : (i + 1) * size] for i in range(parts)]
+
+
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """The child's side: answer until the requests end."""
     try:
@@ -199,7 +222,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     kept: tuple[bytes, Any] | None = None
     while True:
         try:
-            _, (model, *inputs) = receive(requests)
+            request, (model, *inputs) = receive(requests)
         except EOFError:
             return
         data = model.tobytes()
@@ -207,7 +230,12 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             if kept is None or kept[0] != data:
                 kept = None
                 kept = (data, _open(runtime, data))
-            outputs = _infer(kept[1], inputs)
+            kept[1].reset()
+            outputs = [
+                array
+                for each in _split(inputs, request["runs"])
+                for array in _infer(kept[1], each)
+            ]
         except Exception as error:  # whatever it is, the parent says it in one sentence
             kept = None
             send(answers, {"missing": False, "error": str(error) or repr(error)}, [])

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.compiler import Program, compile_sources
 from harness.options import CompilerOptions, Optimise
-from harness.oracle import reference_outputs
+from harness.oracle import reference_sequence
 from harness.planner import ArenaPlan
 from harness.tflite import Graph
 
@@ -38,26 +38,37 @@ class Run:
 class HostModel:
     graph: Graph
     plan: ArenaPlan
+    reset: Any
     invoke: Any
 
     def run(self, inputs: list[Array]) -> Run:
-        """Paints the arena with two patterns in turn, as the firmware does."""
-        touched = 0
-        outputs: list[Array] = []
-        layers: list[int] = []
+        return self.run_sequence([inputs])[0]
+
+    def run_sequence(self, sequence: list[list[Array]]) -> list[Run]:
+        """Consecutive inferences. Paints the arena with two patterns in turn, as the firmware
+        does, and resets what state there is."""
+        touched = [0] * len(sequence)
+        outputs: list[list[Array]] = []
+        layers: list[list[int]] = []
         for pattern in (0xA5, 0x5A):
             memory = np.full(self.plan.arena_bytes + _GUARD + 8, pattern, np.uint8)
             arena = memory[-memory.ctypes.data % 8 :]
-            for index, values in zip(self.graph.inputs, inputs, strict=True):
-                raw = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
-                at = self.plan.offsets[index]
-                arena[at : at + len(raw)] = raw
+            self.reset(arena.ctypes.data)
+            outputs.clear()
             layers.clear()
-            callback = _ON_LAYER(lambda index, _: layers.append(index))
-            assert self.invoke(arena.ctypes.data, callback, None) == 0
-            touched = max(touched, 1 + int(np.flatnonzero(arena != pattern)[-1]))
-            outputs = [self._read(arena, index) for index in self.graph.outputs]
-        return Run(outputs, touched, list(layers))
+            for position, inputs in enumerate(sequence):
+                for index, values in zip(self.graph.inputs, inputs, strict=True):
+                    raw = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+                    at = self.plan.offsets[index]
+                    arena[at : at + len(raw)] = raw
+                seen: list[int] = []
+                callback = _ON_LAYER(lambda index, _, seen=seen: seen.append(index))
+                assert self.invoke(arena.ctypes.data, callback, None) == 0
+                end = 1 + int(np.flatnonzero(arena != pattern)[-1])
+                touched[position] = max(touched[position], end)
+                outputs.append([self._read(arena, index) for index in self.graph.outputs])
+                layers.append(seen)
+        return [Run(*each) for each in zip(outputs, touched, layers, strict=True)]
 
     def _read(self, arena: Array, index: int) -> Array:
         tensor, at = self.graph.tensor(index), self.plan.offsets[index]
@@ -98,7 +109,7 @@ def _compile(sources: dict[str, str]) -> dict[str, Any]:
     for name, text in sources.items():
         (into / name).write_text(text)
     subprocess.run(["gcc", "-O0", *_FLAGS, "-c", "model.c"], check=True, cwd=into, timeout=60)
-    functions = {}
+    libraries = {}
     for variant in VARIANTS:
         # ld itself: the compiler's driver would take longer than the linking.
         subprocess.run(
@@ -108,39 +119,44 @@ def _compile(sources: dict[str, str]) -> dict[str, Any]:
             cwd=into,
             timeout=60,
         )
-        function = ctypes.CDLL(str(into / f"{variant}.so")).model_invoke
-        function.argtypes = [ctypes.c_void_p, _ON_LAYER, ctypes.c_void_p]
-        function.restype = ctypes.c_int32
-        functions[variant] = function
-    return functions
+        library = ctypes.CDLL(str(into / f"{variant}.so"))
+        library.model_reset.argtypes = [ctypes.c_void_p]
+        library.model_reset.restype = None
+        library.model_invoke.argtypes = [ctypes.c_void_p, _ON_LAYER, ctypes.c_void_p]
+        library.model_invoke.restype = ctypes.c_int32
+        libraries[variant] = library
+    return libraries
 
 
 def compile_variants(program: Program) -> dict[str, HostModel]:
     """`program` for each variant of the kernels; the libraries live as long as the process."""
-    functions = _compile(program.sources)
+    libraries = _compile(program.sources)
     return {
-        variant: HostModel(program.graph, program.plan, function)
-        for variant, function in functions.items()
+        variant: HostModel(program.graph, program.plan, library.model_reset, library.model_invoke)
+        for variant, library in libraries.items()
     }
 
 
 def check(data: bytes, seed: int = 0, optimise: Optimise = Optimise.SPEED) -> None:
     """Outputs for inputs with many extremes equal the oracle's bit for bit, in exactly
-    the planned arena, and every layer is reported once."""
+    the planned arena, and every layer is reported once; of a model with state several times."""
     # Refuses what the interpreter would abort on.
     program = compile_sources(data, name="generated", options=CompilerOptions(optimise))
     graph = program.given
     rng = np.random.default_rng(seed)
-    inputs = [_values(rng, graph.tensor(index).shape, graph.tensor(index).dtype)
-              for index in graph.inputs]  # fmt: skip
+    sequence = [
+        [_values(rng, graph.tensor(i).shape, graph.tensor(i).dtype) for i in graph.inputs]
+        for _ in range(3 if graph.states else 1)
+    ]
     models = compile_variants(program)
-    expected = reference_outputs(data, inputs)
+    expected = reference_sequence(data, sequence)
     for variant, compiled in models.items():
-        run = compiled.run(inputs)
-        for position, (got, want) in enumerate(zip(run.outputs, expected, strict=True)):
-            np.testing.assert_array_equal(got, want, f"{variant}: output {position}")
-        assert run.touched_bytes == compiled.plan.arena_bytes
-        assert run.layers == list(compiled.plan.order)
+        for time, run in enumerate(compiled.run_sequence(sequence)):
+            for position, (got, want) in enumerate(zip(run.outputs, expected[time], strict=True)):
+                message = f"{variant}: inference {time}: output {position}"
+                np.testing.assert_array_equal(got, want, message)
+            assert run.touched_bytes == compiled.plan.arena_bytes
+            assert run.layers == list(compiled.plan.order)
 
 
 def _values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:

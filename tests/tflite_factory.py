@@ -35,6 +35,7 @@ OPERATORS = {
     "RELU6": 21,
     "RESHAPE": 22,
     "SOFTMAX": 25,
+    "SVDF": 27,
     "TANH": 28,
     "CUSTOM": 32,
     "PAD": 34,
@@ -111,6 +112,7 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
             "activation": (5, "Int8"),
         },
     ),
+    "SVDF": (6, {"rank": (0, "Int32"), "activation": (1, "Int8")}),
     "FULLY_CONNECTED": (8, {"activation": (0, "Int8"), "weights_format": (1, "Int8")}),
     "SOFTMAX": (9, {"beta": (0, "Float32")}),
     "CONCATENATION": (10, {"axis": (0, "Int32"), "activation": (1, "Int8")}),
@@ -360,6 +362,37 @@ def fully_connected_model(*, seed: int = 0, depth: int = 12, channels: int = 5) 
     model.operator("FULLY_CONNECTED", [source, weights, bias], [output], activation=RELU)
     model.outputs = [output]
     return model.build()
+
+
+def svdf(
+    model: ModelFactory,
+    source: int,
+    *,
+    units: int = 5,
+    rank: int = 1,
+    memory: int = 3,
+) -> int:
+    """Adds a layer of SVDF filters with state of int16 behind `source`, and returns its output."""
+    rng = np.random.default_rng(0)
+    batch, depth = model.tensors[source].shape
+    filters = units * rank
+    operands = [
+        model.constant(rng.integers(-128, 128, (filters, depth), dtype=np.int8), scale=2.0**-6),
+        model.constant(
+            rng.integers(-(1 << 15), 1 << 15, (filters, memory), dtype=np.int16), scale=2.0**-14
+        ),
+        model.constant(rng.integers(-9999, 9999, units, dtype=np.int32), scale=2.0**-24),
+        model.tensor(
+            (batch, filters * memory),
+            dtype="int16",
+            scale=2.0**-10,
+            zero_point=0,
+            is_variable=True,
+        ),
+    ]
+    output = model.tensor((batch, units), scale=0.25, zero_point=3)
+    model.operator("SVDF", [source, *operands], [output], rank=rank, activation=NONE)
+    return output
 
 
 def small_network(*, seed: int = 0, size: int = 9, channels: int = 6) -> bytes:

@@ -54,6 +54,7 @@ static void greet(const wire_header_t *request) {
 static void prepare(const wire_header_t *request) {
     pattern = wire_payload()[0];
     paint_memory(pattern);
+    engine_reset();
     prepared = true;
     reply(request, 0);
 }

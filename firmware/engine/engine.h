@@ -28,6 +28,10 @@ uint32_t engine_output_count(void);
 engine_tensor_t engine_output(uint32_t index);
 uint32_t engine_layer_count(void);
 
+/* Forgets what earlier inferences left in the arena: called after the arena was painted and before
+ * inputs are written. */
+void engine_reset(void);
+
 /* Runs one inference on what the inputs hold. on_layer may be NULL. Returns 0 on success, else an
  * engine-specific code. Inputs may be overwritten: the arena is reused during the inference. */
 int32_t engine_invoke(engine_on_layer_t on_layer, void *context);

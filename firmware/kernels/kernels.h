@@ -15,6 +15,7 @@
 #include "movement.h"
 #include "padding.h"
 #include "pooling.h"
+#include "recurrent.h"
 #include "reduction.h"
 #include "variant.h"
 

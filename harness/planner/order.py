@@ -75,7 +75,7 @@ class _Search:
         for position, operator in enumerate(graph.operators):
             for piece in storage.read(operator):
                 readers[piece] |= 1 << position
-        for piece in storage.outputs:
+        for piece in storage.kept:
             readers[piece] |= 1 << count  # is never executed
         self._pieces = [
             (size, 1 << writer[tensors[0]] if tensors[0] in writer else 0, who)
@@ -118,11 +118,10 @@ class _Search:
         for position, operator in enumerate(graph.operators):
             for earlier in {writer[index] for index in operator.inputs if index in writer}:
                 self._followers[earlier].append(position)
-        inputs = [storage.of[index] for index in graph.inputs]
         self._end = (1 << count) - 1
-        self._held = sum(sizes[piece] for piece in inputs if readers[piece])
+        self._held = sum(sizes[piece] for piece in storage.given if readers[piece])
         self.floor = max(
-            sum(sizes[piece] for piece in inputs),
+            sum(sizes[piece] for piece in storage.given),
             *(
                 sum(size for size, _, _ in step.reads)
                 + step.grows

@@ -79,13 +79,15 @@ class Lifetimes:
 
 class Storage:
     """Which tensors of a graph are one piece of memory: a tensor and all reshapes of it. `sizes`
-    in bytes, `outputs` those that live to the end; numbered in the order in which they appear."""
+    in bytes, `given` those that are there from the start (inputs and state), `kept` those that
+    live to the end (outputs and state); numbered in the order in which they appear."""
 
     def __init__(self, graph: Graph) -> None:
         self.tensors: list[list[int]] = []
         self.of: dict[int, int] = {}
-        for index in graph.inputs:
+        for index in (*graph.inputs, *graph.states):
             self._add(index)
+        self.given = tuple(range(len(self.tensors)))
         for operator in graph.operators:
             for index in operator.outputs:
                 if is_alias(graph, operator):
@@ -95,7 +97,7 @@ class Storage:
                 else:
                     self._add(index)
         self.sizes = [graph.tensor(members[0]).bytes for members in self.tensors]
-        self.outputs = {self.of[index] for index in graph.outputs}
+        self.kept = {self.of[index] for index in (*graph.outputs, *graph.states)}
 
     def _add(self, index: int) -> None:
         self.of[index] = len(self.tensors)
@@ -141,7 +143,7 @@ def lifetimes(graph: Graph, kernels: Sequence[Kernel], order: Sequence[int]) -> 
             first[piece] = last[piece] = time
         for piece in storage.read(operator):
             last[piece] = time
-    for piece in storage.outputs:
+    for piece in storage.kept:
         last[piece] = len(order)
     regions = [
         Region(storage.sizes[i], first[i], last[i], tensors=tuple(storage.tensors[i]))

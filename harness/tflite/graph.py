@@ -42,7 +42,9 @@ class Quantisation:
 class Tensor:
     """dtype as numpy spells it; networks compute in int8. data is None for what is computed at run
     time, else a read-only array of `shape`. name comes from the file: never trust it, escape
-    it."""
+    it.
+
+    variable: state, which one inference leaves to the next; see reset_value."""
 
     index: int
     name: str
@@ -50,6 +52,7 @@ class Tensor:
     dtype: str
     quantisation: Quantisation | None
     data: Array | None = field(default=None, compare=False, repr=False)
+    variable: bool = False
 
     @property
     def elements(self) -> int:
@@ -58,6 +61,11 @@ class Tensor:
     @property
     def bytes(self) -> int:
         return self.elements * np.dtype(self.dtype).itemsize
+
+    @property
+    def reset_value(self) -> int:
+        """What every byte of state is before the first inference."""
+        return self.q.zero_point if self.dtype == "int8" else 0
 
     @property
     def q(self) -> Quantisation:
@@ -84,6 +92,13 @@ class DepthwiseConv2D:
     dilation: tuple[int, int]
     activation: Activation
     multiplier: int
+
+
+@dataclass(frozen=True)
+class Svdf:
+    """rank: filters that add up to one output."""
+
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -175,6 +190,7 @@ Options = (
     | Reduction
     | Slice
     | Softmax
+    | Svdf
     | Transpose
     | TransposeConv
     | None
@@ -219,6 +235,12 @@ class Graph:
             return None
         return self.tensors[operator.inputs[position]]
 
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Tensors that live from one inference to the next."""
+        used = (i for operator in self.operators for i in operator.inputs if i >= 0)
+        return tuple(index for index in used if self.tensors[index].variable)
+
     def macs(self, operator: Operator) -> int:
         """Multiply-accumulates of convolutions and fully-connected layers; padding counts, other
         operators have none."""
@@ -229,6 +251,9 @@ class Graph:
             return output.elements * math.prod(self.tensors[operator.inputs[1]].shape[1:3])
         if operator.op == "FULLY_CONNECTED":
             return output.elements * self.tensors[operator.inputs[1]].shape[-1]
+        if operator.op == "SVDF":
+            features, memories = (self.tensors[i].elements for i in operator.inputs[1:3])
+            return output.shape[0] * (features + memories)
         if operator.op == "TRANSPOSE_CONV":
             taps = math.prod(self.tensors[operator.inputs[1]].shape[:3])
             return self.tensors[operator.inputs[2]].elements * taps

@@ -15,7 +15,7 @@ from harness.errors import MalformedModelError, UnsupportedModelError, UsageErro
 from harness.tflite import schema
 from harness.tflite.flatbuffer import Decoder
 from harness.tflite.graph import Array, Graph, Operator, Quantisation, Tensor
-from harness.tflite.operators import CHECKS, Node, fold, must_be_known
+from harness.tflite.operators import CHECKS, STATES, Node, fold, must_be_known
 
 _LARGEST_FILE = 1 << 25  # bytes
 _LARGEST_TENSOR = 1 << 23  # elements; no Cortex-M4 has memory for one, and sums of it fit an int32
@@ -196,14 +196,17 @@ class _Reader:
             raise self._unsupported(
                 f"{name} is {dtype}", "convert to full int8 quantisation", "int8", dtype
             )
-        if raw["is_variable"]:
-            raise self._unsupported(f"{name} is variable", "remove state from the network")
         if raw["sparsity"] is not None:
             raise self._unsupported(f"{name} is sparse", "convert without sparsity")
         shape = self._shape(name, raw)
         data = self._data(name, raw["buffer"], dtype, shape)
+        if raw["is_variable"] and data is not None:
+            raise self._unsupported(
+                f"{name} is variable and has a first value", "start from zeros", "no data", "some"
+            )
+        quantisation = self._quantisation(name, raw, shape)
         return Tensor(
-            index, raw["name"] or "", shape, dtype, self._quantisation(name, raw, shape), data
+            index, raw["name"] or "", shape, dtype, quantisation, data, bool(raw["is_variable"])
         )
 
     def _shape(self, name: str, raw: dict[str, Any]) -> tuple[int, ...]:
@@ -295,7 +298,9 @@ class _Reader:
 
     def _check_order(self) -> None:
         """Every operator reads only what is there already, and every tensor has one writer."""
-        ready = set(self.inputs) | {t.index for t in self.tensors if t.data is not None}
+        states = {tensor.index for tensor in self.tensors if tensor.variable}
+        ready = {*self.inputs, *states, *(t.index for t in self.tensors if t.data is not None)}
+        self._check_states(states)
         for index in self.inputs:
             if self.tensors[index].data is not None:
                 raise self._malformed(f"input tensor {index} is a constant", "no data")
@@ -321,6 +326,28 @@ class _Reader:
                 raise self._malformed(
                     f"output tensor {index} is written by no operator", "a result", "none"
                 )
+
+    def _check_states(self, states: set[int]) -> None:
+        """Each belongs to one operator, which may change it."""
+        owned = {*self.inputs, *self.outputs}
+        for i, (name, inputs, _) in enumerate(self._operands):
+            for position, index in enumerate(inputs):
+                if index not in states:
+                    continue
+                if position not in STATES.get(name, ()):
+                    raise self._unsupported(
+                        f"operator {i} ({name}) reads tensor {index}, which is variable",
+                        "keep state in recurrent layers only",
+                        f"state of {' or '.join(sorted(STATES))}",
+                        f"input {position} of {name}",
+                    )
+                if index in owned:
+                    raise self._unsupported(
+                        f"operator {i} ({name}) keeps its state in tensor {index}, which has "
+                        "another use",
+                        "give every layer a state of its own",
+                    )
+                owned.add(index)
 
     def read_operators(self) -> tuple[tuple[Operator, ...], tuple[Operator, ...]]:
         """Those that run, and those whose results are constants: `tensors` hold them afterwards,

@@ -57,6 +57,7 @@ _OPTIONS: dict[int, Spec] = {
     1: _CONV_2D,
     2: _DEPTHWISE_CONV_2D,
     5: _POOL_2D,
+    6: {"rank": (0, Scalar("i")), "activation": (1, Scalar("b"))},
     8: _FULLY_CONNECTED,
     9: {"beta": (0, Scalar("f"))},
     10: {"axis": (0, Scalar("i")), "activation": (1, Scalar("b"))},
@@ -97,6 +98,7 @@ OPTIONS_OF = {
     "SQUEEZE": 30,
     "STRIDED_SLICE": 32,
     "SUB": 28,
+    "SVDF": 6,
     "TRANSPOSE_CONV": 49,
     "UNPACK": 64,
 }
@@ -188,6 +190,7 @@ OPERATORS = {
     21: "RELU6",
     22: "RESHAPE",
     25: "SOFTMAX",
+    27: "SVDF",
     28: "TANH",
     34: "PAD",
     36: "GATHER",

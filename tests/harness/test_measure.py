@@ -24,7 +24,7 @@ from harness.measurement import Measurement
 from harness.session import RunResult, open_session
 from harness.tflite import read_graph
 from tests.harness.passes.chains import Chain
-from tests.tflite_factory import small_network
+from tests.tflite_factory import ModelFactory, small_network, svdf
 
 BOARD = load_board("nucleo_f412zg")
 
@@ -206,6 +206,13 @@ class TestOnTheVirtualBoard:
         assert first.cycles == again.cycles and first.sram == again.sram
         assert first.image_sha256 == again.image_sha256
         assert Measurement.from_json(json.loads(json.dumps(first.to_json()))) == first
+
+    def test_every_run_of_a_model_with_state_starts_anew(self, session):
+        model = ModelFactory()
+        model.outputs = [svdf(model, model.input((1, 20), scale=0.5), units=10, memory=4)]
+        got = measure(model.build(), session)
+        assert got.output.bit_exact
+        assert len(set(got.cycles.raw)) == 1
 
     def test_the_layers_add_up_to_the_whole(self, model, session):
         got = measure(model, session, layers=True)

@@ -11,8 +11,8 @@ import pytest
 
 from harness import oracle
 from harness.errors import HilnasError, ToolchainError
-from harness.oracle import REFERENCE, receive, reference_outputs, send, serve
-from tests.tflite_factory import NONE, ModelFactory, fully_connected_model, small_network
+from harness.oracle import REFERENCE, receive, reference_outputs, reference_sequence, send, serve
+from tests.tflite_factory import NONE, ModelFactory, fully_connected_model, small_network, svdf
 
 INPUT = np.zeros((1, 12), np.int8)
 
@@ -119,7 +119,7 @@ def test_the_childs_side_answers_until_the_requests_end() -> None:
     requests, answers = io.BytesIO(), io.BytesIO()
     model = np.frombuffer(fully_connected_model(depth=12, channels=5), np.uint8)
     for arrays in ([model, INPUT], [model], [model, INPUT]):
-        send(requests, {}, arrays)
+        send(requests, {"runs": 1}, arrays)
     requests.seek(0)
 
     serve(requests, answers)
@@ -159,3 +159,15 @@ def test_neither_tensorflow_nor_torch_is_imported() -> None:
         "assert not {'tensorflow', 'torch', 'tflite_micro'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=oracle._ROOT, timeout=60)
+
+
+def test_state_lasts_through_a_sequence_and_no_longer() -> None:
+    model = ModelFactory()
+    model.outputs = [svdf(model, model.input((1, 6), scale=0.5))]
+    data = model.build()
+    inputs = [np.arange(6, dtype=np.int8).reshape(1, 6)]
+
+    first, second = reference_sequence(data, [inputs, inputs])
+
+    assert not np.array_equal(first[0], second[0])
+    np.testing.assert_array_equal(reference_outputs(data, inputs)[0], first[0])

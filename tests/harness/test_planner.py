@@ -14,7 +14,7 @@ from harness.options import Optimise
 from harness.planner import ArenaPlan, plan
 from harness.tflite import Graph, read_graph
 from tests.random_networks import networks
-from tests.tflite_factory import NONE, SAME, VALID, ModelFactory, small_network
+from tests.tflite_factory import NONE, SAME, VALID, ModelFactory, small_network, svdf
 
 
 def read(model: ModelFactory) -> Graph:
@@ -37,7 +37,7 @@ def check_plan(graph: Graph, found: ArenaPlan) -> None:
     """Compares every two tensors and scratch memories that exist at the same step."""
     operators = [graph.operator(index) for index in found.order]
     root: dict[int, int] = {}  # the tensor that a reshape shows
-    first = dict.fromkeys(graph.inputs, -1)
+    first = dict.fromkeys((*graph.inputs, *graph.states), -1)
     last = dict(first)
     for time, operator in enumerate(operators):
         read = [i for i in operator.inputs if i >= 0 and graph.tensor(i).data is None]
@@ -46,7 +46,7 @@ def check_plan(graph: Graph, found: ArenaPlan) -> None:
             root[index] = root.get(read[0], read[0]) if is_alias(graph, operator) else index
             first[index] = time
         last.update(dict.fromkeys((*read, *operator.outputs), time))
-    last.update(dict.fromkeys(graph.outputs, len(operators)))
+    last.update(dict.fromkeys((*graph.outputs, *graph.states), len(operators)))
     for index in first:  # what is shown lives as long as what shows it
         family = [i for i in first if root.get(i, i) == root.get(index, index)]
         last[index] = max(last[i] for i in family)
@@ -107,6 +107,20 @@ def test_no_operator_overwrites_what_is_still_read(model: ModelFactory) -> None:
     assert sorted(found.order) == [operator.index for operator in graph.operators]
     assert found.lower_bound_bytes <= found.arena_bytes
     assert found == plan(read(model))
+
+
+def test_nothing_lies_over_state_before_or_behind_its_layer() -> None:
+    model = chain("RELU", "RELU", shape=(1, 40))
+    last = model.outputs[0]
+    for _ in range(2):
+        last = svdf(model, last, units=30, memory=4)
+    model.outputs = [last]
+    graph = read(model)
+    found = plan(graph)
+
+    check_plan(graph, found)
+    assert len(graph.states) == 2
+    assert found.arena_bytes >= 2 * 2 * 30 * 4 + 40 + 30
 
 
 def test_the_plan_does_not_depend_on_the_order_of_dicts() -> None:

@@ -14,6 +14,7 @@ from harness.codegen.operators import (
     movement,
     padding,
     pooling,
+    recurrent,
     reduction,
     slicing,
 )
@@ -31,6 +32,7 @@ _WRITERS: dict[str, Writer] = {
     **movement.WRITERS,
     **padding.WRITERS,
     **pooling.WRITERS,
+    **recurrent.WRITERS,
     **reduction.WRITERS,
     **slicing.WRITERS,
 }

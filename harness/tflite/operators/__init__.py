@@ -15,10 +15,12 @@ from harness.tflite.operators import (
     movement,
     padding,
     pooling,
+    recurrent,
     reduction,
     slicing,
 )
 from harness.tflite.operators.node import Check, Node
+from harness.tflite.operators.recurrent import STATES
 from harness.tflite.operators.shape import fold, must_be_known
 
 CHECKS: dict[str, Check] = {
@@ -31,8 +33,9 @@ CHECKS: dict[str, Check] = {
     **movement.CHECKS,
     **padding.CHECKS,
     **pooling.CHECKS,
+    **recurrent.CHECKS,
     **reduction.CHECKS,
     **slicing.CHECKS,
 }
 
-__all__ = ["CHECKS", "Check", "Node", "fold", "must_be_known"]
+__all__ = ["CHECKS", "STATES", "Check", "Node", "fold", "must_be_known"]

@@ -46,6 +46,8 @@ __attribute__((noinline)) static void use_stack(uint32_t words) {
     (void)frame[0];
 }
 
+void engine_reset(void) {}
+
 int32_t engine_invoke(engine_on_layer_t on_layer, void *context) {
     uint8_t *input = engine_arena_storage + INPUT_AT;
     uint8_t *output = engine_arena_storage + OUTPUT_AT;

@@ -151,7 +151,6 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: relu(scale=None), "tensor 1 has no scale"),
     (lambda: relu(scale=[0.5] * 4, axis=1), "activation tensor 1 is quantised per channel"),
     (lambda: relu(details_type=1), "tensor 1 has custom quantisation"),
-    (lambda: relu(is_variable=True), "tensor 1 is variable; remove state"),
     (lambda: relu(sparsity=True), "tensor 1 is sparse; convert without sparsity"),
     (
         lambda: relu(shape=(-1, 4)),
