@@ -355,6 +355,17 @@ def _transpose(net: _Network) -> None:
     net.finish("TRANSPOSE", operands, moved, net.quantisation(source))
 
 
+def _resize(net: _Network) -> None:
+    source = net.image()
+    size = net.rng.integers(1, 12, 2).astype(np.int32)
+    op = net.draw(st.sampled_from(["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"]))
+    chosen = net.draw(st.sampled_from(["none", "align_corners", "half_pixel_centers"]))
+    shape = (1, int(size[0]), int(size[1]), net.shape(source)[3])
+    operands = [source, net.model.constant(size)]
+    options = {name: name == chosen for name in ("align_corners", "half_pixel_centers")}
+    net.finish(op, operands, shape, net.quantisation(source), **options)
+
+
 def _softmax(net: _Network) -> None:
     source = net.pick()
     if net.shape(source)[-1] < 512 and net.scale(source) > 1e-6:
@@ -405,6 +416,7 @@ _STEPS: list[Callable[[_Network], None]] = [
     _mean,
     _reduction,
     _reshape,
+    _resize,
     _slice,
     _split,
     _transpose,

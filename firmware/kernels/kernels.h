@@ -17,6 +17,7 @@
 #include "pooling.h"
 #include "recurrent.h"
 #include "reduction.h"
+#include "resizing.h"
 #include "variant.h"
 
 #endif

@@ -157,6 +157,12 @@ class Reduction:
 
 
 @dataclass(frozen=True)
+class Resize:
+    align_corners: bool
+    half_pixel_centers: bool
+
+
+@dataclass(frozen=True)
 class Slice:
     """Of each axis of the input: the first element, the step to the next, how many. Axes that the
     operator removes have one."""
@@ -188,6 +194,7 @@ Options = (
     | LeakyRelu
     | MirrorPad
     | Reduction
+    | Resize
     | Slice
     | Softmax
     | Svdf

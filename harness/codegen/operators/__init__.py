@@ -16,6 +16,7 @@ from harness.codegen.operators import (
     pooling,
     recurrent,
     reduction,
+    resizing,
     slicing,
 )
 from harness.codegen.operators.code import Code, Writer
@@ -34,6 +35,7 @@ _WRITERS: dict[str, Writer] = {
     **pooling.WRITERS,
     **recurrent.WRITERS,
     **reduction.WRITERS,
+    **resizing.WRITERS,
     **slicing.WRITERS,
 }
 

@@ -17,6 +17,7 @@ from harness.tflite.operators import (
     pooling,
     recurrent,
     reduction,
+    resizing,
     slicing,
 )
 from harness.tflite.operators.node import Check, Node
@@ -35,6 +36,7 @@ CHECKS: dict[str, Check] = {
     **pooling.CHECKS,
     **recurrent.CHECKS,
     **reduction.CHECKS,
+    **resizing.CHECKS,
     **slicing.CHECKS,
 }
 
