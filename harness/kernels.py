@@ -50,7 +50,8 @@ class ConvolutionKernel(Kernel):
 
 
 def kernel_of(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    choose = _KERNELS.get(operator.op)
+    int16 = _INT16_KERNELS.get(operator.op) if graph.is_int16(operator) else None
+    choose = int16 or _KERNELS.get(operator.op)
     return Kernel() if choose is None else choose(graph, operator, optimise)
 
 
@@ -79,7 +80,7 @@ def _window_lead(graph: Graph, operator: Operator) -> int:
     """The lead of a kernel whose step is one output pixel, row by row: the pixel's window begins
     at its upper left corner, clipped to the input. Rows and columns add, so their least does."""
     options = operator.options
-    assert isinstance(options, Conv2D | Pool2D)
+    assert isinstance(options, Conv2D | DepthwiseConv2D | Pool2D)
     _, _, width, channels = graph.tensor(operator.inputs[0]).shape
     _, rows, columns, written = graph.tensor(operator.outputs[0]).shape
 
@@ -87,9 +88,15 @@ def _window_lead(graph: Graph, operator: Operator) -> int:
         return min(max(0, at * stride - pad) * read - at * write for at in range(count))
 
     (step_y, step_x), (top, left) = options.stride, options.pads
-    return least(rows, step_y, top, width * channels, columns * written) + least(
+    elements = least(rows, step_y, top, width * channels, columns * written) + least(
         columns, step_x, left, channels, written
     )
+    return elements * _width(graph.tensor(operator.outputs[0]))
+
+
+def _width(tensor: Tensor) -> int:
+    """Bytes of an element."""
+    return tensor.bytes // tensor.elements
 
 
 def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -246,7 +253,7 @@ def _pad(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     row = axes[-1].size
     at -= row - 1  # where the last row begins
     lead = source.elements - row - at
-    return Kernel(overlaps=((0, _overlap(output, lead)),))
+    return Kernel(overlaps=((0, _overlap(output, lead * _width(source))),))
 
 
 def _pool_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -289,6 +296,31 @@ def _slice(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     return Kernel(inplace=(0,), overlaps=((0, graph.tensor(operator.outputs[0]).bytes),))
 
 
+def _conv_2d_int16(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """As of int8, but for a 1x1 kernel, whose filters are not copied."""
+    options = operator.options
+    assert isinstance(options, Conv2D)
+    _, height, width, channels = graph.tensor(operator.inputs[1]).shape
+    output = graph.tensor(operator.outputs[0])
+    if (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0:
+        return Kernel()
+    column = 2 * _round_up(height * width * channels)
+    overlap = _overlap(output, _window_lead(graph, operator))
+    return Kernel(min(2, output.shape[1] * output.shape[2]) * column, overlaps=((0, overlap),))
+
+
+def _depthwise_conv_2d_int16(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """As pooling, but that channel c of a pixel reads channel c // multiplier of its window."""
+    channels = [graph.tensor(i).shape[3] for i in (operator.inputs[0], operator.outputs[0])]
+    lead = _window_lead(graph, operator) + 2 * (channels[0] - channels[1])
+    return Kernel(overlaps=((0, _overlap(graph.tensor(operator.outputs[0]), lead)),))
+
+
+def _fully_connected_int16(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    depth = graph.tensor(operator.inputs[1]).shape[1]
+    return Kernel(2 * _round_up(depth) if depth % 4 else 0)
+
+
 def _round_up(size: int) -> int:
     return -(-size // 4) * 4
 
@@ -325,4 +357,10 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "SUM": _reduction,
     "TANH": _elementwise,
     "TRANSPOSE_CONV": _transpose_conv,
+}
+
+_INT16_KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
+    "CONV_2D": _conv_2d_int16,
+    "DEPTHWISE_CONV_2D": _depthwise_conv_2d_int16,
+    "FULLY_CONNECTED": _fully_connected_int16,
 }

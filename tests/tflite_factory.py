@@ -89,6 +89,7 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
             "activation": (3, "Int8"),
             "dilation_w": (4, "Int32"),
             "dilation_h": (5, "Int32"),
+            "bias_type": (6, "Int8"),
         },
     ),
     "DEPTHWISE_CONV_2D": (
@@ -115,7 +116,10 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
         },
     ),
     "SVDF": (6, {"rank": (0, "Int32"), "activation": (1, "Int8")}),
-    "FULLY_CONNECTED": (8, {"activation": (0, "Int8"), "weights_format": (1, "Int8")}),
+    "FULLY_CONNECTED": (
+        8,
+        {"activation": (0, "Int8"), "weights_format": (1, "Int8"), "bias_type": (4, "Int8")},
+    ),
     "SOFTMAX": (9, {"beta": (0, "Float32")}),
     "CONCATENATION": (10, {"axis": (0, "Int32"), "activation": (1, "Int8")}),
     "ADD": (11, {"activation": (0, "Int8")}),

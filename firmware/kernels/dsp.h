@@ -13,6 +13,13 @@ static inline uint32_t load_word(const int8_t *from) {
     return word;
 }
 
+/* Two values of 16 bits, of any alignment. */
+static inline uint32_t load_halves(const int16_t *from) {
+    uint32_t pair;
+    memcpy(&pair, from, sizeof pair);
+    return pair;
+}
+
 /* The byte in all four places. */
 static inline uint32_t four_times(int32_t byte) { return (uint8_t)byte * 0x01010101u; }
 
@@ -113,6 +120,13 @@ static inline int32_t smlabt(uint32_t a, uint32_t b, int32_t sum) {
 static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
     int32_t result;
     __asm__("smlatb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+
+/* sum + high * high */
+static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
     return result;
 }
 
@@ -245,6 +259,10 @@ static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum) {
 
 static inline int32_t smlabt(uint32_t a, uint32_t b, int32_t sum) {
     return smlabb(a, b >> 16, sum);
+}
+
+static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum) {
+    return smlatb(a, b >> 16, sum);
 }
 
 static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {

@@ -15,6 +15,8 @@ from harness.errors import UnsupportedModelError
 from harness.tflite import Activation, Quantisation
 
 INT8_MIN, INT8_MAX = -128, 127
+INT8_LIMITS = (INT8_MIN, INT8_MAX)
+INT16_LIMITS = (-(1 << 15), (1 << 15) - 1)
 
 
 def round_away(value: float) -> int:
@@ -92,9 +94,13 @@ def rescale(x: int, multiplier: int, shift: int) -> int:
 
 
 def activation_range(
-    activation: Activation, output: Quantisation, *, where: str
+    activation: Activation,
+    output: Quantisation,
+    *,
+    where: str,
+    limits: tuple[int, int] = INT8_LIMITS,
 ) -> tuple[int, int]:
-    """The clamp that a fused activation means in the output's int8."""
+    """The clamp that a fused activation means in the output's integers, which have `limits`."""
 
     def quantise(real: float) -> int:
         steps = single(np.divide, real, output.scale)
@@ -115,9 +121,19 @@ def activation_range(
         Activation.RELU_N1_TO_1: (-1.0, 1.0),
     }[activation]
     return (
-        INT8_MIN if low is None else max(INT8_MIN, quantise(low)),
-        INT8_MAX if high is None else min(INT8_MAX, quantise(high)),
+        limits[0] if low is None else max(limits[0], quantise(low)),
+        limits[1] if high is None else min(limits[1], quantise(high)),
     )
+
+
+def add_multipliers(
+    first: Quantisation, second: Quantisation, output: Quantisation, bits: int, *, where: str
+) -> list[tuple[int, int]]:
+    """(multiplier, shift) of both operands of an addition and of its result; operands get `bits`
+    more bits before they are brought to twice the larger scale."""
+    twice = 2.0 * max(first.scale, second.scale)
+    reals = (first.scale / twice, second.scale / twice, twice / ((1 << bits) * output.scale))
+    return [quantise_multiplier(real, where=where) for real in reals]
 
 
 def softmax_parameters(beta: float, scale: float) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from harness.codegen import fixedpoint
 from harness.codegen.arithmetic import (
     INT8_MIN,
     activation_range,
+    add_multipliers,
     quantise_multiplier,
     quantise_multiplier_16,
     sigmoid_parameters,
@@ -42,9 +43,7 @@ def sum_of(graph: Graph, operator: Operator) -> tuple[tuple[Pair, Pair, Pair], F
     indices = (*operator.inputs, *operator.outputs)
     first, second, output = (graph.tensor(index).q for index in indices)
     sign = -1 if operator.op == "SUB" else 1
-    twice = 2.0 * max(first.scale, second.scale)
-    reals = first.scale / twice, second.scale / twice, twice / (float(1 << 20) * output.scale)
-    one, other, both = (quantise_multiplier(real, where=_where(operator)) for real in reals)
+    one, other, both = add_multipliers(first, second, output, 20, where=_where(operator))
     pairs = (one, other, both)
 
     def add(a: Array, b: Array) -> Array:

@@ -77,12 +77,15 @@ class Tensor:
 @dataclass(frozen=True)
 class Conv2D:
     """pads: rows above and columns left of the input; how many lie below and to the right follows
-    from the output's size. As in DepthwiseConv2D and Pool2D."""
+    from the output's size. As in DepthwiseConv2D and Pool2D.
+
+    int32_sums: accumulators have 32 bits, not 64. As in FullyConnected."""
 
     pads: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     activation: Activation
+    int32_sums: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class Axis:
 @dataclass(frozen=True)
 class FullyConnected:
     activation: Activation
+    int32_sums: bool = True
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,11 @@ class Graph:
         """Tensors that live from one inference to the next."""
         used = (i for operator in self.operators for i in operator.inputs if i >= 0)
         return tuple(index for index in used if self.tensors[index].variable)
+
+    def is_int16(self, operator: Operator) -> bool:
+        """Some operand or result is int16: the kernels of int16 activations run it."""
+        used = (*operator.inputs, *operator.outputs)
+        return any(self.tensors[index].dtype == "int16" for index in used if index >= 0)
 
     def macs(self, operator: Operator) -> int:
         """Multiply-accumulates of convolutions and fully-connected layers; padding counts, other

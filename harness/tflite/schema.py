@@ -15,6 +15,7 @@ _CONV_2D: Spec = {
     "activation": (3, Scalar("b")),
     "dilation_w": (4, Scalar("i", 1)),
     "dilation_h": (5, Scalar("i", 1)),
+    "bias_type": (6, Scalar("b")),
 }
 _DEPTHWISE_CONV_2D: Spec = {
     "padding": (0, Scalar("b")),
@@ -36,6 +37,7 @@ _POOL_2D: Spec = {
 _FULLY_CONNECTED: Spec = {
     "activation": (0, Scalar("b")),
     "weights_format": (1, Scalar("b")),
+    "bias_type": (4, Scalar("b")),
 }
 _STRIDED_SLICE: Spec = {
     "begin_mask": (0, Scalar("i")),

@@ -9,6 +9,7 @@ from harness.codegen.operators import (
     arithmetic,
     conversion,
     convolution,
+    int16,
     joining,
     matmul,
     movement,
@@ -38,10 +39,12 @@ _WRITERS: dict[str, Writer] = {
     **resizing.WRITERS,
     **slicing.WRITERS,
 }
+_INT16_WRITERS: dict[str, Writer] = {**_WRITERS, **int16.WRITERS}
 
 
 def write_operator(graph: Graph, plan: ArenaPlan, operator: Operator) -> Code:
     """Raises UnsupportedModelError where a scale cannot be expressed."""
     code = Code(graph, plan, operator)
-    _WRITERS[operator.op](code)
+    writers = _INT16_WRITERS if graph.is_int16(operator) else _WRITERS
+    writers[operator.op](code)
     return code

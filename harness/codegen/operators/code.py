@@ -52,12 +52,16 @@ class Code:
             if definition not in self.definitions:
                 self.definitions.append(definition)
             return f"(const {kind} *){name}"
-        offset = f"arena + {self.plan.offsets[tensor.index]}"
-        return offset if kind == "int8_t" else f"({kind} *)(void *)({offset})"
+        return self._at(self.plan.offsets[tensor.index], kind)
 
-    def scratch(self) -> str:
+    @staticmethod
+    def _at(offset: int, kind: str) -> str:
+        address = f"arena + {offset}"
+        return address if kind == "int8_t" else f"({kind} *)(void *)({address})"
+
+    def scratch(self, kind: str = "int8_t") -> str:
         at = self.plan.scratch.get(self.operator.index)
-        return "NULL" if at is None else f"arena + {at}"
+        return "NULL" if at is None else self._at(at, kind)
 
     def table(self, what: str, values: Array, kind: str) -> str:
         """Equal tables are written once."""

@@ -24,9 +24,9 @@ def _copy_parts(code: Code, parts: list[Tensor], whole: Tensor, *, joins: bool) 
     options = code.operator.options
     assert isinstance(options, Axis)
     rows = math.prod(whole.shape[: options.axis])
-    row, at = whole.elements // rows, 0
+    row, at = whole.bytes // rows, 0
     for part in parts:
-        size = part.elements // rows
+        size = part.bytes // rows
         piece = code.address(whole) if at == 0 else f"{code.address(whole)} + {at}"
         if joins:
             write_row_copy(code, rows, size, code.address(part), size, piece, row)

@@ -18,7 +18,10 @@ def _pad(code: Code) -> None:
         chosen = code.input(2).data
         assert chosen is not None
         value = int(chosen.ravel()[0])
-    table = code.struct("pad_t", **_members(merge_padded(_axes(code)), _PADDED), value=value)
+    *outer, run = merge_padded(_axes(code))
+    width = source.bytes // source.elements  # of an int16, which is padded with 0
+    axes = (*outer, Padded(run.size * width, run.before * width, run.after * width))
+    table = code.struct("pad_t", **_members(axes, _PADDED), value=value)
     code.call("pad_s8", table, code.address(source), code.address(output))
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from harness.codegen.arithmetic import (
+    INT8_LIMITS,
     activation_range,
 )
 from harness.codegen.operators.code import Code, Writer
 from harness.tflite import Pool2D
 
 
-def _pool_2d(code: Code) -> None:
+def write_table(code: Code, limits: tuple[int, int] = INT8_LIMITS) -> str:
     options, source, output = code.operator.options, code.input(0), code.output
     assert isinstance(options, Pool2D)
     top, left = options.pads
-    low, high = activation_range(options.activation, output.q, where=code.where)
-    table = code.struct(
+    low, high = activation_range(options.activation, output.q, where=code.where, limits=limits)
+    return code.struct(
         "pool_2d_t",
         input_height=source.shape[1],
         input_width=source.shape[2],
@@ -30,8 +31,11 @@ def _pool_2d(code: Code) -> None:
         min=low,
         max=high,
     )
-    function = {"AVERAGE_POOL_2D": "average_pool_2d_s8", "MAX_POOL_2D": "max_pool_2d_s8"}
-    code.call(function[code.operator.op], table, code.address(source), code.address(output))
+
+
+def _pool_2d(code: Code) -> None:
+    addresses = code.address(code.input(0)), code.address(code.output)
+    code.call(f"{code.operator.op.lower()}_s8", write_table(code), *addresses)
 
 
 WRITERS: dict[str, Writer] = {

@@ -15,14 +15,15 @@ from harness.tflite import Axis, Reduction
 _GROUPS = ("outer", "far", "middle", "near", "inner")  # of reduction_t
 
 
-def _sum(code: Code) -> None:
+def write_sum(code: Code) -> str:
+    """The table of a SUM or MEAN."""
     source, output = code.input(0), code.output
     count = source.elements // output.elements
     if code.operator.op == "MEAN":
         pair = mean_parameters(source.q.scale, output.q.scale, count, where=code.where)
     else:
         pair = quantise_multiplier(source.q.scale / output.q.scale, where=code.where)
-    table = code.struct(
+    return code.struct(
         "reduce_sum_t",
         shape=_shape(code),
         offset=-source.q.zero_point * count,
@@ -30,7 +31,11 @@ def _sum(code: Code) -> None:
         shift=pair[1],
         zero_point=output.q.zero_point,
     )
-    code.call("reduce_sum_s8", table, code.address(source), code.address(output))
+
+
+def _sum(code: Code) -> None:
+    addresses = code.address(code.input(0)), code.address(code.output)
+    code.call("reduce_sum_s8", write_sum(code), *addresses)
 
 
 def _extreme(code: Code) -> None:

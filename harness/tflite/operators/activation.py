@@ -17,6 +17,8 @@ from harness.tflite.operators.node import (
     describe_quantisation,
 )
 
+_MOST_INT16_CLASSES = 1 << 16  # their exponentials add up in an int32
+_MOST_STEP = 2.5  # from there on, TFLite's int16 softmax shifts differences out of an int32
 _MOST_CLASSES = 511  # from 512 on, TFLite's softmax shifts an int32 by 32
 # Beyond these TFLite's logistic and tanh shift 64 bits to the left by less than 0 or more than 62.
 _LEAST_SCALE, _SCALE_LIMIT = 2.0**-28, 2.0**35
@@ -24,15 +26,16 @@ _LEAST_SCALE, _SCALE_LIMIT = 2.0**-28, 2.0**35
 
 def _unary(node: Node) -> Options:
     node.take(1, 1)
-    source, output = node.operand(0), node.output
-    node.int8(source, output)
-    node.shaped(*source.shape)
+    node.int8(node.operand(0), node.output)
+    node.shaped(*node.operand(0).shape)
     return None
 
 
 def _relu(node: Node) -> Options:
-    _unary(node)
+    node.take(1, 1)
     source, output = node.operand(0), node.output
+    node.int8_or_int16(source, output)
+    node.shaped(*source.shape)
     if node.op == "RELU6" and (source.q.scale, source.q.zero_point) != (
         output.q.scale,
         output.q.zero_point,
@@ -93,10 +96,14 @@ def _fixed_output(node: Node, scale: float, zero_point: int) -> None:
 
 
 def _softmax(node: Node) -> Options:
-    _unary(node)
+    node.take(1, 1)
     source = node.operand(0)
+    node.int8_or_int16(source, node.output)
+    node.shaped(*source.shape)
     if not source.shape:
         raise node.malformed("softmax of a scalar", "rank >= 1", 0)
+    if source.dtype == "int16":
+        return _softmax_of_int16(node)
     _fixed_output(node, 1 / 256, -128)
     beta = float(node.options()["beta"])
     if not math.isfinite(beta) or beta * source.q.scale * (1 << 26) <= 1.0:
@@ -109,6 +116,24 @@ def _softmax(node: Node) -> Options:
     if source.shape[-1] > _MOST_CLASSES:
         raise node.unsupported(
             "has too many classes", "use fewer", f"<= {_MOST_CLASSES}", source.shape[-1]
+        )
+    return Softmax(beta)
+
+
+def _softmax_of_int16(node: Node) -> Options:
+    _fixed_output(node, 1 / 32768, 0)
+    source = node.operand(0)
+    beta = float(node.options()["beta"])
+    if not 0 < beta * source.q.scale < _MOST_STEP:
+        raise node.unsupported(
+            "beta times scale is out of range",
+            "convert the model again",
+            f"above 0, below {_MOST_STEP}",
+            f"{beta * source.q.scale:g}",
+        )
+    if source.shape[-1] > _MOST_INT16_CLASSES:
+        raise node.unsupported(
+            "has too many classes", "use fewer", f"<= {_MOST_INT16_CLASSES}", source.shape[-1]
         )
     return Softmax(beta)
 

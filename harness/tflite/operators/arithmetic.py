@@ -15,14 +15,15 @@ from harness.tflite.operators.node import (
 
 
 def _add(node: Node) -> Options:
-    _pair(node)
+    _pair(node, int16=node.op == "ADD")
     scales = [node.operand(0).q.scale, node.operand(1).q.scale]
-    ratio = 2.0 * max(scales) / (float(1 << 20) * node.output.q.scale)
+    bits = 15 if node.output.dtype == "int16" else 20  # as many more as the reference adds with
+    ratio = 2.0 * max(scales) / (float(1 << bits) * node.output.q.scale)
     if ratio >= 1.0:
         raise node.unsupported(
             "output scale is too small for its inputs",
             "convert the model again with a representative dataset",
-            f"> {max(scales) / (1 << 19):g}",
+            f"> {max(scales) / (1 << (bits - 1)):g}",
             f"{node.output.q.scale:g}",
         )
     return Arithmetic(node.activation())
@@ -52,11 +53,20 @@ def _prelu(node: Node) -> Options:
     return None
 
 
-def _pair(node: Node) -> None:
-    """Two int8 inputs whose shapes fit each other, and the output that they make."""
+def _pair(node: Node, *, int16: bool = False) -> None:
+    """Two int8 inputs whose shapes fit each other, and the output that they make; or, where the
+    operator has a kernel for them, two of int16 and one shape."""
     node.take(2, 2)
     first, second = node.operand(0), node.operand(1)
-    node.int8(first, second, node.output)
+    check = node.int8_or_int16 if int16 else node.int8
+    check(first, second, node.output)
+    if node.output.dtype == "int16" and first.shape != second.shape:
+        raise node.unsupported(
+            "adds different shapes of int16",
+            "make both inputs equal in shape",
+            first.shape,
+            second.shape,
+        )
     shape = result_shape(first.shape, second.shape)
     if shape is None:
         raise node.malformed(

@@ -22,7 +22,7 @@ _MOST_PHASES = 256  # of a transposed convolution; each has tables of its own
 def _conv_2d(node: Node) -> Options:
     node.take(2, 3)
     source, weights = node.operand(0), node.operand(1)
-    node.int8(source, node.output)
+    node.int8_or_int16(source, node.output)
     _, _, channels = node.feature_map(source)
     if len(weights.shape) != 4:
         raise node.malformed("weights have the wrong rank", 4, weights.shape)
@@ -34,17 +34,17 @@ def _conv_2d(node: Node) -> Options:
                 "is a grouped convolution", "use DEPTHWISE_CONV_2D or groups=1", channels, depth
             )
         raise node.malformed("weights do not match the input channels", channels, depth)
-    node.bias(outputs)
+    int32_sums = node.bias(outputs)
     padding, stride, dilation = node.padding(), node.pair("stride"), node.pair("dilation")
     activation = node.activation()
     pads = node.windowed((height, width), stride, dilation, padding, outputs)
-    return Conv2D(pads, stride, dilation, activation)
+    return Conv2D(pads, stride, dilation, activation, int32_sums)
 
 
 def _depthwise_conv_2d(node: Node) -> Options:
     node.take(2, 3)
     source, weights = node.operand(0), node.operand(1)
-    node.int8(source, node.output)
+    node.int8_or_int16(source, node.output)
     _, _, channels = node.feature_map(source)
     if len(weights.shape) != 4 or weights.shape[0] != 1:
         raise node.malformed("weights have the wrong shape", "(1, h, w, channels)", weights.shape)

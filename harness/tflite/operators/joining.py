@@ -28,7 +28,6 @@ def _concatenation(node: Node) -> Options:
             len(node.inputs),
         )
     output = node.output
-    node.int8(output)
     axis = node.axis(int(node.options()["axis"]), len(output.shape))
     if node.activation() is not Activation.NONE:
         raise node.unsupported(
@@ -40,7 +39,7 @@ def _concatenation(node: Node) -> Options:
     joined = 0
     for position in range(len(node.inputs)):
         source = node.operand(position)
-        node.int8(source)
+        node.int8_or_int16(output, source)
         if (source.q.scale, source.q.zero_point) != (output.q.scale, output.q.zero_point):
             raise node.unsupported(
                 f"input {position} has its own quantisation",
@@ -95,7 +94,7 @@ def _parts(node: Node, source: int, axis: int, count: int, *, inputs: int) -> in
         raise node.malformed("splits into nothing", ">= 1 parts", count)
     node.take(inputs, inputs, outputs=count)
     tensor = node.operand(source)
-    node.int8(tensor, *node.outputs)
+    node.int8_or_int16(tensor, *node.outputs)
     axis = node.axis(axis, len(tensor.shape))
     for output in node.outputs:
         _agree(node, output, tensor, axis)
@@ -117,7 +116,7 @@ def _agree(node: Node, part: Tensor, whole: Tensor, axis: int) -> None:
 def _pack(node: Node) -> Options:
     options = node.options()
     node.take(int(options["count"]), int(options["count"]))
-    node.int8(node.output, *(node.operand(i) for i in range(len(node.inputs))))
+    node.int8_or_int16(node.output, *(node.operand(i) for i in range(len(node.inputs))))
     shape = node.operand(0).shape
     axis = node.axis(int(options["axis"]), len(shape) + 1)
     for position in range(len(node.inputs)):
@@ -131,7 +130,7 @@ def _unpack(node: Node) -> Options:
     options = node.options()
     node.take(1, 1, outputs=int(options["count"]))
     source = node.operand(0)
-    node.int8(source, *node.outputs)
+    node.int8_or_int16(source, *node.outputs)
     axis = node.axis(int(options["axis"]), len(source.shape))
     if source.shape[axis] != len(node.outputs):
         raise node.malformed(

@@ -15,12 +15,12 @@ from harness.tflite.operators.node import (
 def _fully_connected(node: Node) -> Options:
     node.take(2, 3)
     source, weights = node.operand(0), node.operand(1)
-    node.int8(source, node.output)
+    node.int8_or_int16(source, node.output)
     if len(weights.shape) != 2:
         raise node.malformed("weights have the wrong rank", 2, weights.shape)
     outputs, depth = weights.shape
     node.weights(weights, outputs, 0, 2)
-    node.bias(outputs)
+    int32_sums = node.bias(outputs)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if bias is not None and weights.quantisation is not None and len(weights.q.scales) == 1:
         bias_scale = bias.q.scale if bias.quantisation is not None else 0.0
@@ -45,7 +45,7 @@ def _fully_connected(node: Node) -> Options:
         raise node.malformed(
             "output size contradicts the input", rows * outputs, node.output.elements
         )
-    return FullyConnected(node.activation())
+    return FullyConnected(node.activation(), int32_sums)
 
 
 CHECKS: dict[str, Check] = {

@@ -51,8 +51,10 @@ def _same_bytes(node: Node) -> Options:
     source, output = node.operand(0), node.output
     if source.dtype != output.dtype:
         raise node.malformed("changes the type", source.dtype, output.dtype)
-    if source.dtype != "int8":
-        raise node.unsupported("reshapes " + source.dtype, FLOAT_HINT, "int8", source.dtype)
+    if source.dtype not in ("int8", "int16"):
+        raise node.unsupported(
+            "reshapes " + source.dtype, FLOAT_HINT, "int8 or int16", source.dtype
+        )
     return None
 
 

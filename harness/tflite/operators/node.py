@@ -11,9 +11,12 @@ import numpy as np
 
 from harness.errors import MalformedModelError, UnsupportedModelError
 from harness.tflite.graph import Activation, Options, Tensor
+from harness.tflite.schema import TYPE_NAMES
 
+_MOST_INT16_ADDED = (1 << 16) - 1
 _LARGEST_WINDOW = 1 << 15  # along one axis, dilation included; kernels count in int32
 FLOAT_HINT = "hilnas needs full int8 quantisation; convert with a representative dataset"
+_INT16_HINT = "this operator has no int16 kernel: convert to int8, or replace it"
 
 
 class Padding(enum.Enum):
@@ -104,16 +107,37 @@ class Node:
 
     def int8(self, *tensors: Tensor) -> None:
         """Each is int8 with one scale and zero point."""
-        for tensor in tensors:
-            if tensor.dtype == "float32":
+        self._quantised(tensors, ("int8",))
+
+    def int8_or_int16(self, *tensors: Tensor) -> None:
+        """All are int8, or all are int16 with zero point 0; each has one scale."""
+        self._quantised(tensors, ("int8", "int16"))
+        for tensor in tensors[1:]:
+            if tensor.dtype != tensors[0].dtype:
                 raise self.unsupported(
-                    f"tensor {tensor.index} is float32", FLOAT_HINT, "int8", "float32"
+                    f"mixes tensor {tensors[0].index} and tensor {tensor.index}",
+                    "convert to one type of activations, or QUANTIZE in between",
+                    tensors[0].dtype,
+                    tensor.dtype,
                 )
-            if tensor.dtype != "int8":
+
+    def _quantised(self, tensors: tuple[Tensor, ...], dtypes: tuple[str, ...]) -> None:
+        for tensor in tensors:
+            if tensor.dtype not in dtypes:
                 raise self.unsupported(
-                    f"tensor {tensor.index} is {tensor.dtype}", FLOAT_HINT, "int8", tensor.dtype
+                    f"tensor {tensor.index} is {tensor.dtype}",
+                    _INT16_HINT if tensor.dtype == "int16" else FLOAT_HINT,
+                    " or ".join(dtypes),
+                    tensor.dtype,
                 )
             self.one_scale(tensor)
+            if tensor.dtype == "int16" and tensor.q.zero_point:
+                raise self.unsupported(
+                    f"int16 tensor {tensor.index} is not symmetric",
+                    "quantise with zero point 0, as TFLite's converter does",
+                    0,
+                    tensor.q.zero_point,
+                )
 
     def one_scale(self, tensor: Tensor) -> None:
         if tensor.quantisation is None:
@@ -163,13 +187,32 @@ class Node:
                 f"{len(q.scales)} along axis {q.axis}",
             )
 
-    def bias(self, channels: int, position: int = 2) -> None:
+    def bias(self, channels: int, position: int = 2) -> bool:
+        """Of a convolution or matrix product. Does it add up in int32? Always with int8
+        activations; with int16 ones in int64 unless the biases, or those left out, are int32."""
         tensor = self.inputs[position] if len(self.inputs) > position else None
+        wide = self.operand(0).dtype == "int16"
         if tensor is None:
-            return
-        self.constant(tensor, "biases", "int32")
+            return not wide or self.options().get("bias_type") == TYPE_NAMES.index("int32")
+        if wide and tensor.dtype == "int32" and self.op == "DEPTHWISE_CONV_2D":
+            raise self.unsupported(  # TensorFlow Lite Micro would read them as int64
+                "has int32 biases with int16 activations",
+                "convert with int64 biases, the converter's default",
+                "int64",
+                "int32",
+            )
+        int32_sums = not wide or tensor.dtype == "int32"
+        self.constant(tensor, "biases", "int32" if int32_sums else "int64")
         if tensor.elements != channels:
             raise self.malformed("bias length differs from the channels", channels, tensor.shape)
+        return int32_sums
+
+    def sums_of_int16(self, count: int) -> None:
+        """So many values are added up in an int32, which holds any number of int8."""
+        if self.operand(0).dtype == "int16" and count > _MOST_INT16_ADDED:
+            raise self.unsupported(
+                "adds up too many int16", "use a smaller window", f"<= {_MOST_INT16_ADDED}", count
+            )
 
     def shaped(self, *expected: int, output: int = 0) -> None:
         if self.outputs[output].shape != expected:

@@ -34,7 +34,7 @@ def _pad(node: Node) -> Options:
     padded_v2 = node.op == "PADV2"
     node.take(3 if padded_v2 else 2, 3 if padded_v2 else 2)
     source, output = node.operand(0), node.output
-    node.int8(source, output)
+    node.int8_or_int16(source, output)
     if len(source.shape) > _MOST_AXES:
         raise node.unsupported(
             "pads too many axes", "reshape to fewer before", f"<= {_MOST_AXES}", len(source.shape)
@@ -42,7 +42,7 @@ def _pad(node: Node) -> Options:
     _paddings(node, source)
     if padded_v2:
         value = node.operand(2)
-        node.int8(value)
+        node.int8(source, value)
         node.constant(value, "pad values", "int8")
         if value.elements != 1:
             raise node.malformed("pad value is no scalar", 1, value.elements)

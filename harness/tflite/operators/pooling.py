@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.tflite.graph import (
     Options,
     Pool2D,
@@ -16,7 +18,7 @@ from harness.tflite.operators.node import (
 def _pool_2d(node: Node) -> Options:
     node.take(1, 1)
     source, output = node.operand(0), node.output
-    node.int8(source, output)
+    node.int8_or_int16(source, output)
     _, _, channels = node.feature_map(source)
     if abs(source.q.scale - output.q.scale) > 1e-6 or source.q.zero_point != output.q.zero_point:
         raise node.unsupported(
@@ -28,6 +30,7 @@ def _pool_2d(node: Node) -> Options:
     padding, stride, window = node.padding(), node.pair("stride"), node.pair("filter")
     activation = node.activation()
     pads = node.windowed(window, stride, (1, 1), padding, channels)
+    node.sums_of_int16(math.prod(map(min, window, source.shape[1:3])))
     return Pool2D(pads, stride, window, activation)
 
 

@@ -22,7 +22,8 @@ _MOST_GROUPS = 5  # of axes kept and reduced by turns, a kept one first and last
 def _sum(node: Node) -> Options:
     node.take(2, 2)
     source, output = node.operand(0), node.output
-    node.int8(source, output)
+    check = node.int8 if node.op in ("REDUCE_MAX", "REDUCE_MIN") else node.int8_or_int16
+    check(source, output)
     values = node.constant(node.operand(1), "axes", "int32")
     rank = len(source.shape)
     axes = tuple(sorted({node.axis(int(axis), rank) for axis in values.ravel()}))
@@ -34,6 +35,7 @@ def _sum(node: Node) -> Options:
             axes,
         )
     kept = math.prod(size for axis, size in enumerate(source.shape) if axis not in axes)
+    node.sums_of_int16(source.elements // kept)
     if output.elements != kept:
         raise node.malformed("output size contradicts the axes", kept, output.elements)
     return Reduction(axes)
