@@ -45,7 +45,7 @@ class ConvolutionKernel(Kernel):
     """Members of conv_2d_filters_t of their names (firmware/kernels/convolution.h)."""
 
     block: int = 0
-    buffered: bool = False
+    buffer_words: int = 0
     line_bytes: int = 0
 
 
@@ -107,19 +107,17 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     pixels = output.shape[1] * output.shape[2]
     line_bytes = _round_up(width * channels)
     depth = height * line_bytes
-    # Copied by eight words.
-    record_bytes = 4 * record_words(depth, len(graph.tensor(operator.inputs[1]).q.scales))
-    record_bytes += -record_bytes % 32
-    line_bytes = line_bytes if channels % 4 else 0
-    room = room_bytes(graph, operator) - line_bytes
-    block = max(4, min(_LARGEST_BLOCK, room // columns_bytes(depth, 4) * 4))
-    block = min(block, pixels)
-    buffered = block > 8 and record_bytes > _HELD_BYTES
-    scratch = line_bytes + buffered * record_bytes + columns_bytes(depth, block)
+    gaps = options.dilation[1] > 1 and width > 1
+    line_bytes = line_bytes if channels % 4 or gaps else 0
+    record = record_words(depth, len(graph.tensor(operator.inputs[1]).q.scales))
+    block, buffer_words = _block(
+        record, -(-filters // 2), depth, pixels, room_bytes(graph, operator) - line_bytes
+    )
+    scratch = line_bytes + 4 * buffer_words + columns_bytes(depth, block)
     # Blocks are packed, then multiplied with all filters before the next ones: no less of a lead
     # than pixel by pixel.
     overlap = _overlap(output, _window_lead(graph, operator))
-    return ConvolutionKernel(scratch, (), ((0, overlap),), block, buffered, line_bytes)
+    return ConvolutionKernel(scratch, (), ((0, overlap),), block, buffer_words, line_bytes)
 
 
 @dataclass(frozen=True)
@@ -179,6 +177,19 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     return DepthwiseStrips(planes, line, plane_height, height, inplace)
 
 
+def _block(record: int, pairs: int, depth: int, pixels: int, room: int) -> tuple[int, int]:
+    """(pixels packed at once, words of filters kept in RAM) of a convolution in `room` bytes, if
+    it can be done in them. `record`: words of a pair of filters."""
+    group = columns_bytes(depth, 4)
+    if pixels > _LARGEST_BLOCK and 4 * pairs * record + 2 * group <= room:
+        room -= 4 * pairs * record
+        return max(4, min(_LARGEST_BLOCK, room // group * 4)), pairs * record
+    block = min(pixels, max(4, min(_LARGEST_BLOCK, room // group * 4)))
+    if block > 8 and 4 * record > _HELD_BYTES:
+        return block, -(-record // 8) * 8  # copied by eight words
+    return block, 0
+
+
 def _depthwise_conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     strips = depthwise_strips(graph, operator, optimise)
     return Kernel(strips.scratch_bytes, (0,) if strips.inplace else ())
@@ -203,14 +214,14 @@ def record_words(depth: int, scales: int) -> int:
 
 def room_bytes(graph: Graph, operator: Operator) -> int:
     """How much scratch memory is worth what it buys: what an operator with larger tensors needs
-    more, and at least an eighth of what the one with the largest does."""
+    more, and at least a sixth of what the one with the largest does."""
 
     def own(one: Operator) -> int:
         tensors = {index for index in (*one.inputs, *one.outputs) if index >= 0}
         return sum(graph.tensor(i).bytes for i in tensors if graph.tensor(i).data is None)
 
     most = max(own(one) for one in graph.operators)
-    return max(most // 8, most - own(operator))
+    return max(most // 6, most - own(operator))
 
 
 def _elementwise(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:

@@ -9,8 +9,9 @@
 
 /* CONV_2D. A window's rows of kernel_width * input_channels values are rounded up to 4, with zero
  * weights behind; filters.depth is that times kernel_height. block: output pixels that are packed
- * at once, a multiple of 4 unless it is all of them. buffered: filters are copied to RAM for each
- * block. line_bytes: a rounded row, where it is no whole number of words of each tap, else 0. */
+ * at once, a multiple of 4 unless it is all of them. buffer_words: where filters are copied to, all
+ * at first or, if these are more words, a record (rounded up to 8 words) for each block; or 0.
+ * line_bytes: a rounded row, where it has gaps or taps of no whole words, else 0. */
 typedef struct {
     int32_t input_height, input_width, input_channels;
     int32_t output_height, output_width, output_channels;
@@ -19,11 +20,11 @@ typedef struct {
     int32_t dilation_height, dilation_width;
     int32_t pad_top, pad_left;
     int32_t input_zero_point;
-    int32_t block, buffered, line_bytes;
+    int32_t block, buffer_words, line_bytes;
     filters_t filters;
 } conv_2d_t;
 
-/* scratch, 4-byte aligned: line_bytes, a record if buffered, packed columns of a block.
+/* scratch, 4-byte aligned: line_bytes, buffer_words, packed columns of a block.
  *
  * Blocks are written upwards, each after its columns and all before it were packed: the end of
  * output may lie over the beginning of input as far as harness/kernels.py says. */

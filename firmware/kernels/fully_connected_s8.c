@@ -14,8 +14,9 @@ static void pack_row(const int8_t *row, int32_t depth, int32_t *to, int32_t colu
     *to = sum;
 }
 
-void fully_connected_s8(const fully_connected_t *layer, const int8_t *input, int8_t *output,
+void fully_connected_s8(const fully_connected_t *table, const int8_t *input, int8_t *output,
                         int8_t *scratch) {
+    const fully_connected_t local = *table, *const layer = &local; /* out of slow flash */
     int32_t *const columns = (int32_t *)(void *)scratch;
     for (int32_t row = 0; row < layer->rows; row += 4) {
         const int32_t left = layer->rows - row;

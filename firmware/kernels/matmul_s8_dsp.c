@@ -60,11 +60,12 @@ static inline __attribute__((always_inline)) column_sums_t multiply_column(
     const int32_t *w, const int32_t *v, const int32_t *c, int32_t depth, column_sums_t s) {
     const int32_t *const end = c + depth / 2;
 #if KERNELS_ASM
-    const int32_t *const sixteens = c + (depth & ~15) / 2;
-    if (c != sixteens) {
+    const int32_t *const rounds = c + (depth & ~31) / 2;
+    if (c != rounds) {
         LOOP_SINGLE(FOUR_DEEP_SINGLE(0, "") FOUR_DEEP_SINGLE(1, "") FOUR_DEEP_SINGLE(2, "")
-                        FOUR_DEEP_SINGLE(3, "!"),
-                    w, v, c, sixteens, s);
+                        FOUR_DEEP_SINGLE(3, "") FOUR_DEEP_SINGLE(4, "") FOUR_DEEP_SINGLE(5, "")
+                            FOUR_DEEP_SINGLE(6, "") FOUR_DEEP_SINGLE(7, "!"),
+                    w, v, c, rounds, s);
     }
     if (c != end) {
         LOOP_SINGLE(FOUR_DEEP_SINGLE(0, "!"), w, v, c, end, s);
@@ -110,25 +111,29 @@ __attribute__((noinline)) static void multiply_one(const filters_t *filters, con
 static void multiply_single(const filters_t *filters, const int32_t *column, int8_t *output) {
     const int32_t words = record_words(filters), depth = filters->depth;
     const int32_t *record = filters->records;
+    const int32_t shares = filters->simple && !filters->per_channel;
+    const simple_t shared =
+        shares ? simple_filter(filters, filters->rescaling, 0) : (simple_t){0, 0, 0};
     for (int32_t left = filters->channels; left > 0; left -= 4) {
         const int32_t *const other = left > 2 ? record + words : record;
-        const int32_t *const first = rescaling_of(filters, record);
-        const int32_t *const second = rescaling_of(filters, other);
         column_sums_t s;
         s.a = add_wrapping(record[0], *column);
         s.b = add_wrapping(record[1], *column);
         s.d = add_wrapping(other[0], *column);
         s.e = add_wrapping(other[1], *column);
         s = multiply_column(record + 1, other + 1, column, depth, s);
-        if (filters->simple && left > 3) {
-            output[0] = requantize_simple(s.a, simple_filter(filters, first, 0));
-            output[1] = requantize_simple(s.b, simple_filter(filters, first, 1));
-            output[2] = requantize_simple(s.d, simple_filter(filters, second, 0));
-            output[3] = requantize_simple(s.e, simple_filter(filters, second, 1));
+        if (shares && left > 3) {
+            output[0] = requantize_simple(s.a, shared);
+            output[1] = requantize_simple(s.b, shared);
+            output[2] = requantize_simple(s.d, shared);
+            output[3] = requantize_simple(s.e, shared);
         } else {
             const int32_t sums[] = {s.a, s.b, s.d, s.e};
             for (int32_t i = 0; i < 4 && i < left; i++) {
-                output[i] = requantize_filter(sums[i], filters, i < 2 ? first : second, i % 2);
+                const int32_t *const from = rescaling_of(filters, i < 2 ? record : other);
+                output[i] = filters->simple
+                                ? requantize_simple(sums[i], simple_filter(filters, from, i % 2))
+                                : requantize_filter(sums[i], filters, from, i % 2);
             }
         }
         record += 2 * words;

@@ -294,9 +294,14 @@ def pointwise(size: int, filters: int) -> Graph:
     return read(model)
 
 
-@pytest.mark.parametrize(("size", "columns"), [(1, 1), (2, 4), (3, 4), (64, 16)])
-def test_a_convolution_packs_columns_where_there_is_room(size: int, columns: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "columns", "filters"), [(1, 1, 0), (2, 4, 0), (3, 4, 0), (64, 16, 6)]
+)
+def test_a_convolution_packs_columns_and_keeps_filters_where_there_is_room(
+    size: int, columns: int, filters: int
+) -> None:
     graph = pointwise(size, 5)
-    scratch = columns * (4 + 2 * 4)  # a word and twice the depth each
+    # A word and twice the depth each; a bias and the depth each.
+    scratch = columns * (4 + 2 * 4) + filters * (4 + 4)
 
     assert kernel_of(graph, graph.operators[0], Optimise.SPEED).scratch_bytes == scratch

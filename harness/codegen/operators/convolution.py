@@ -58,7 +58,7 @@ def _conv_2d(code: Code) -> None:
         "conv_2d_s8",
         filters=write_filters(code, lines, options.activation),
         block=kernel.block,
-        buffered=int(kernel.buffered),
+        buffer_words=kernel.buffer_words,
         line_bytes=kernel.line_bytes,
     )
 
