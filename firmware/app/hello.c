@@ -58,9 +58,9 @@ static void put_bytes(cursor_t *cursor, const void *bytes, uint32_t length) {
 }
 
 static void put_string(cursor_t *cursor, const char *text) {
-    uint32_t length = (uint32_t)strlen(text);
-    if (length > STRING_MAX) {
-        length = STRING_MAX;
+    uint32_t length = 0;
+    while (length < STRING_MAX && text[length] != '\0') {
+        length++;
     }
     put_u8(cursor, (uint8_t)length);
     put_bytes(cursor, text, length);
