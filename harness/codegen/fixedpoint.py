@@ -23,10 +23,10 @@ def saturate(x: Array, *, low: int = -128, high: int = 127) -> Array:
     return clamped
 
 
-def rescale_values(x: Array, multiplier: int, shift: int) -> Array:
+def rescale_values(x: Array, multiplier: int | Array, shift: int | Array) -> Array:
     """x * 2^shift * multiplier / 2^31 as the kernels round it: a shift to the left wraps in 32
     bits and comes before the multiplication, one to the right comes after it."""
-    left, right = max(shift, 0), max(-shift, 0)
+    left, right = np.maximum(shift, 0), np.maximum(np.negative(shift), 0)
     return _divide_by_power(_multiply(_wrap(x << left, 32), multiplier), right)
 
 
@@ -119,7 +119,7 @@ def _multiply(a: Array, b: Array | int) -> Array:
     return (product + (1 << 30)) >> 31
 
 
-def _divide_by_power(x: Array, exponent: int) -> Array:
+def _divide_by_power(x: Array, exponent: int | Array) -> Array:
     """round(x / 2^exponent), halves away from zero."""
     mask = (1 << exponent) - 1
     return (x >> exponent) + ((x & mask) > (mask >> 1) + (x < 0))

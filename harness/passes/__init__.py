@@ -1,6 +1,7 @@
 """What of a model need not be computed on the unit? Graph -> Graph with the same outputs bit for
 bit: whatever can be worked out before the first inference, is.
 
+    unread.py      operators whose results nobody reads
     paddings.py    PADs that convolutions can do
     clamps.py      activation functions that what is before them can do
     intervals.py   which values each channel can take
@@ -25,6 +26,7 @@ from harness.passes.intervals import channels_of, find_intervals
 from harness.passes.paddings import merge_paddings
 from harness.passes.removal import remove_channels
 from harness.passes.single import as_convolutions, as_depthwise
+from harness.passes.unread import drop_unread
 from harness.tflite import Graph
 
 _MOST_CHANNELS = 1 << 16  # of all tensors; beyond it this would take longer than it is worth
@@ -33,7 +35,7 @@ _ROUNDS = 8  # channels that are gone leave more that nobody reads; most graphs 
 
 def rewrite(graph: Graph, *, optimise: Optimise = Optimise.SPEED) -> Graph:
     """Raises UnsupportedModelError where a scale cannot be expressed."""
-    graph = as_convolutions(merge_clamps(merge_paddings(graph)))
+    graph = as_convolutions(merge_clamps(merge_paddings(drop_unread(graph))))
     computed = (tensor for tensor in graph.tensors if tensor.data is None)
     if sum(channels_of(tensor) for tensor in computed) <= _MOST_CHANNELS:
         graph = _fold_constants(graph)

@@ -20,9 +20,8 @@ from harness.codegen.arithmetic import (
     filter_multipliers,
     mean_parameters,
     quantise_multiplier,
-    rescale,
 )
-from harness.codegen.fixedpoint import INT8_VALUES
+from harness.codegen.fixedpoint import INT8_VALUES, rescale_values
 from harness.codegen.functions import function_of, product_of, sum_of
 from harness.tflite import (
     Axis,
@@ -78,8 +77,8 @@ def find_intervals(graph: Graph) -> Intervals:
         for index in operator.inputs:
             if index >= 0 and graph.tensor(index).data is not None:
                 _note(found, graph.tensor(index), None)
-        known = all(index in found for index in operator.inputs[:1])
-        transfer = _TRANSFERS.get(operator.op) if known else None
+        ends = {graph.tensor(index).dtype for index in (*operator.inputs[:1], *operator.outputs)}
+        transfer = _TRANSFERS.get(operator.op) if ends == {"int8"} else None
         for index in operator.outputs:
             interval = None if transfer is None else transfer(graph, operator, found)
             _note(found, graph.tensor(index), interval)
@@ -90,8 +89,9 @@ def _note(found: Intervals, tensor: Tensor, interval: Interval | None) -> None:
     if tensor.dtype != "int8":
         return
     if interval is None and tensor.data is not None:
-        values = tensor.data.astype(np.int64).reshape(-1, channels_of(tensor))
-        interval = Interval(values.min(axis=0), values.max(axis=0))
+        values = tensor.data.reshape(-1, channels_of(tensor))
+        low, high = values.min(axis=0), values.max(axis=0)
+        interval = Interval(low.astype(np.int64), high.astype(np.int64))
     found[tensor.index] = _anything(tensor) if interval is None else interval
 
 
@@ -162,18 +162,24 @@ def _filtered(graph: Graph, operator: Operator, found: Intervals) -> Interval:
 
 
 def _sum_ends(rows: Array, source: Interval, zero_point: int) -> tuple[Array, Array]:
-    """The least and the greatest sum of products of each of `rows` [channels][depth]."""
-    low = np.broadcast_to(source.low - zero_point, rows.shape)
-    high = np.broadcast_to(source.high - zero_point, rows.shape)
-    least, most = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    """The least and the greatest sum of products of each of `rows` [channels][depth] with what
+    `source` [depth] or [channels][1] allows. In doubles, which hold every such integer: 2^23
+    products below 2^16."""
+    low, high = (ends.astype(np.float64) - zero_point for ends in (source.low, source.high))
+    least, most = np.empty(len(rows)), np.empty(len(rows))
     step = max(1, _BLOCK // rows.shape[1])
     for start in range(0, len(rows), step):
         block = slice(start, start + step)
-        up = np.maximum(rows[block], 0).astype(np.int64)
-        down = np.minimum(rows[block], 0).astype(np.int64)
-        least[block] = (up * low[block] + down * high[block]).sum(axis=1)
-        most[block] = (up * high[block] + down * low[block]).sum(axis=1)
-    return least, most
+        weights = rows[block].astype(np.float64)
+        positive = np.maximum(weights, 0)
+        if low.ndim == 2:
+            first, last = low[block, 0], high[block, 0]
+            sums, more = weights.sum(axis=1), positive.sum(axis=1) * (last - first)
+            least[block], most[block] = sums * last - more, sums * first + more
+        else:
+            more = positive @ (high - low)
+            least[block], most[block] = weights @ high - more, weights @ low + more
+    return least.astype(np.int64), most.astype(np.int64)
 
 
 def _rescaled(
@@ -184,23 +190,17 @@ def _rescaled(
     limits: tuple[int, int],
 ) -> Interval:
     """The images of sums in least..most under one (multiplier, shift), or one a channel."""
-    low, high = np.empty_like(least), np.empty_like(most)
-    for channel, ends in enumerate(zip(least.tolist(), most.tolist(), strict=True)):
-        multiplier, shift = pairs[channel % len(pairs)]
-        images = [_image(total, multiplier, shift, zero_point) for total in ends]
-        if None in images:
-            low[channel], high[channel] = limits
-        else:
-            low[channel], high[channel] = images
-    return Interval(low, high).clamped(*limits)
-
-
-def _image(total: int, multiplier: int, shift: int, zero_point: int) -> int | None:
-    """None where TFLite's int32 would overflow."""
-    if not _INT32_MIN <= total << max(shift, 0) <= _INT32_MAX:
-        return None
-    image = rescale(total, multiplier, shift) + zero_point
-    return image if image <= _INT32_MAX and image >= _INT32_MIN else None
+    multipliers, shifts = np.array(pairs, np.int64).T
+    left = np.maximum(shifts, 0)
+    safe = (least >= _INT32_MIN >> left) & (most <= _INT32_MAX >> left)
+    low, high = (
+        rescale_values(np.where(safe, ends, 0), multipliers, shifts) + zero_point
+        for ends in (least, most)
+    )
+    safe &= (low >= _INT32_MIN) & (high <= _INT32_MAX)
+    return Interval(np.where(safe, low, limits[0]), np.where(safe, high, limits[1])).clamped(
+        *limits
+    )
 
 
 def regroup(interval: Interval, channels: int) -> Interval:

@@ -152,3 +152,12 @@ def test_a_transposition_that_moves_nothing_becomes_a_reshape(
     operand = chain.model.constant(np.array(order, np.int32))
 
     assert chain.plain("TRANSPOSE", shape, operand).operators() == [(0, op)]
+
+
+def test_what_nobody_reads_is_not_computed() -> None:
+    chain = Chain(3).conv(4)
+    before = chain.last
+    chain.conv(4).conv(4)
+    chain.last = before
+
+    assert chain.conv(2).operators() == [(0, "CONV_2D"), (3, "CONV_2D")]
