@@ -26,8 +26,8 @@ static inline int8_t add_exact(const void *table, int32_t exact, int32_t other) 
 }
 
 static pairing_t swapped(pairing_t pairing) {
-    const pairing_t other = {pairing.rows,   pairing.depth,  pairing.step_2,
-                             pairing.step_1, pairing.next_2, pairing.next_1};
+    const pairing_t other = {pairing.rows,   pairing.depth, pairing.mask_2,
+                             pairing.mask_1, pairing.row_2, pairing.row_1};
     return other;
 }
 

@@ -4,12 +4,13 @@
 
 #include <stdint.h>
 
-/* How elements meet: `rows` of `depth` results each. Within a row an operand advances by step (1,
- * or 0 where one value serves the whole row); from a row's end to the next row it moves by next. */
+/* How elements meet: `rows` of `depth` results each. Result i of a row is made of the elements
+ * i & mask, mask being -1, or 0 where one value serves the whole row; from row to row an operand
+ * moves by row. */
 typedef struct {
     int32_t rows, depth;
-    int32_t step_1, step_2;
-    int32_t next_1, next_2;
+    int32_t mask_1, mask_2;
+    int32_t row_1, row_2;
 } pairing_t;
 
 /* Results are written upwards, each behind the last read of its operands: in all of the following,

@@ -38,7 +38,7 @@ void quantize_f32(int32_t count, element_t type, float scale, int32_t zero_point
                   const float *input, void *output);
 
 /* From int8, uint8 or int16. */
-void dequantize(int32_t count, element_t type, double scale, int32_t zero_point, const void *input,
+void dequantize(int32_t count, element_t type, float scale, int32_t zero_point, const void *input,
                 float *output);
 
 /* CAST, between all types but to uint8 and bool. */

@@ -102,6 +102,34 @@ static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
     return result;
 }
 
+/* Bytes 0 and 2, sign-extended and added to two halfwords. */
+static inline uint32_t sxtab16(uint32_t halves, uint32_t bytes) {
+    uint32_t pair;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(pair) : "r"(halves), "r"(bytes));
+    return pair;
+}
+
+/* The sums of the halfwords. */
+static inline uint32_t sadd16(uint32_t a, uint32_t b) {
+    uint32_t sums;
+    __asm__("sadd16 %0, %1, %2" : "=r"(sums) : "r"(a), "r"(b) : "cc");
+    return sums;
+}
+
+/* low * low */
+static inline int32_t smulbb(uint32_t a, uint32_t b) {
+    int32_t product;
+    __asm__("smulbb %0, %1, %2" : "=r"(product) : "r"(a), "r"(b));
+    return product;
+}
+
+/* high * high */
+static inline int32_t smultt(uint32_t a, uint32_t b) {
+    int32_t product;
+    __asm__("smultt %0, %1, %2" : "=r"(product) : "r"(a), "r"(b));
+    return product;
+}
+
 /* sum + low * low */
 static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum) {
     int32_t result;
@@ -230,6 +258,18 @@ static inline uint32_t sxtb16(uint32_t bytes) {
 static inline uint32_t sxtb16_odd(uint32_t bytes) {
     return pack_halves((int8_t)(bytes >> 8), (int8_t)(bytes >> 24));
 }
+
+static inline uint32_t sadd16(uint32_t a, uint32_t b) {
+    return pack_halves((int16_t)a + (int16_t)b, (int16_t)(a >> 16) + (int16_t)(b >> 16));
+}
+
+static inline uint32_t sxtab16(uint32_t halves, uint32_t bytes) {
+    return sadd16(halves, sxtb16(bytes));
+}
+
+static inline int32_t smulbb(uint32_t a, uint32_t b) { return (int16_t)a * (int16_t)b; }
+
+static inline int32_t smultt(uint32_t a, uint32_t b) { return smulbb(a >> 16, b >> 16); }
 
 static inline uint32_t uxtb16(uint32_t bytes) { return bytes & 0x00FF00FFu; }
 

@@ -1,19 +1,10 @@
-/* The product of two tensors, with a multiplication that keeps the upper word where every scale is
- * rounded to the right (requantize_dsp.h): products of int8 stay below 2^16 in magnitude. */
+/* The product of two tensors, two values at once: factors without their zero points are halfwords,
+ * and those of the first are doubled for requantize_dsp.h. */
 #include "mul_pair.h"
 #include "pairing.h"
 #include "requantize_dsp.h"
 
 #if KERNELS_DSP
-
-typedef struct {
-    int32_t zero_point_1, zero_point_2;
-    simple_t out;
-} factors_t;
-
-static inline int8_t simple(const factors_t *mul, int32_t a, int32_t b) {
-    return requantize_simple((a - mul->zero_point_1) * (b - mul->zero_point_2), mul->out);
-}
 
 void mul_s8(const mul_t *table, const int8_t *input_1, const int8_t *input_2, int8_t *output) {
     const pairing_t *const pairing = &table->pairing;
@@ -22,28 +13,32 @@ void mul_s8(const mul_t *table, const int8_t *input_1, const int8_t *input_2, in
         return;
     }
     const simple_t out = make_simple(table->multiplier, -table->shift, table->zero_point);
-    const factors_t mul = {table->zero_point_1, table->zero_point_2, out};
-    const int32_t step_1 = pairing->step_1, step_2 = pairing->step_2;
+    const uint32_t zeros_1 = pkhbt((uint32_t)-table->zero_point_1, (uint32_t)-table->zero_point_1);
+    const uint32_t zeros_2 = pkhbt((uint32_t)-table->zero_point_2, (uint32_t)-table->zero_point_2);
     for (int32_t row = 0; row < pairing->rows; row++) {
-        int32_t left = pairing->depth;
-        if (step_1 & step_2) {
-            for (; left >= 4; left -= 4) {
-                output[0] = simple(&mul, input_1[0], input_2[0]);
-                output[1] = simple(&mul, input_1[1], input_2[1]);
-                output[2] = simple(&mul, input_1[2], input_2[2]);
-                output[3] = simple(&mul, input_1[3], input_2[3]);
-                input_1 += 4;
-                input_2 += 4;
-                output += 4;
-            }
+        const int32_t words = in_words(pairing);
+        const int8_t *const end = output + words;
+        while (output != end) {
+            const uint32_t a = load_word(input_1), b = load_word(input_2);
+            uint32_t a_even = sxtab16(zeros_1, a), a_odd = sxtab16_odd(zeros_1, a);
+            const uint32_t b_even = sxtab16(zeros_2, b), b_odd = sxtab16_odd(zeros_2, b);
+            a_even = sadd16(a_even, a_even);
+            a_odd = sadd16(a_odd, a_odd);
+            output[0] = requantize_doubled(smulbb(a_even, b_even), out);
+            output[1] = requantize_doubled(smulbb(a_odd, b_odd), out);
+            output[2] = requantize_doubled(smultt(a_even, b_even), out);
+            output[3] = requantize_doubled(smultt(a_odd, b_odd), out);
+            input_1 += 4;
+            input_2 += 4;
+            output += 4;
         }
-        for (; left > 0; left--) {
-            *output++ = simple(&mul, *input_1, *input_2);
-            input_1 += step_1;
-            input_2 += step_2;
+        for (int32_t i = 0; i < pairing->depth - words; i++) {
+            const int32_t a = input_1[i & pairing->mask_1], b = input_2[i & pairing->mask_2];
+            const int32_t product = (a - table->zero_point_1) * (b - table->zero_point_2);
+            *output++ = requantize_simple(product, out);
         }
-        input_1 += pairing->next_1;
-        input_2 += pairing->next_2;
+        input_1 += pairing->row_1 - words;
+        input_2 += pairing->row_2 - words;
     }
 }
 

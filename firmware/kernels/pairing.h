@@ -6,6 +6,11 @@
 
 #include "arithmetic.h"
 
+/* How many elements of a row lie side by side in both tensors, in whole words. */
+static inline int32_t in_words(const pairing_t *pairing) {
+    return pairing->depth & pairing->mask_1 & pairing->mask_2 & ~3;
+}
+
 typedef int8_t pair_function_t(const void *table, int32_t a, int32_t b);
 
 /* Compiled into its caller, `function` with it. */
@@ -14,12 +19,11 @@ static inline void for_each_pair(const pairing_t *pairing, pair_function_t *func
                                  int8_t *output) {
     for (int32_t row = 0; row < pairing->rows; row++) {
         for (int32_t i = 0; i < pairing->depth; i++) {
-            *output++ = function(table, *input_1, *input_2);
-            input_1 += pairing->step_1;
-            input_2 += pairing->step_2;
+            const int32_t a = input_1[i & pairing->mask_1], b = input_2[i & pairing->mask_2];
+            *output++ = function(table, a, b);
         }
-        input_1 += pairing->next_1;
-        input_2 += pairing->next_2;
+        input_1 += pairing->row_1;
+        input_2 += pairing->row_2;
     }
 }
 

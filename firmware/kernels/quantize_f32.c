@@ -16,9 +16,8 @@ void quantize_f32(int32_t count, element_t type, float scale, int32_t zero_point
         } else if (x >= (float)BEYOND) {
             rounded = BEYOND;
         } else {
-            rounded = (int32_t)x;
-            const float rest = x - (float)rounded; /* exact below 2^23 */
-            rounded += rest >= 0.5f ? 1 : rest <= -0.5f ? -1 : 0;
+            const int32_t twice = (int32_t)(2.0f * x); /* odd: a half or more is left */
+            rounded = (twice + (twice > 0) - (twice < 0)) / 2;
         }
         store_element(type, output, i, clamp(rounded + zero_point, lowest, highest));
     }

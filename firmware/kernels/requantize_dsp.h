@@ -31,10 +31,15 @@ static inline simple_t simple_of(const requantization_t *out, int32_t channel) {
     return make_simple(out->multiplier[entry], -out->shift[entry], out->zero_point);
 }
 
+/* Of twice the sum. */
+static inline int8_t requantize_doubled(int32_t twice, simple_t simple) {
+    return (int8_t)ssat8(smmlar(twice, simple.multiplier, simple.offset + (twice >> 31)) >>
+                         simple.shift);
+}
+
 /* |sum| < 2^30 */
 static inline int8_t requantize_simple(int32_t sum, simple_t simple) {
-    return (int8_t)ssat8(smmlar(sum * 2, simple.multiplier, simple.offset + (sum >> 31)) >>
-                         simple.shift);
+    return requantize_doubled(sum * 2, simple);
 }
 
 #endif

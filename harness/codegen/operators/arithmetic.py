@@ -138,10 +138,10 @@ def _write_pairs(
     pairing = {
         "rows": rows.size,
         "depth": depth.size,
-        "step_1": depth.first,
-        "step_2": depth.second,
-        "next_1": rows.first - depth.size * depth.first,
-        "next_2": rows.second - depth.size * depth.second,
+        "mask_1": -depth.first,
+        "mask_2": -depth.second,
+        "row_1": rows.first,
+        "row_2": rows.second,
     }
     if kind == "pairing_t":
         table = code.struct(kind, **pairing)

@@ -24,7 +24,7 @@ def _dequantize(code: Code) -> None:
         "dequantize",
         output.elements,
         _element(source),
-        source.q.scale.hex(),
+        f"{source.q.scale.hex()}f",
         source.q.zero_point,
         code.address(source),
         code.address(output, "float"),
