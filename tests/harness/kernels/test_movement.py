@@ -10,6 +10,8 @@ from tests.harness.kernels.cases import (
     quantised,
     sizes,
 )
+from tests.host_model import check
+from tests.movement_network import movement_network
 from tests.tflite_factory import ModelFactory
 
 
@@ -63,3 +65,7 @@ def add_transpose(draw: st.DrawFn, model: ModelFactory) -> None:
 )
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add, examples=8)
+
+
+def test_a_network_of_movements_is_bit_exact() -> None:
+    check(movement_network())

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from harness.errors import ModelError
 from harness.planner import plan
 from harness.tflite import read_graph
+from tests.movement_network import movement_network
 from tests.tflite_factory import fully_connected_model, small_network
 
-MODELS = (fully_connected_model(), small_network(size=5, channels=2))
+MODELS = (fully_connected_model(), small_network(size=5, channels=2), movement_network())
 
 models = st.sampled_from(MODELS)
 positions = st.integers(0, 1 << 16)
