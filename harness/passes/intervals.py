@@ -261,6 +261,17 @@ def _pad(graph: Graph, operator: Operator, found: Intervals) -> Interval:
     )
 
 
+def _mirror_pad(graph: Graph, operator: Operator, found: Intervals) -> Interval | None:
+    paddings = graph.tensor(operator.inputs[1]).data
+    assert paddings is not None
+    return found[operator.inputs[0]] if len(paddings) and not paddings[-1].any() else None
+
+
+def _resize(graph: Graph, operator: Operator, found: Intervals) -> Interval:
+    """Copies, or weighted means that round to the nearest."""
+    return found[operator.inputs[0]]
+
+
 def pad_value(graph: Graph, operator: Operator) -> int:
     """What PAD and PADV2 pad with."""
     if operator.op == "PADV2":
@@ -337,6 +348,7 @@ _TRANSFERS: dict[str, Transfer] = {
     "LOGISTIC": _function,
     "MAX_POOL_2D": _pool_2d,
     "MEAN": _reduction,
+    "MIRROR_PAD": _mirror_pad,
     "MUL": _function_of_two,
     "PAD": _pad,
     "PADV2": _pad,
@@ -346,6 +358,8 @@ _TRANSFERS: dict[str, Transfer] = {
     "RELU": _function,
     "RELU6": _function,
     "RESHAPE": _reshape,
+    "RESIZE_BILINEAR": _resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SQUEEZE": _reshape,
     "SUB": _function_of_two,
     "SUM": _reduction,

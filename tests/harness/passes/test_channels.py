@@ -128,6 +128,17 @@ def test_pools_means_pads_and_reshapes_work_channel_by_channel() -> None:
     assert chain.channels() == [4, 4, 4, 4, 4, 4, 4, 64, 5]
 
 
+def test_maps_that_are_resized_or_mirrored_keep_their_channels_apart() -> None:
+    chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 3))
+    for op, size in [("RESIZE_NEAREST_NEIGHBOR", 10), ("RESIZE_BILINEAR", 7)]:
+        sizes = chain.model.constant(np.array([size, size], np.int32))
+        chain.plain(op, (1, size, size, 8), sizes, align_corners=False, half_pixel_centers=False)
+    paddings = chain.model.constant(np.array([[0, 0], [1, 2], [0, 1], [0, 0]], np.int32))
+    chain.plain("MIRROR_PAD", (1, 10, 8, 8), paddings, mode=1)
+
+    assert chain.conv(3).channels() == [4, 4, 4, 4, 3]
+
+
 def test_a_mean_keeps_channels_apart() -> None:
     chain = Chain(3).conv(8, constant=dict.fromkeys(range(4), 3))
     axes = chain.model.constant(np.array([1, 2], np.int32))
