@@ -124,20 +124,24 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
 class DepthwiseStrips:
     """How a depthwise convolution walks: `planes` channels at a time are copied into planes of
     `plane_height` lines of `line` bytes, which make `height` rows of the output. inplace: no strip
-    writes over what a later one reads."""
+    writes over what a later one reads. taps_bytes: one channel's weights where the kernel reads
+    them widened."""
 
     planes: int
     line: int
     plane_height: int
     height: int
     inplace: bool
+    taps_bytes: int = 0
 
     @property
     def scratch_bytes(self) -> int:
-        return self.planes * self.plane_height * self.line
+        return self.planes * self.plane_height * self.line + self.taps_bytes
 
 
-_MOST_STRIP_BYTES = 3072  # and not more than a quarter of the input: two rows of output at least
+# What a depthwise convolution's planes may take: a quarter of the input, but not less or more than
+# this. Two rows of output are always made at once.
+_STRIP_BYTES = (384, 3072)
 
 
 def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> DepthwiseStrips:
@@ -157,10 +161,21 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     inplace = output_columns <= columns and output_rows <= rows and options.multiplier == 1
     if optimise is Optimise.SIZE:
         return DepthwiseStrips(1, line, (output_rows - 1) * stride + reach, output_rows, inplace)
-    most_bytes = min(_MOST_STRIP_BYTES, source.bytes // 4)
+    most_bytes = min(max(source.bytes // 4, _STRIP_BYTES[0]), _STRIP_BYTES[1])
 
     def most_height(planes: int) -> int:
         return (most_bytes // (planes * line) - reach) // stride + 1
+
+    taps_bytes = 0
+    span_rows, span = graph.tensor(operator.inputs[1]).shape[1:3]
+    own_loop = (span_rows, span, reach, reach_columns) == (3, 3, 3, 3) and stride == stride_columns
+    if reach_columns == span and stride_columns <= 2 and not own_loop:
+        # Words of four weights, two widened ones each; the last one alone where a word would hold
+        # no other. Blocks of four or two outputs read words of input to their end.
+        words = (span + 2) // 4
+        taps_bytes = span_rows * (8 * words + 4 * (span % 4 == 1))
+        most = stride_columns * max(output_columns, 4 // stride_columns)
+        line = max(line, _round_up(most + 4 * words))
 
     # Four channels lie in a word, and two rows of output share what is loaded.
     planes = 4 if channels >= 4 and most_height(4) >= min(2, output_rows) else 1
@@ -174,7 +189,7 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     for end in range(height, output_rows, height):  # of each strip but the last
         ready = min(rows, (end - 1) * stride + reach - options.pads[0])
         inplace = inplace and end * output_columns <= ready * columns
-    return DepthwiseStrips(planes, line, plane_height, height, inplace)
+    return DepthwiseStrips(planes, line, plane_height, height, inplace, taps_bytes)
 
 
 def _block(record: int, pairs: int, depth: int, pixels: int, room: int) -> tuple[int, int]:

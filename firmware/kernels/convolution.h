@@ -32,7 +32,8 @@ void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8
 
 /* line: bytes from one row of a padded channel to the next, a multiple of 4 with room for reading
  * the last window's words to their end. strip_height: output rows made at a time, for which
- * plane_height rows of padded input are needed. planes: channels gathered at a time. */
+ * plane_height rows of padded input are needed. planes: channels gathered at a time. taps_bytes:
+ * memory for one channel's weights as depthwise_plane_s8_dsp.c reads them. */
 typedef struct {
     int32_t input_height, input_width, input_channels;
     int32_t output_height, output_width, output_channels;
@@ -41,14 +42,14 @@ typedef struct {
     int32_t dilation_height, dilation_width;
     int32_t pad_top, pad_left;
     int32_t input_zero_point;
-    int32_t line, plane_height, strip_height, planes;
+    int32_t line, plane_height, strip_height, planes, taps_bytes;
     const int8_t *weights;
     requantization_t out;
 } depthwise_conv_2d_t;
 
 /* weights: [output_channels][kernel_height][kernel_width]; output channel c reads input channel
  * c / (output_channels / input_channels). scratch, 4-byte aligned, holds `planes` times
- * plane_height lines. With as many output as input channels, output may be the input
+ * plane_height lines and taps_bytes. With as many output as input channels, output may be the input
  * where the rows that a strip has read end behind the pixels that it writes: what a strip needs of
  * the rows before it is kept in scratch. */
 void depthwise_conv_2d_s8(const depthwise_conv_2d_t *conv, const int8_t *input, int8_t *output,

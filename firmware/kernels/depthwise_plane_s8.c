@@ -5,9 +5,10 @@
 #if !KERNELS_DSP
 
 void depthwise_plane_s8(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
-                        int32_t channel, int8_t *output) {
+                        int32_t channel, int8_t *taps, int8_t *output) {
     const int8_t *const weights =
         conv->weights + channel * conv->kernel_height * conv->kernel_width;
+    (void)taps;
     for (int32_t y = 0; y < rows; y++) {
         const int8_t *window = plane + y * conv->stride_height * conv->line;
         for (int32_t x = 0; x < conv->output_width; x++) {

@@ -1,12 +1,12 @@
 /* One channel of a depthwise convolution: `rows` rows of output from a padded plane of the input to
- * every output_channels-th byte. */
+ * every output_channels-th byte. taps: taps_bytes of memory. */
 #ifndef HILNAS_DEPTHWISE_PLANE_S8_H
 #define HILNAS_DEPTHWISE_PLANE_S8_H
 
 #include "kernels.h"
 
 typedef void depthwise_plane_t(const depthwise_conv_2d_t *conv, const int8_t *plane, int32_t rows,
-                               int32_t channel, int8_t *output);
+                               int32_t channel, int8_t *taps, int8_t *output);
 
 /* Any convolution. */
 depthwise_plane_t depthwise_plane_s8;

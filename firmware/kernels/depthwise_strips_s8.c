@@ -62,6 +62,7 @@ static void convolve_channels(const depthwise_conv_2d_t *conv, const int8_t *inp
     const int32_t advance = conv->strip_height * conv->stride_height;
     const int32_t kept = reach > conv->stride_height ? reach - conv->stride_height : 0;
     const int32_t line = conv->line, plane = conv->plane_height * line;
+    int8_t *const taps = scratch + conv->planes * plane;
     for (int32_t y = 0; y < conv->output_height; y += conv->strip_height) {
         int32_t rows = conv->output_height - y, ready = 0;
         if (rows > conv->strip_height) {
@@ -81,7 +82,7 @@ static void convolve_channels(const depthwise_conv_2d_t *conv, const int8_t *inp
         int32_t made = channel * multiplier;
         for (int32_t k = 0; k < planes; k++) {
             for (int32_t m = 0; m < multiplier; m++, made++) {
-                convolve(conv, scratch + k * plane, rows, made, to + made);
+                convolve(conv, scratch + k * plane, rows, made, taps, to + made);
             }
         }
     }
@@ -90,7 +91,8 @@ static void convolve_channels(const depthwise_conv_2d_t *conv, const int8_t *inp
 void depthwise_strips_s8(const depthwise_conv_2d_t *conv, const int8_t *input, int8_t *output,
                          int8_t *scratch, depthwise_plane_t *convolve) {
     const int32_t channels = conv->input_channels, planes = conv->planes;
-    memset(scratch, conv->input_zero_point, (size_t)(planes * conv->plane_height * conv->line));
+    memset(scratch, conv->input_zero_point,
+           (size_t)(planes * conv->plane_height * conv->line + conv->taps_bytes));
     for (int32_t channel = 0; channel < channels; channel += planes) {
         convolve_channels(conv, input, output, scratch, convolve, channel,
                           planes < channels - channel ? planes : channels - channel);

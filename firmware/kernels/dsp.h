@@ -74,6 +74,13 @@ static inline uint32_t pkhbt(uint32_t a, uint32_t b) {
     return pair;
 }
 
+/* Low half of b, high half of a above it. */
+static inline uint32_t pack_ends(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm__("pkhtb %0, %1, %2" : "=r"(pair) : "r"(a), "r"(b));
+    return pair;
+}
+
 /* High half of a, high half of b above it. */
 static inline uint32_t pkhtb(uint32_t a, uint32_t b) {
     uint32_t pair;
@@ -128,6 +135,13 @@ static inline int32_t smultt(uint32_t a, uint32_t b) {
     int32_t product;
     __asm__("smultt %0, %1, %2" : "=r"(product) : "r"(a), "r"(b));
     return product;
+}
+
+/* sum + low * high + high * low */
+static inline int32_t smladx(uint32_t a, uint32_t b, int32_t sum) {
+    int32_t result;
+    __asm__("smladx %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
 }
 
 /* sum + low * low */
@@ -277,6 +291,10 @@ static inline uint32_t uxtb16_odd(uint32_t bytes) { return uxtb16(bytes >> 8); }
 
 static inline uint32_t pkhbt(uint32_t a, uint32_t b) { return (a & 0xFFFFu) | (b << 16); }
 
+static inline uint32_t pack_ends(uint32_t a, uint32_t b) {
+    return (b & 0xFFFFu) | (a & 0xFFFF0000u);
+}
+
 static inline uint32_t pkhtb(uint32_t a, uint32_t b) { return (a >> 16) | (b & 0xFFFF0000u); }
 
 static inline uint32_t sxtab16_odd(uint32_t halves, uint32_t bytes) {
@@ -307,6 +325,10 @@ static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum) {
 
 static inline int32_t smlad(uint32_t a, uint32_t b, int32_t sum) {
     return smlatb(a, b >> 16, smlabb(a, b, sum));
+}
+
+static inline int32_t smladx(uint32_t a, uint32_t b, int32_t sum) {
+    return smlad(a, b >> 16 | b << 16, sum);
 }
 
 #endif

@@ -83,6 +83,7 @@ def _depthwise_conv_2d(code: Code) -> None:
         plane_height=strips.plane_height,
         strip_height=strips.height,
         planes=strips.planes,
+        taps_bytes=strips.taps_bytes,
     )
 
 

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.board import load_board
+from harness.measure import measure
+from harness.session import open_session
 from tests.harness.kernels.cases import (
     Add,
     activations,
+    batches,
     channels,
     check_operator,
     filters,
@@ -120,3 +125,22 @@ def add_transpose_conv(draw: st.DrawFn, model: ModelFactory) -> None:
 )
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add)
+
+
+def test_depthwise_convolutions_are_bit_exact_as_arm_code() -> None:
+    """Their loops are written as instructions there, which this machine does not run."""
+    with open_session(load_board("nucleo_l4r5zi"), "virtual") as session:
+
+        @settings(
+            max_examples=8,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(batches(add_depthwise_conv_2d))
+        def compare(model: ModelFactory) -> None:
+            if model.operators:
+                assert measure(model.build(), session, repeats=1).output.bit_exact
+
+        compare()
