@@ -15,7 +15,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Strided:
-    """An axis of `size` elements that lie `stride` bytes apart."""
+    """An axis of `size` elements that lie `stride` apart."""
 
     size: int
     stride: int

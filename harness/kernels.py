@@ -91,12 +91,7 @@ def _window_lead(graph: Graph, operator: Operator) -> int:
     elements = least(rows, step_y, top, width * channels, columns * written) + least(
         columns, step_x, left, channels, written
     )
-    return elements * _width(graph.tensor(operator.outputs[0]))
-
-
-def _width(tensor: Tensor) -> int:
-    """Bytes of an element."""
-    return tensor.bytes // tensor.elements
+    return elements * graph.tensor(operator.outputs[0]).width
 
 
 def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -279,7 +274,7 @@ def _pad(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     row = axes[-1].size
     at -= row - 1  # where the last row begins
     lead = source.elements - row - at
-    return Kernel(overlaps=((0, _overlap(output, lead * _width(source))),))
+    return Kernel(overlaps=((0, _overlap(output, lead * source.width)),))
 
 
 def _pool_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:

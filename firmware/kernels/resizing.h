@@ -7,7 +7,7 @@
 typedef struct {
     int32_t input_width;
     int32_t output_height, output_width;
-    int32_t channels;
+    int32_t pixel;                  /* bytes */
     const uint16_t *rows, *columns; /* of the input, for each of the output */
 } resize_nearest_t;
 

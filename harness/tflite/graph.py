@@ -59,8 +59,13 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
+    def width(self) -> int:
+        """Bytes of an element."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
     def bytes(self) -> int:
-        return self.elements * np.dtype(self.dtype).itemsize
+        return self.elements * self.width
 
     @property
     def reset_value(self) -> int:

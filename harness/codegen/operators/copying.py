@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.axes import Strided
+from harness.axes import Strided, merge_strided
 from harness.codegen.operators.code import Code
 
 _AXES = 5  # of strided_copy_t
@@ -21,10 +21,14 @@ def write_row_copy(
 
 
 def write_strided_copy(code: Code, axes: Sequence[Strided], source: str, to: str) -> None:
-    """What lies along the merged `axes`, from `source` on, becomes rows without gaps."""
-    padded = [Strided(1, 0)] * (_AXES - len(axes)) + list(axes)
+    """Elements along `axes`, with strides in elements, become the output, one behind the other."""
+    width = code.output.width
+    merged = merge_strided(
+        [*(Strided(axis.size, axis.stride * width) for axis in axes), Strided(width, 1)]
+    )
+    padded = [Strided(1, 0)] * (_AXES - len(merged)) + merged
     rows, inner = padded[-2:]
-    if len(axes) <= 2 and inner.stride in (0, 1):
+    if len(merged) <= 2 and inner.stride in (0, 1):
         code.call("copy_rows_s8", rows.size, inner.size, source, rows.stride, to, inner.size)
     else:
         table = code.struct(

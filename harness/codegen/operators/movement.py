@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.axes import Strided, merge_strided, strides
+from harness.axes import Strided, strides
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.copying import write_strided_copy
 from harness.kernels import is_alias
@@ -20,7 +20,7 @@ def _transpose(code: Code) -> None:
     assert isinstance(options, Transpose)
     steps = strides(source.shape)
     axes = [Strided(source.shape[axis], steps[axis]) for axis in options.order]
-    write_strided_copy(code, merge_strided(axes), code.address(source), code.address(output))
+    write_strided_copy(code, axes, code.address(source), code.address(output))
 
 
 WRITERS: dict[str, Writer] = {

@@ -19,7 +19,7 @@ def _pad(code: Code) -> None:
         assert chosen is not None
         value = int(chosen.ravel()[0])
     *outer, run = merge_padded(_axes(code))
-    width = source.bytes // source.elements  # of an int16, which is padded with 0
+    width = source.width  # an int16 is padded with 0
     axes = (*outer, Padded(run.size * width, run.before * width, run.after * width))
     table = code.struct("pad_t", **_members(axes, _PADDED), value=value)
     code.call("pad_s8", table, code.address(source), code.address(output))

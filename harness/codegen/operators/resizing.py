@@ -23,7 +23,7 @@ def _nearest(code: Code) -> None:
         input_width=source.shape[2],
         output_height=output.shape[1],
         output_width=output.shape[2],
-        channels=source.shape[3],
+        pixel=source.shape[3] * source.width,
         rows=rows,
         columns=columns,
     )

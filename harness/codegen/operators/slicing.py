@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.axes import Strided, merge_strided, strides
+from harness.axes import Strided, strides
 from harness.codegen.operators.code import Code, Writer
 from harness.codegen.operators.copying import write_strided_copy
 from harness.tflite import Slice
@@ -12,13 +12,15 @@ def _slice(code: Code) -> None:
     options, source = code.operator.options, code.input(0)
     assert isinstance(options, Slice)
     spans = strides(source.shape)
-    start = sum(first * span for first, span in zip(options.begin, spans, strict=True))
+    start = source.width * sum(
+        first * span for first, span in zip(options.begin, spans, strict=True)
+    )
     axes = [
         Strided(size, step * span)
         for size, step, span in zip(options.sizes, options.steps, spans, strict=True)
     ]
     address = code.address(source) + (f" + {start}" if start else "")
-    write_strided_copy(code, merge_strided(axes), address, code.address(code.output))
+    write_strided_copy(code, axes, address, code.address(code.output))
 
 
 WRITERS: dict[str, Writer] = {

@@ -19,7 +19,10 @@ _LONGEST = 1 << 15  # along one axis; positions count in 1024ths in int32
 def _resize(node: Node) -> Options:
     node.take(2, 2)
     source, output = node.operand(0), node.output
-    node.int8(source, output)
+    if node.op == "RESIZE_BILINEAR":
+        node.int8(source, output)
+    else:
+        node.int8_or_int16(source, output)
     height, width, channels = node.feature_map(source)
     size = node.constant(node.operand(1), "sizes", "int32")
     if size.shape != (2,) or (size < 1).any():

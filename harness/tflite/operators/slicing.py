@@ -96,7 +96,7 @@ def _strided_slice(node: Node) -> Options:
 
 def _axes(node: Node) -> tuple[int, ...]:
     source = node.operand(0)
-    node.int8(source, node.output)
+    node.int8_or_int16(source, node.output)
     rank, most = len(source.shape), _MOST_AXES[node.op]
     if not rank:
         raise node.malformed("slices a scalar", "an axis", 0)

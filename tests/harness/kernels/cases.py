@@ -38,6 +38,13 @@ def quantised(draw: st.DrawFn) -> dict[str, Any]:
     return {"scale": draw(scales), "zero_point": draw(zero_points)}
 
 
+def quantised_wide(draw: st.DrawFn) -> dict[str, Any]:
+    """int8, or int16 where all that an operator does with it is moving it."""
+    if draw(st.sampled_from([0, 0, 1])):
+        return {"dtype": "int16", "scale": draw(scales)}
+    return quantised(draw)
+
+
 def filters(
     draw: st.DrawFn, model: ModelFactory, shape: tuple[int, ...], axis: int, source_scale: float
 ) -> tuple[list[int], float]:

@@ -8,6 +8,7 @@ from tests.harness.kernels.cases import (
     Add,
     check_operator,
     quantised,
+    quantised_wide,
 )
 from tests.tflite_factory import NONE, ModelFactory
 
@@ -48,7 +49,7 @@ def add_concatenation(draw: st.DrawFn, model: ModelFactory) -> None:
 
 
 def add_split(draw: st.DrawFn, model: ModelFactory) -> None:
-    shape, details = draw(_shapes), quantised(draw)
+    shape, details = draw(_shapes), quantised_wide(draw)
     axis, said = _axis(draw, len(shape))
     size, count = draw(_widths), draw(st.integers(1, 5))
     source = model.input(_with(shape, axis, size * count), **details)
@@ -60,7 +61,7 @@ def add_split(draw: st.DrawFn, model: ModelFactory) -> None:
 
 
 def add_split_v(draw: st.DrawFn, model: ModelFactory) -> None:
-    shape, details = draw(_shapes), quantised(draw)
+    shape, details = draw(_shapes), quantised_wide(draw)
     axis, said = _axis(draw, len(shape))
     sizes = draw(st.lists(_widths, min_size=1, max_size=5))
     source = model.input(_with(shape, axis, sum(sizes)), **details)
@@ -75,17 +76,18 @@ def add_split_v(draw: st.DrawFn, model: ModelFactory) -> None:
 
 
 def add_pack(draw: st.DrawFn, model: ModelFactory) -> None:
-    shape, details = draw(st.one_of(st.just(()), _shapes.filter(lambda s: len(s) < 6))), {}
+    shape = draw(st.one_of(st.just(()), _shapes.filter(lambda s: len(s) < 6)))
     axis, said = _axis(draw, len(shape) + 1)
     count = draw(st.integers(1, 5))
-    operands = [model.input(shape, **(details := quantised(draw))) for _ in range(count)]
+    details = quantised_wide(draw)
+    operands = [model.input(shape, **details) for _ in range(count)]
     output = model.tensor((*shape[:axis], count, *shape[axis:]), **details)
     model.outputs.append(output)
     model.operator("PACK", operands, [output], axis=said, count=count)
 
 
 def add_unpack(draw: st.DrawFn, model: ModelFactory) -> None:
-    shape, details = draw(_shapes), quantised(draw)
+    shape, details = draw(_shapes), quantised_wide(draw)
     axis, said = _axis(draw, len(shape))
     source = model.input(shape, **details)
     outputs = [model.tensor(_with(shape, axis), **details) for _ in range(shape[axis])]

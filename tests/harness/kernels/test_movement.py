@@ -8,6 +8,7 @@ from tests.harness.kernels.cases import (
     Add,
     check_operator,
     quantised,
+    quantised_wide,
     sizes,
 )
 from tests.host_model import check
@@ -51,7 +52,8 @@ def add_expand_dims(draw: st.DrawFn, model: ModelFactory) -> None:
 def add_transpose(draw: st.DrawFn, model: ModelFactory) -> None:
     lengths = st.one_of(st.integers(1, 5), st.sampled_from([1, 17]))
     shape = draw(st.lists(lengths, min_size=1, max_size=5).map(tuple))
-    order, details = draw(st.permutations(range(len(shape)))), quantised(draw)
+    details = quantised(draw) if len(shape) == 5 else quantised_wide(draw)
+    order = draw(st.permutations(range(len(shape))))
     source = model.input(shape, **details)
     output = model.tensor(tuple(shape[axis] for axis in order), **details)
     model.outputs.append(output)

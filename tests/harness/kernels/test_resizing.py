@@ -8,6 +8,7 @@ from tests.harness.kernels.cases import (
     Add,
     check_operator,
     quantised,
+    quantised_wide,
 )
 from tests.host_model import check
 from tests.tflite_factory import ModelFactory
@@ -29,7 +30,7 @@ def add_bilinear(draw: st.DrawFn, model: ModelFactory) -> None:
 def _add_resize(draw: st.DrawFn, model: ModelFactory, op: str, options: dict[str, bool]) -> None:
     height, width, channels = draw(_sizes), draw(_sizes), draw(st.integers(1, 6))
     size = [draw(st.one_of(_sizes, st.just(2 * before))) for before in (height, width)]
-    details = quantised(draw)
+    details = (quantised if op == "RESIZE_BILINEAR" else quantised_wide)(draw)
     source = model.input((1, height, width, channels), **details)
     output = model.tensor((1, *size, channels), **details)
     model.outputs.append(output)

@@ -8,7 +8,7 @@ from harness.compiler import compile_sources
 from tests.harness.kernels.cases import (
     Add,
     check_operator,
-    quantised,
+    quantised_wide,
 )
 from tests.host_model import check
 from tests.tflite_factory import ModelFactory
@@ -30,7 +30,7 @@ def add_slice(draw: st.DrawFn, model: ModelFactory) -> None:
         -1 if count == size - first and draw(st.booleans()) else count
         for count, size, first in zip(kept, shape, begin, strict=True)
     ]
-    source = model.input(shape, **(details := quantised(draw)))
+    source = model.input(shape, **(details := quantised_wide(draw)))
     output = model.tensor(tuple(kept), **details)
     model.outputs.append(output)
     operands = [model.constant(np.array(values, np.int32)) for values in (begin, said)]
@@ -64,7 +64,7 @@ def add_strided_slice(draw: st.DrawFn, model: ModelFactory) -> None:
     kept = values[tuple(taken)].shape
     if 0 in kept:
         return
-    source = model.input(shape, **(details := quantised(draw)))
+    source = model.input(shape, **(details := quantised_wide(draw)))
     output = model.tensor(kept, **details)
     model.outputs.append(output)
     operands = [model.constant(np.array(values, np.int32)) for values in (begins, ends, steps)]
