@@ -31,12 +31,6 @@ static inline void store_half(int8_t *to, uint32_t word) {
     memcpy(to, &half, sizeof half);
 }
 
-/* A constant that stays in a register, where it is an operand beside a shifted one. */
-static inline uint32_t in_register(uint32_t constant) {
-    __asm__("" : "+r"(constant));
-    return constant;
-}
-
 #if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
 
 /* Bytes 0 and 2, sign-extended into two halfwords. */
