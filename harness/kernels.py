@@ -40,6 +40,10 @@ class Kernel:
     overlaps: tuple[tuple[int, int], ...] = ()
 
 
+# What multiplies packed columns with filters (firmware/kernels/matmul.h).
+MATMUL = {Optimise.SPEED: "matmul_s8", Optimise.SIZE: "matmul_small_s8"}
+
+
 @dataclass(frozen=True)
 class ConvolutionKernel(Kernel):
     """Members of conv_2d_filters_t of their names (firmware/kernels/convolution.h)."""

@@ -137,7 +137,7 @@ void conv_2d_s8(const conv_2d_t *table, const int8_t *input, int8_t *output, int
             left += i < block ? conv->stride_width : 0;
             to += i % 4 == 3 ? group : 0;
         }
-        matmul_s8(&conv->filters, columns, block, one, output);
+        conv->filters.multiply(&conv->filters, columns, block, one, output);
         output += block * conv->output_channels;
     }
 }

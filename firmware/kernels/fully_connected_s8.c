@@ -26,6 +26,7 @@ void fully_connected_s8(const fully_connected_t *table, const int8_t *input, int
             const int32_t from = row + (i < rows ? i : rows - 1);
             pack_row(input + from * layer->depth, layer->depth, columns + i, together);
         }
-        matmul_s8(&layer->filters, columns, rows, NULL, output + row * layer->filters.channels);
+        layer->filters.multiply(&layer->filters, columns, rows, NULL,
+                                output + row * layer->filters.channels);
     }
 }

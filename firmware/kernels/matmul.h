@@ -13,7 +13,20 @@
  * ones are stored as w + 128, unsigned, the odd ones as they are: so a halfword is 256 w1 + w0 +
  * 128, and with packed columns (below) a dual multiplication takes it as it lies. The bias contains
  * +128 times the sum of a filter's odd weights, besides -input_zero_point times the sum of all. */
-typedef struct {
+typedef struct filters filters_t;
+
+/* output[p][c] = requantized dot product of column p and filter c. columns: groups of four; a rest
+ * of two or three pixels is a group of four, whose other columns may be anything; a rest of one is
+ * a single column. buffer: NULL, or room for a record, rounded up to eight words, which is
+ * read from there then: worth it where flash is slow and there are many pixels. Up to seven words
+ * behind the last record are read. */
+typedef void matmul_t(const filters_t *filters, const int32_t *columns, int32_t pixels,
+                      int32_t *buffer, int8_t *output);
+matmul_t matmul_s8;
+matmul_t matmul_small_s8; /* in less flash */
+
+struct filters {
+    matmul_t *multiply; /* one of them, so that only this one is linked */
     const int32_t *records;
     int32_t depth, channels;
     int32_t per_channel;  /* records end with their rescaling */
@@ -21,7 +34,7 @@ typedef struct {
     int32_t simple;       /* every shift lies in -22 to -1, no sum reaches 2^30 */
     int32_t clamped;      /* min and max are not int8's */
     int32_t zero_point, min, max;
-} filters_t;
+};
 
 /* Packed columns. A column is the input of one output pixel, `depth` values of int8; four of them,
  * or one, lie side by side in words:
@@ -44,14 +57,6 @@ static inline int32_t record_words(const filters_t *filters) {
  * `columns` (4 or 1); `to` is their first pair. Returns -128 times the sum of the even ones. */
 int32_t pack_lines_s8(const int8_t *values, int32_t words, int32_t lines, int32_t pitch,
                       int32_t *to, int32_t columns);
-
-/* output[p][c] = requantized dot product of column p and filter c. columns: groups of four; a rest
- * of two or three pixels is a group of four, whose other columns may be anything; a rest of one is
- * a single column. buffer: NULL, or room for a record, rounded up to eight words, which is
- * read from there then: worth it where flash is slow and there are many pixels. Up to seven words
- * behind the last record are read. */
-void matmul_s8(const filters_t *filters, const int32_t *columns, int32_t pixels, int32_t *buffer,
-               int8_t *output);
 
 typedef struct {
     int32_t rows, depth;

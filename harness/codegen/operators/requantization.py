@@ -18,6 +18,7 @@ from harness.codegen.functions import function_of, rescaling_of
 from harness.codegen.operators.code import Code
 from harness.codegen.operators.lookup import write_lookup
 from harness.codegen.tables import Array, filter_records, fold_bias, pad_lines, sum_ranges
+from harness.kernels import MATMUL
 from harness.options import Optimise
 from harness.tflite import Activation
 
@@ -110,6 +111,7 @@ def write_filters(
     records = np.append(records, np.zeros(7, np.uint32))  # copied by eight words
     multiplier, shift = int(found.multipliers[0]), int(found.shifts[0]) & 0xFF
     members = {
+        "multiply": MATMUL[code.plan.optimise],
         "records": code.table("filters" + part, records, "int32_t"),
         "depth": found.rows.shape[1],
         "channels": found.rows.shape[0],

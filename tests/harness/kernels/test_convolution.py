@@ -31,6 +31,8 @@ def add_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
     if draw(st.booleans()):
         kernel, stride = (1, 1), (1, 1)
     depth, filters_count = draw(channels), draw(channels)
+    if draw(st.integers(0, 3)) == 0:  # several blocks, records that are worth a copy
+        depth, filters_count = draw(st.integers(10, 40)), draw(st.integers(1, 20))
     source_details = quantised(draw)
     found = output_size(model, (height, width), kernel, stride, dilation, padding)
     if found is None:

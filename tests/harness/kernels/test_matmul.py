@@ -15,7 +15,8 @@ from tests.tflite_factory import ModelFactory
 
 
 def add_fully_connected(draw: st.DrawFn, model: ModelFactory) -> None:
-    rows, depth = draw(st.integers(1, 3)), draw(st.integers(1, 40))
+    rows = draw(st.integers(1, 6))
+    depth = draw(st.one_of(st.integers(1, 40), st.integers(41, 150)))
     count = draw(st.integers(1, 11))
     source_details = quantised(draw)
     source = model.input((rows, depth), **source_details)
