@@ -34,6 +34,8 @@ def movement_network(*, size: int = 4, channels: int = 2) -> bytes:
     small = apply("STRIDED_SLICE", [large, *ends], image, begin_mask=1, end_mask=9)
     both = (1, size, size, 2 * channels)
     known = apply("CONCATENATION", [known, small], both, axis=-1, activation=NONE)
+    shuffled = list(range(0, 2 * channels, 2)) + list(range(1, 2 * channels, 2))
+    known = apply("GATHER", [known, numbers(*shuffled)], both, axis=3, batch_dims=0)
     halves = [model.tensor(image, **details) for _ in range(2)]
     model.operator("SPLIT", [numbers(3), known], halves, count=2)
     packed = (1, size, size, channels, 2)

@@ -9,6 +9,13 @@ typedef struct {
     int32_t strides[5]; /* bytes between elements of the input that follow each other */
 } strided_copy_t;
 
+/* [outer][size][run] -> [outer][count][run] */
+typedef struct {
+    int32_t outer, size, run;
+    int32_t count;
+    const int32_t *positions;
+} gather_t;
+
 /* Both copies go upwards: output may overlap input where no element of it lies behind the one that
  * it is copied from. */
 
@@ -18,5 +25,7 @@ void copy_rows_s8(int32_t rows, int32_t count, const int8_t *input, int32_t inpu
                   int8_t *output, int32_t output_stride);
 
 void strided_copy_s8(const strided_copy_t *copy, const int8_t *input, int8_t *output);
+
+void gather_s8(const gather_t *gather, const int8_t *input, int8_t *output);
 
 #endif

@@ -6,6 +6,7 @@ import numpy as np
 
 from harness.tflite.graph import (
     Array,
+    Axis,
     Options,
     Slice,
 )
@@ -17,6 +18,27 @@ from harness.tflite.operators.node import (
 # tflite-micro's kernels refuse, or abort on, more axes.
 _MOST_AXES = {"SLICE": 5, "STRIDED_SLICE": 4}
 _LONGEST_STEP = 1 << 30  # the kernel counts beyond the end in int32
+
+
+def _gather(node: Node) -> Options:
+    node.take(2, 2)
+    source, options = node.operand(0), node.options()
+    node.int8(source, node.output)
+    if options["batch_dims"]:
+        raise node.unsupported(
+            "gathers by batch", "gather with batch_dims=0", 0, options["batch_dims"]
+        )
+    axis = node.axis(int(options["axis"]), len(source.shape))
+    positions = node.constant(node.operand(1), "positions", "int32")
+    size = source.shape[axis]
+    if ((positions < 0) | (positions >= size)).any():
+        raise node.malformed(
+            f"positions leave axis {axis}",
+            f"0..{size - 1}",
+            f"{positions.min()}..{positions.max()}",
+        )
+    node.shaped(*source.shape[:axis], *positions.shape, *source.shape[axis + 1 :])
+    return Axis(axis)
 
 
 def _slice(node: Node) -> Options:
@@ -120,6 +142,7 @@ def _clip(index: int, size: int, low: int, high: int) -> int:
 
 
 CHECKS: dict[str, Check] = {
+    "GATHER": _gather,
     "SLICE": _slice,
     "STRIDED_SLICE": _strided_slice,
 }

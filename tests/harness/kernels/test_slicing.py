@@ -8,6 +8,7 @@ from harness.compiler import compile_sources
 from tests.harness.kernels.cases import (
     Add,
     check_operator,
+    quantised,
     quantised_wide,
 )
 from tests.host_model import check
@@ -71,7 +72,24 @@ def add_strided_slice(draw: st.DrawFn, model: ModelFactory) -> None:
     model.operator("STRIDED_SLICE", [source, *operands], [output], **masks)
 
 
-@pytest.mark.parametrize("add", [add_slice, add_strided_slice], ids=lambda add: add.__name__)
+def add_gather(draw: st.DrawFn, model: ModelFactory) -> None:
+    shape = draw(st.lists(_sizes, min_size=1, max_size=4).map(tuple))
+    axis, details = draw(st.integers(0, len(shape) - 1)), quantised(draw)
+    chosen = draw(st.lists(st.integers(0, shape[axis] - 1), min_size=1, max_size=9))
+    positions = np.array(chosen, np.int32)
+    if draw(st.booleans()):
+        positions = draw(st.sampled_from([positions[0], positions[None]]))
+    source = model.input(shape, **details)
+    output = model.tensor((*shape[:axis], *positions.shape, *shape[axis + 1 :]), **details)
+    model.outputs.append(output)
+    said = axis - len(shape) * draw(st.booleans())
+    operands = [source, model.constant(positions)]
+    model.operator("GATHER", operands, [output], axis=said, batch_dims=0)
+
+
+@pytest.mark.parametrize(
+    "add", [add_slice, add_strided_slice, add_gather], ids=lambda add: add.__name__
+)
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add, examples=15)
 

@@ -26,6 +26,21 @@ def strided(
     return one_operator("STRIDED_SLICE", [shape], output, constants=constants, options=options)
 
 
+def gather(
+    output: Shape, positions: list[int], *, axis: int = 0, batch_dims: int = 0
+) -> ModelFactory:
+    options = {"axis": axis, "batch_dims": batch_dims}
+    return one_operator("GATHER", [(4, 2)], output, constants=[int32(*positions)], options=options)
+
+
+def gather_at_run_time() -> ModelFactory:
+    model = ModelFactory()
+    operands = [model.input((4,), scale=0.5), model.input((1,), dtype="int32")]
+    model.outputs = [model.tensor((1,), scale=0.5)]
+    model.operator("GATHER", operands, model.outputs, axis=0, batch_dims=0)
+    return model
+
+
 REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
     (
         lambda: slice_((4,), (3,), [2], [3]),
@@ -53,6 +68,27 @@ REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
         lambda: strided((1,) * 5, (1,) * 5, [0] * 5, [1] * 5, [1] * 5),
         UnsupportedModelError,
         "slices too many axes (expected <= 4, got 5)",
+    ),
+    (
+        lambda: gather((2, 2), [1, 4]),
+        MalformedModelError,
+        "positions leave axis 0 (expected 0..3, got 1..4)",
+    ),
+    (lambda: gather((2, 2), [-1, 1]), MalformedModelError, "positions leave axis 0"),
+    (
+        lambda: gather((2, 2), [1, 1], axis=1),
+        MalformedModelError,
+        "output shape contradicts the inputs (expected (4, 2), got (2, 2))",
+    ),
+    (
+        lambda: gather((2, 2), [1, 1], batch_dims=1),
+        UnsupportedModelError,
+        "gathers by batch (expected 0, got 1); gather with batch_dims=0",
+    ),
+    (
+        gather_at_run_time,
+        UnsupportedModelError,
+        "positions are computed at run time (expected data in the file, got tensor 1 without)",
     ),
     (lambda: strided((), (), [0], [1], [1]), MalformedModelError, "slices a scalar"),
     (

@@ -1,0 +1,13 @@
+#include "copy.h"
+#include "kernels.h"
+
+void gather_s8(const gather_t *gather, const int8_t *input, int8_t *output) {
+    const int32_t run = gather->run;
+    for (int32_t outer = 0; outer < gather->outer; outer++) {
+        for (int32_t i = 0; i < gather->count; i++) {
+            copy_upwards(output, input + gather->positions[i] * run, run);
+            output += run;
+        }
+        input += gather->size * run;
+    }
+}
