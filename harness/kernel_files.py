@@ -32,7 +32,7 @@ def needed_kernels(source: str) -> list[Path]:
 
 
 # static ones are nobody else's
-_DEFINITION = r"^(?!static\b)\w[\w ]*[ *](\w+)\([^;]*?\) \{"
+_DEFINITION = r"^(?!.*\bstatic\b)\w[\w ]*[ *](\w+)\([^;]*?\) \{"
 
 
 @functools.cache

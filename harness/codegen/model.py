@@ -79,7 +79,7 @@ def _header(graph: Graph, plan: ArenaPlan, name: str) -> str:
 def _accessors(tensor: Tensor, name: str, plan: ArenaPlan) -> str:
     """What an application needs to fill or read `tensor`."""
     shape = "x".join(str(size) for size in tensor.shape) or "scalar"
-    kind = "float" if tensor.dtype == "float32" else f"{tensor.dtype}_t"
+    kind = {"bool": "uint8_t", "float32": "float"}.get(tensor.dtype, f"{tensor.dtype}_t")
     at = plan.offsets[tensor.index]
     lines = [
         f"/* {tensor.dtype} {shape} */",

@@ -143,6 +143,17 @@ def test_floats_are_read_as_floats(tmp_path: Path) -> None:
     assert run_on_host(tmp_path).split() == ["0", "0", "0", "0"]
 
 
+def test_a_bool_is_a_byte(tmp_path: Path) -> None:
+    model = ModelFactory()
+    source = model.input((3,), dtype="bool")
+    model.outputs = [model.tensor((3,), dtype="int16")]
+    model.operator("CAST", [source], model.outputs)
+
+    write_deployment(compiled(model.build()), tmp_path)
+
+    assert run_on_host(tmp_path).split() == ["0", "0", "0"]
+
+
 def test_into_a_file_fails_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
 
