@@ -52,7 +52,7 @@ def quantise_multiplier_16(real: float, *, where: str) -> tuple[int, int]:
 
 
 def filter_multipliers(
-    op: str, source: Quantisation, weights: Quantisation, output: Quantisation, *, where: str
+    source: Quantisation, weights: Quantisation, output: Quantisation, *, where: str
 ) -> list[tuple[int, int]]:
     """(multiplier, shift) that turn the sums of a convolution or matrix product into its output:
     one, or one a channel.
@@ -60,11 +60,7 @@ def filter_multipliers(
     Raises:
         UnsupportedModelError: see quantise_multiplier.
     """
-    if op == "FULLY_CONNECTED" and len(weights.scales) == 1:
-        # Here alone TFLite multiplies the two scales in single precision.
-        reals = [single(np.multiply, source.scale, weights.scale) / output.scale]
-    else:
-        reals = [source.scale * scale / output.scale for scale in weights.scales]
+    reals = [source.scale * scale / output.scale for scale in weights.scales]
     return [quantise_multiplier(real, where=where) for real in reals]
 
 

@@ -156,7 +156,7 @@ def _filtered(graph: Graph, operator: Operator, found: Intervals) -> Interval:
     inputs, weights = graph.tensor(operator.inputs[0]), graph.tensor(operator.inputs[1])
     output = graph.tensor(operator.outputs[0])
     where = f"operator {operator.index} ({operator.op})"
-    pairs = filter_multipliers(operator.op, inputs.q, weights.q, output.q, where=where)
+    pairs = filter_multipliers(inputs.q, weights.q, output.q, where=where)
     limits = activation_range(options.activation, output.q, where=where)
     return _rescaled(*accumulators(graph, operator, found), pairs, output.q.zero_point, limits)
 

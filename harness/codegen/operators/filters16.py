@@ -108,7 +108,7 @@ def _requantization(code: Code, rows: Array) -> str:
     options = code.operator.options
     assert isinstance(options, Conv2D | DepthwiseConv2D | FullyConnected)
     source, weights, output = code.input(0), code.input(1), code.output
-    pairs = filter_multipliers(code.operator.op, source.q, weights.q, output.q, where=code.where)
+    pairs = filter_multipliers(source.q, weights.q, output.q, where=code.where)
     low, high = activation_range(
         options.activation, output.q, where=code.where, limits=INT16_LIMITS
     )

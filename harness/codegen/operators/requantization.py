@@ -56,7 +56,7 @@ def find_requantisation(
 ) -> Requantisation:
     source, weights, output = code.input(operands[0]), code.input(operands[1]), code.output
     bias = code.graph.optional(code.operator, operands[2])
-    pairs = filter_multipliers(code.operator.op, source.q, weights.q, output.q, where=code.where)
+    pairs = filter_multipliers(source.q, weights.q, output.q, where=code.where)
     folded = fold_bias(None if bias is None else bias.data, rows, source.q.zero_point)
     low, high = activation_range(activation, output.q, where=code.where)
     if len(pairs) > 1:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from harness.codegen.arithmetic import quantise_multiplier
 from tests.harness.kernels.cases import (
     Add,
     activations,
@@ -11,7 +13,8 @@ from tests.harness.kernels.cases import (
     quantised,
     zero_points,
 )
-from tests.tflite_factory import ModelFactory
+from tests.host_model import check
+from tests.tflite_factory import NONE, ModelFactory
 
 
 def add_fully_connected(draw: st.DrawFn, model: ModelFactory) -> None:
@@ -29,3 +32,28 @@ def add_fully_connected(draw: st.DrawFn, model: ModelFactory) -> None:
 @pytest.mark.parametrize("add", [add_fully_connected], ids=lambda add: add.__name__)
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add)
+
+
+def test_scales_are_multiplied_in_double_precision() -> None:
+    """Sums whose rounding the last bit of a single-precision product of the scales would turn."""
+    rng = np.random.default_rng(0)
+    model = ModelFactory()
+    while len(model.operators) < 3:
+        a, b = (float(x) for x in rng.uniform(0.01, 0.1, 2).astype(np.float32))
+        output = float(np.float32(a * b * 2**22))
+        exact, rounded = (
+            quantise_multiplier(product / output, where="here")[0]
+            for product in (a * b, float(np.float32(a * b)))
+        )
+        sums = rng.integers(-(1 << 29), 1 << 29, 1 << 17)
+        # The ratio of scales is 2^-22, next to which both multipliers round the same way mostly.
+        turned = sums[(sums * exact + (1 << 52) >> 53) != (sums * rounded + (1 << 52) >> 53)]
+        if not len(turned):
+            continue
+        source = model.input((1, 1), scale=a)
+        weights = model.constant(np.zeros((len(turned), 1), np.int8), scale=b)
+        bias = model.constant(turned.astype(np.int32), scale=a * b)
+        model.outputs.append(model.tensor((1, len(turned)), scale=output))
+        operands = [source, weights, bias]
+        model.operator("FULLY_CONNECTED", operands, model.outputs[-1:], activation=NONE)
+    check(model.build())
