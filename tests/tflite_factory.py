@@ -45,6 +45,7 @@ OPERATORS = {
     "MEAN": 40,
     "SUB": 41,
     "SQUEEZE": 43,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 44,
     "STRIDED_SLICE": 45,
     "SPLIT": 49,
     "CAST": 53,
@@ -151,6 +152,10 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
             "stride_h": (2, "Int32"),
             "activation": (3, "Int8"),
         },
+    ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        71,
+        {"activation": (0, "Int8"), "cell_clip": (1, "Float32"), "time_major": (3, "Bool")},
     ),
     "PACK": (59, {"count": (0, "Int32"), "axis": (1, "Int32")}),
     "UNPACK": (64, {"count": (0, "Int32"), "axis": (1, "Int32")}),

@@ -29,4 +29,34 @@ void svdf_s8(const svdf_t *svdf, const int8_t *input, int16_t *state, int8_t *ou
 /* The same with state of int8. */
 void svdf_s8_state_s8(const svdf_t *svdf, const int8_t *input, int8_t *state, int8_t *output);
 
+/* Products of a vector with `weights`, [units][depth]: clamped to int16 after rescaling. bias:
+ * [units], with -zero_point * sum(weights) in it. */
+typedef struct {
+    const int8_t *weights;
+    const int32_t *bias;
+    int32_t multiplier, shift;
+} lstm_product_t;
+
+typedef struct {
+    lstm_product_t input, hidden; /* to Q3.12 */
+} lstm_gate_t;
+
+/* Row (b, t) of input and output is b * batch_rows + t * step_rows. sigmoid: 256 knots of
+ * sigmoid(i / 24), scale 2^-16. cell_multiplier and cell_shift bring the cell's state to three
+ * quarters of Q3.12, the scale in which those are looked up. */
+typedef struct {
+    int32_t batch, steps, depth, units;
+    int32_t step_rows, batch_rows;
+    lstm_gate_t gates[4]; /* forget, input, cell, output */
+    int32_t update_multiplier, update_shift;
+    int32_t cell_min, cell_max;
+    int32_t cell_multiplier, cell_shift;
+    int32_t multiplier, shift, zero_point;
+    const uint16_t *sigmoid;
+} lstm_t;
+
+/* hidden and cell are state: [batch][units]. */
+void lstm_s8(const lstm_t *lstm, const int8_t *input, int8_t *hidden, int16_t *cell,
+             int8_t *output);
+
 #endif

@@ -38,7 +38,8 @@ def generate(graph: Graph, plan: ArenaPlan, *, name: str = "model") -> dict[str,
     reset = "\n".join(
         f"    memset(arena + {at}, {tensor.reset_value}, {tensor.bytes});" for tensor, at in states
     )
-    definitions = "\n".join(text for code in codes for text in code.definitions)
+    # Tables that operators share are written once.
+    definitions = "\n".join(dict.fromkeys(text for code in codes for text in code.definitions))
     return {
         f"{name}.h": _header(graph, plan, name),
         f"{name}.c": _SOURCE.format(

@@ -103,6 +103,15 @@ class DepthwiseConv2D:
 
 
 @dataclass(frozen=True)
+class Lstm:
+    """time_major: the input is [time][batch][depth], else [batch][time][depth]. cell_clip: the
+    cell's state is clamped to +-cell_clip, unless 0."""
+
+    time_major: bool
+    cell_clip: float
+
+
+@dataclass(frozen=True)
 class Svdf:
     """rank: filters that add up to one output."""
 
@@ -201,6 +210,7 @@ Options = (
     | FullyConnected
     | Arithmetic
     | LeakyRelu
+    | Lstm
     | MirrorPad
     | Reduction
     | Resize
@@ -275,6 +285,10 @@ class Graph:
         if operator.op == "SVDF":
             features, memories = (self.tensors[i].elements for i in operator.inputs[1:3])
             return output.shape[0] * (features + memories)
+        if operator.op == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+            batch, steps, units = output.shape
+            depth = self.tensors[operator.inputs[0]].shape[2]
+            return batch * steps * 4 * units * (depth + units)
         if operator.op == "TRANSPOSE_CONV":
             taps = math.prod(self.tensors[operator.inputs[1]].shape[:3])
             return self.tensors[operator.inputs[2]].elements * taps

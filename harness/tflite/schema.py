@@ -54,6 +54,12 @@ _TRANSPOSE_CONV: Spec = {
     "activation": (3, Scalar("b")),
 }
 
+_LSTM: Spec = {
+    "activation": (0, Scalar("b")),
+    "cell_clip": (1, Scalar("f")),
+    "time_major": (3, Scalar("?")),
+}
+
 # Union member numbers of BuiltinOptions.
 _OPTIONS: dict[int, Spec] = {
     1: _CONV_2D,
@@ -76,6 +82,7 @@ _OPTIONS: dict[int, Spec] = {
     59: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     64: {"count": (0, Scalar("i")), "axis": (1, Scalar("i"))},
     74: {"align_corners": (0, Scalar("?")), "half_pixel_centers": (1, Scalar("?"))},
+    71: _LSTM,
     75: {"alpha": (0, Scalar("f"))},
     77: {"mode": (0, Scalar("b"))},
     79: {"count": (0, Scalar("i"))},
@@ -106,6 +113,7 @@ OPTIONS_OF = {
     "SUB": 28,
     "SVDF": 6,
     "TRANSPOSE_CONV": 49,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 71,
     "UNPACK": 64,
 }
 
@@ -205,6 +213,7 @@ OPERATORS = {
     40: "MEAN",
     41: "SUB",
     43: "SQUEEZE",
+    44: "UNIDIRECTIONAL_SEQUENCE_LSTM",
     45: "STRIDED_SLICE",
     49: "SPLIT",
     53: "CAST",

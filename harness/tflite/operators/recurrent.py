@@ -3,13 +3,23 @@ inference finds what the one before left there."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from harness.tflite.graph import Options, Svdf, Tensor
+from harness.tflite.graph import Lstm, Options, Svdf, Tensor
 from harness.tflite.operators.node import FLOAT_HINT, Check, Node
 
 # Which inputs of an operator are its state.
-STATES: dict[str, tuple[int, ...]] = {"SVDF": (4,)}
+STATES: dict[str, tuple[int, ...]] = {"SVDF": (4,), "UNIDIRECTIONAL_SEQUENCE_LSTM": (18, 19)}
+
+_CELL_POWERS = (-40, 2)  # beyond, the reference shifts int32 by too much
+_TANH = 4  # ActivationFunctionType
+_VARIANTS = {
+    (9, 10, 11): "peephole connections",
+    (16, 17): "a projection",
+    (20, 21, 22, 23): "layer normalisation",
+}
 
 
 def _state(node: Node, position: int, dtypes: tuple[str, ...], *shape: int) -> Tensor:
@@ -90,6 +100,53 @@ def _svdf(node: Node) -> Options:
     return Svdf(rank)
 
 
+def _lstm(node: Node) -> Options:
+    node.take(24, 24)
+    source, options = node.operand(0), node.options()
+    for positions, variant in _VARIANTS.items():
+        if any(node.inputs[position] is not None for position in positions):
+            raise node.unsupported(f"has {variant}", "use a plain LSTM", "none", variant)
+    if node.inputs[1] is None:
+        raise node.unsupported(
+            "couples its input and forget gates",
+            "use a plain LSTM",
+            "weights of the input gate",
+            "none",
+        )
+    node.int8(source, node.output)
+    if len(source.shape) != 3 or len(node.output.shape) != 3:
+        raise node.malformed(
+            "input or output has the wrong rank", 3, f"{source.shape}, {node.output.shape}"
+        )
+    depth, units = source.shape[2], node.output.shape[2]
+    node.shaped(*source.shape[:2], units)
+    for position in range(1, 9):
+        _weights(node, position, "int8", units, depth if position < 5 else units)
+    for position in range(12, 16):
+        node.operand(position)
+        node.bias(units, position)
+    batch = source.shape[1 if options["time_major"] else 0]
+    _state(node, 18, ("int8",), batch, units)
+    cell = _state(node, 19, ("int16",), batch, units)
+    fraction, power = math.frexp(cell.q.scale)
+    if fraction != 0.5 or not _CELL_POWERS[0] <= power - 1 <= _CELL_POWERS[1]:
+        raise node.unsupported(
+            "cell state has an impossible scale",
+            "convert the model again",
+            f"a power of two, 2^{_CELL_POWERS[0]} to 2^{_CELL_POWERS[1]}",
+            f"{cell.q.scale:g}",
+        )
+    if options["activation"] != _TANH:
+        raise node.unsupported(
+            "activation is not tanh", "use the default activations", _TANH, options["activation"]
+        )
+    clip = float(options["cell_clip"])
+    if not 0 <= clip < math.inf:
+        raise node.malformed("cell clip is impossible", "a number >= 0", clip)
+    return Lstm(bool(options["time_major"]), clip)
+
+
 CHECKS: dict[str, Check] = {
     "SVDF": _svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
 }

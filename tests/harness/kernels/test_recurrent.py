@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from harness.codegen.fixedpoint import sigmoid_knots
 from tests.harness.kernels.cases import (
     Add,
     activations,
@@ -13,7 +14,7 @@ from tests.harness.kernels.cases import (
     seeds,
     zero_points,
 )
-from tests.tflite_factory import ModelFactory
+from tests.tflite_factory import TANH, ModelFactory
 
 
 def add_svdf(draw: st.DrawFn, model: ModelFactory) -> None:
@@ -52,6 +53,57 @@ def add_svdf(draw: st.DrawFn, model: ModelFactory) -> None:
     model.operator("SVDF", [source, *operands], [output], rank=rank, activation=draw(activations))
 
 
-@pytest.mark.parametrize("add", [add_svdf], ids=lambda add: add.__name__)
+def add_lstm(draw: st.DrawFn, model: ModelFactory) -> None:
+    """Gates from idle to saturated, cells of every power of two that a converter could choose."""
+    rng = np.random.default_rng(draw(seeds))
+    batch, steps = draw(st.integers(1, 2)), draw(st.integers(1, 4))
+    depth, units = draw(st.integers(1, 9)), draw(st.integers(1, 7))
+    time_major = draw(st.booleans())
+    rows = (steps, batch) if time_major else (batch, steps)
+    source_details, hidden_details = quantised(draw), quantised(draw)
+    hidden_details["scale"] = draw(st.sampled_from([2.0**-9, 1 / 128, 0.004, 1.0]))
+    source = model.input((*rows, depth), **source_details)
+
+    def weights(count: int, scale: float) -> int:
+        spread = draw(st.sampled_from([0.1, 1.0, 1.0, 10.0])) / (scale * 127 * 127 * count**0.5)
+        values = rng.integers(-128, 128, (units, count), dtype=np.int8)
+        return model.constant(values, scale=spread)
+
+    most = draw(st.sampled_from([1, 1000, 1 << 30]))
+    operands = [-1] * 24
+    operands[0] = source
+    for i in range(4):
+        operands[1 + i] = weights(depth, source_details["scale"])
+        operands[5 + i] = weights(units, hidden_details["scale"])
+        operands[12 + i] = model.constant(rng.integers(-most, most, units, dtype=np.int32))
+    operands[18] = model.tensor((batch, units), is_variable=True, **hidden_details)
+    operands[19] = model.tensor(
+        (batch, units),
+        dtype="int16",
+        scale=2.0 ** draw(st.one_of(st.integers(-15, -9), st.integers(-40, 2))),
+        zero_point=0,
+        is_variable=True,
+    )
+    output = model.tensor((*rows, units), **hidden_details)
+    model.outputs.append(output)
+    model.operator(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        operands,
+        [output],
+        activation=TANH,
+        cell_clip=draw(st.sampled_from([0.0, 0.0, 0.5, 10.0])),
+        time_major=time_major,
+    )
+
+
+@pytest.mark.parametrize("add", [add_svdf, add_lstm], ids=lambda add: add.__name__)
 def test_operator_is_bit_exact_with_the_reference_from_inference_to_inference(add: Add) -> None:
     check_operator(add)
+
+
+def test_knots_of_the_sigmoid_lie_on_it_and_reach_its_limit() -> None:
+    knots = sigmoid_knots().astype(int)
+    exact = (1 << 16) / (1 + np.exp(-np.arange(256) / 24))
+    assert knots[0] == 1 << 15 and knots[-1] == (1 << 16) - 1
+    assert (np.diff(knots) >= 0).all()
+    assert abs(knots - exact).max() < 1.2

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import MalformedModelError, ModelError, UnsupportedModelError
 from tests.harness.tflite.models import read, relu
-from tests.tflite_factory import ModelFactory, svdf
+from tests.tflite_factory import NONE, TANH, ModelFactory, svdf
 
 
 def layer(at: int | None = None, *, rank: int = 2, **changes: Any) -> ModelFactory:
@@ -64,6 +64,38 @@ def test_state_of_int8_starts_from_its_zero_point() -> None:
     changed.dtype, changed.data = "int8", times.tobytes()
     graph = read(model)
     assert graph.tensor(graph.states[0]).reset_value == -7
+
+
+def lstm(at: int | None = None, *, without: int | None = None, **changes: Any) -> ModelFactory:
+    """An LSTM of 3 units on 2 steps of 4, its input `at` changed or made."""
+    model = ModelFactory()
+    options = {"activation": TANH, "cell_clip": 0.0, "time_major": False}
+    options.update({name: changes.pop(name) for name in list(changes) if name in options})
+    operands = [-1] * 24
+    operands[0] = model.input((1, 2, 4), scale=0.5)
+    for i in range(4):
+        operands[1 + i] = model.constant(np.ones((3, 4), np.int8), scale=0.5)
+        operands[5 + i] = model.constant(np.ones((3, 3), np.int8), scale=0.5)
+        operands[12 + i] = model.constant(np.ones(3, np.int32), scale=0.25)
+    operands[18] = model.tensor((1, 3), scale=0.5, zero_point=4, is_variable=True)
+    operands[19] = model.tensor((1, 3), dtype="int16", scale=2.0**-11, is_variable=True)
+    if at is not None and operands[at] < 0:
+        operands[at] = model.constant(np.ones(3, np.int16), scale=0.5)
+    elif at is not None:
+        for name, value in changes.items():
+            setattr(model.tensors[operands[at]], name, value)
+    if without is not None:
+        operands[without] = -1
+    model.outputs = [model.tensor((1, 2, 3), scale=0.5, zero_point=4)]
+    model.operator("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, model.outputs, **options)
+    return model
+
+
+def test_an_lstm_keeps_its_output_and_its_cells() -> None:
+    graph = read(lstm())
+    assert [graph.tensor(index).dtype for index in graph.states] == ["int8", "int16"]
+    assert [graph.tensor(index).reset_value for index in graph.states] == [4, 0]
+    assert graph.total_macs == 2 * 4 * 3 * (4 + 3)
 
 
 REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
@@ -137,6 +169,46 @@ REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
         lambda: layer(3, scales=(0.5,)),
         UnsupportedModelError,
         "bias scale is not state scale times weight scale (expected 5.96046e-08, got 0.5)",
+    ),
+    (lambda: lstm(10), UnsupportedModelError, "has peephole connections"),
+    (lambda: lstm(16), UnsupportedModelError, "has a projection"),
+    (lambda: lstm(21), UnsupportedModelError, "has layer normalisation"),
+    (lambda: lstm(without=1), UnsupportedModelError, "couples its input and forget gates"),
+    (lambda: lstm(without=13), MalformedModelError, "input 13 is missing"),
+    (
+        lambda: lstm(7, shape=(1, 9)),
+        MalformedModelError,
+        "weights 7 have the wrong shape (expected (3, 3), got (1, 9))",
+    ),
+    (
+        lambda: lstm(0, shape=(2, 4)),
+        MalformedModelError,
+        "input or output has the wrong rank (expected 3, got (2, 4), (1, 2, 3))",
+    ),
+    (
+        lambda: lstm(19, scales=(0.3,)),
+        UnsupportedModelError,
+        "cell state has an impossible scale (expected a power of two, 2^-40 to 2^2, got 0.3)",
+    ),
+    (
+        lambda: lstm(19, scales=(8.0,)),
+        UnsupportedModelError,
+        "cell state has an impossible scale (expected a power of two, 2^-40 to 2^2, got 8)",
+    ),
+    (
+        lambda: lstm(activation=NONE),
+        UnsupportedModelError,
+        "activation is not tanh (expected 4, got 0)",
+    ),
+    (
+        lambda: lstm(cell_clip=-1.0),
+        MalformedModelError,
+        "cell clip is impossible (expected a number >= 0, got -1.0)",
+    ),
+    (
+        lambda: lstm(time_major=True),
+        MalformedModelError,
+        "state has the wrong size (expected (2, 3), got (1, 3))",
     ),
     (without_biases, UnsupportedModelError, "has no biases (expected biases, got none)"),
 ]
