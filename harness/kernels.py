@@ -123,14 +123,15 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
 class DepthwiseStrips:
     """How a depthwise convolution walks: `planes` channels at a time are copied into planes of
     `plane_height` lines of `line` bytes, which make `height` rows of the output. inplace: no strip
-    writes over what a later one reads. taps_bytes: one channel's weights where the kernel reads
-    them widened."""
+    writes over what a later one reads. own_loop: a 3x3 kernel may do it. taps_bytes: one channel's
+    weights where the kernel reads them widened."""
 
     planes: int
     line: int
     plane_height: int
     height: int
     inplace: bool
+    own_loop: bool = False
     taps_bytes: int = 0
 
     @property
@@ -167,7 +168,11 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
 
     taps_bytes = 0
     span_rows, span = graph.tensor(operator.inputs[1]).shape[1:3]
-    own_loop = (span_rows, span, reach, reach_columns) == (3, 3, 3, 3) and stride == stride_columns
+    own_loop = (
+        (span_rows, span, reach, reach_columns) == (3, 3, 3, 3)
+        and stride == stride_columns <= 2
+        and (output_rows if stride == 1 else output_columns) > 1
+    )
     if reach_columns == span and stride_columns <= 2 and not own_loop:
         # Words of four weights, two widened ones each; the last one alone where a word would hold
         # no other. Blocks of four or two outputs read words of input to their end.
@@ -181,6 +186,8 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     most = max(2, most_height(planes) & ~1)
     strips = -(-output_rows // most)
     height = min(output_rows, -(-output_rows // strips // 2) * 2)
+    while own_loop and output_rows % height == 1:  # no strip of a single row
+        height += 1
     plane_height = (height - 1) * stride + reach
     if height == output_rows:
         fitting = min(channels, most_bytes // (plane_height * line))
@@ -188,7 +195,7 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     for end in range(height, output_rows, height):  # of each strip but the last
         ready = min(rows, (end - 1) * stride + reach - options.pads[0])
         inplace = inplace and end * output_columns <= ready * columns
-    return DepthwiseStrips(planes, line, plane_height, height, inplace, taps_bytes)
+    return DepthwiseStrips(planes, line, plane_height, height, inplace, own_loop, taps_bytes)
 
 
 def _block(record: int, pairs: int, depth: int, pixels: int, room: int) -> tuple[int, int]:

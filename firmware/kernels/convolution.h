@@ -55,7 +55,13 @@ typedef struct {
 void depthwise_conv_2d_s8(const depthwise_conv_2d_t *conv, const int8_t *input, int8_t *output,
                           int8_t *scratch);
 
-/* The same in less flash. */
+/* The same for what depthwise_plane_s8.h says of them. */
+void depthwise_conv_2d_3x3_s8(const depthwise_conv_2d_t *conv, const int8_t *input, int8_t *output,
+                              int8_t *scratch);
+void depthwise_conv_2d_3x3_stride_2_s8(const depthwise_conv_2d_t *conv, const int8_t *input,
+                                       int8_t *output, int8_t *scratch);
+
+/* The same in less flash and more time, for one plane and one strip. */
 void depthwise_conv_2d_small_s8(const depthwise_conv_2d_t *conv, const int8_t *input,
                                 int8_t *output, int8_t *scratch);
 

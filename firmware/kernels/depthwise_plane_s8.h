@@ -13,8 +13,8 @@ depthwise_plane_t depthwise_plane_s8;
 
 #if KERNELS_DSP
 
-/* 3x3 without dilation, stride 1 or 2, out->simple or out->clamped; they saturate instead of
- * clamping. */
+/* 3x3 without dilation, out->simple or out->clamped; they saturate instead of clamping. Stride 1
+ * and at least two rows; stride 2 and at least two outputs in a row. */
 depthwise_plane_t depthwise_plane_3x3_s8, depthwise_plane_3x3_stride_2_s8;
 
 #endif

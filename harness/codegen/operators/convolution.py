@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from harness.codegen.operators.code import Code, Writer
-from harness.codegen.operators.requantization import write_filters, write_requantization
+from harness.codegen.operators.requantization import (
+    find_requantisation,
+    write_filters,
+    write_requantization,
+)
 from harness.kernels import (
     ConvolutionKernel,
     depthwise_strips,
@@ -67,18 +71,20 @@ def _depthwise_conv_2d(code: Code) -> None:
     options, weights = code.operator.options, code.input(1).data
     assert isinstance(options, DepthwiseConv2D) and weights is not None
     # [channels][height * width]
-    rows, requantization = write_requantization(
-        code, weights.reshape(-1, weights.shape[3]).T, options.activation
-    )
-    table = code.table("weights", rows, "int8_t")
-    small = code.plan.optimise is Optimise.SIZE
+    rows = weights.reshape(-1, weights.shape[3]).T
+    found = find_requantisation(code, rows, options.activation, (0, 1, 2))
     strips = depthwise_strips(code.graph, code.operator, code.plan.optimise)
+    variant = ""
+    if code.plan.optimise is Optimise.SIZE:
+        variant = "_small"
+    elif strips.own_loop and found.short:
+        variant = "_3x3" if options.stride[0] == 1 else "_3x3_stride_2"
     _convolution(
         code,
         "depthwise_conv_2d_t",
-        "depthwise_conv_2d_small_s8" if small else "depthwise_conv_2d_s8",
-        weights=table,
-        out=requantization,
+        f"depthwise_conv_2d{variant}_s8",
+        weights=code.table("weights", found.rows, "int8_t"),
+        out=write_requantization(code, found),
         line=strips.line,
         plane_height=strips.plane_height,
         strip_height=strips.height,

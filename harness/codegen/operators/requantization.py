@@ -75,9 +75,8 @@ def find_requantisation(
     )
 
 
-def write_requantization(code: Code, rows: Array, activation: Activation) -> tuple[Array, str]:
-    """(filters [channels][depth], initialiser of requantization_t) for the filters `rows`."""
-    found = find_requantisation(code, rows, activation, (0, 1, 2))
+def write_requantization(code: Code, found: Requantisation) -> str:
+    """An initialiser of requantization_t."""
     members = {
         "bias": code.table("bias", found.bias, "int32_t"),
         "multiplier": code.table("multiplier", found.multipliers, "int32_t"),
@@ -89,7 +88,7 @@ def write_requantization(code: Code, rows: Array, activation: Activation) -> tup
         "min": found.low,
         "max": found.high,
     }
-    return found.rows, _initialiser(members)
+    return _initialiser(members)
 
 
 def write_filters(
