@@ -12,17 +12,19 @@ from tests.harness.passes.chains import WINDOW, Chain
 from tests.tflite_factory import RELU6, SAME, VALID
 
 
-def window(chain: Chain, op: str, kernel: tuple[int, int], **details: Any) -> Chain:
-    """Eight filters over a map of one channel."""
+def window(
+    chain: Chain, op: str, kernel: tuple[int, int], *, filters: int = 8, **details: Any
+) -> Chain:
+    """Filters over a map of one channel."""
     if op == "CONV_2D":
-        weights, axis = chain.weights((8, *kernel, 1), 0), 0
+        weights, axis = chain.weights((filters, *kernel, 1), 0), 0
     else:
-        weights, axis = chain.weights((1, *kernel, 8), 3), 3
-        details["multiplier"] = 8
+        weights, axis = chain.weights((1, *kernel, filters), 3), 3
+        details["multiplier"] = filters
     step = details.get("stride_h", 1)
     size = -(-chain.shape[1] // step)
     options = {**WINDOW, "padding": SAME, "activation": RELU6, **details}
-    return chain.filtering(op, weights, (1, size, size, 8), axis, **options)
+    return chain.filtering(op, weights, (1, size, size, filters), axis, **options)
 
 
 _BOTH = pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D"])
@@ -30,10 +32,15 @@ _BOTH = pytest.mark.parametrize("op", ["CONV_2D", "DEPTHWISE_CONV_2D"])
 
 @_BOTH
 @pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("step", [1, 2])
-def test_three_by_three_is_a_depthwise_convolution(op: str, per_channel: bool, step: int) -> None:
-    strides = {"stride_h": step, "stride_w": step}
-    chain = window(Chain(1), op, (3, 3), per_channel=per_channel, **strides)
+@pytest.mark.parametrize(
+    ("kernel", "step", "filters"),
+    [((3, 3), 1, 8), ((3, 3), 2, 8), ((3, 3), 1, 40), ((5, 5), 1, 8), ((1, 4), 1, 8)],
+)
+def test_some_are_depthwise_convolutions(
+    op: str, kernel: tuple[int, int], step: int, filters: int, per_channel: bool
+) -> None:
+    details = {"stride_h": step, "stride_w": step, "filters": filters}
+    chain = window(Chain(1), op, kernel, per_channel=per_channel, **details)
 
     assert chain.operators() == [(0, "DEPTHWISE_CONV_2D")]
 
@@ -42,9 +49,8 @@ def test_three_by_three_is_a_depthwise_convolution(op: str, per_channel: bool, s
 @pytest.mark.parametrize(
     ("kernel", "details"),
     [
-        ((5, 5), {}),
-        ((1, 1), {}),
-        ((3, 1), {}),
+        ((5, 5), {"filters": 33}),
+        ((5, 5), {"stride_h": 2, "stride_w": 2}),
         ((3, 3), {"stride_h": 3, "stride_w": 3}),
         ((3, 3), {"dilation_h": 2, "dilation_w": 2}),
     ],
