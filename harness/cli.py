@@ -49,6 +49,15 @@ ThroughOption = Annotated[
 OptimiseOption = Annotated[
     Optimise, typer.Option("-O", "--optimise", help="Where they contradict: -Ospeed or -Osize.")
 ]
+ArenaLimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--arena-limit",
+        metavar="BYTES",
+        min=1,
+        help="Compute the first stage patch by patch where the arena needs more.",
+    ),
+]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="What runs the model: aot, compiled ahead of time.")
 ]
@@ -184,6 +193,7 @@ def measure(
     engine: EngineOption = "aot",
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs after the warm-up.")] = 3,
     optimise: OptimiseOption = Optimise.SPEED,
+    arena_limit: ArenaLimitOption = None,
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
     through: ThroughOption = "memory",
@@ -207,7 +217,7 @@ def measure(
             expected="--through memory",
             got="--through probe",
         )
-    options = CompilerOptions(optimise)
+    options = CompilerOptions(optimise, arena_limit)
     described = load_board(board)
     data = read_model(model)
     with ExitStack() as stack:
@@ -246,6 +256,7 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     engine: EngineOption = "aot",
     optimise: OptimiseOption = Optimise.SPEED,
+    arena_limit: ArenaLimitOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Firmware ELF, map and deploy/: a plain C library of the model."""
@@ -260,7 +271,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     with _status() as on_step:
         on_step("compiling")
-        program = compile_sources(data, name=str(model), options=CompilerOptions(optimise))
+        options = CompilerOptions(optimise, arena_limit)
+        program = compile_sources(data, name=str(model), options=options)
         image = build_image(program.sources, described, optimise=optimise, out_dir=out)
         write_deployment(program, out / "deploy")
     facts: dict[str, Any] = {
@@ -275,7 +287,7 @@ def build(
         "image_sha256": image.sha256,
         "arena_bytes": program.plan.arena_bytes,
         "arena_lower_bound_bytes": program.plan.lower_bound_bytes,
-        "arena_plan": program.plan.method,
+        "arena_plan": program.arena_plan,
         "static_bytes": image.static_bytes,
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,
@@ -312,7 +324,7 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         table.add_row(
             "arena",
             f"{result.sram.arena_bytes:,} B",
-            f"at least {result.sram.arena_lower_bound_bytes:,}: {result.sram.arena_plan}",
+            f"bound {result.sram.arena_lower_bound_bytes:,}; {result.sram.arena_plan}",
         )
     table.add_row(
         "flash",

@@ -64,6 +64,14 @@ def is_alias(graph: Graph, operator: Operator) -> bool:
     return operator.op in _ALIASES and graph.tensor(operator.inputs[0]).data is None
 
 
+def continued(graph: Graph, operator: Operator) -> int | None:
+    """The input that is the output's memory, if any: a reshape's, or the whole into which a patch
+    is put."""
+    if operator.op == "PATCH_OUT":
+        return operator.inputs[1] if len(operator.inputs) > 1 else None
+    return operator.inputs[0] if is_alias(graph, operator) else None
+
+
 _ALIASES = {"EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
 
 
@@ -161,7 +169,7 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     inplace = output_columns <= columns and output_rows <= rows and options.multiplier == 1
     if optimise is Optimise.SIZE:
         return DepthwiseStrips(1, line, (output_rows - 1) * stride + reach, output_rows, inplace)
-    most_bytes = min(max(source.bytes // 4, _STRIP_BYTES[0]), _STRIP_BYTES[1])
+    most_bytes = _spare(graph, min(max(source.bytes // 4, _STRIP_BYTES[0]), _STRIP_BYTES[1]))
 
     def most_height(planes: int) -> int:
         return (most_bytes // (planes * line) - reach) // stride + 1
@@ -233,6 +241,10 @@ def record_words(depth: int, scales: int) -> int:
     return 2 + depth // 2 + (3 if scales > 1 else 0)
 
 
+def _spare(graph: Graph, size: int) -> int:
+    return size if graph.spare_bytes is None else min(size, graph.spare_bytes)
+
+
 def room_bytes(graph: Graph, operator: Operator) -> int:
     """How much scratch memory is worth what it buys: what an operator with larger tensors needs
     more, and at least a sixth of what the one with the largest does."""
@@ -242,7 +254,7 @@ def room_bytes(graph: Graph, operator: Operator) -> int:
         return sum(graph.tensor(i).bytes for i in tensors if graph.tensor(i).data is None)
 
     most = max(own(one) for one in graph.operators)
-    return max(most // 6, most - own(operator))
+    return _spare(graph, max(most // 6, most - own(operator)))
 
 
 def _elementwise(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:

@@ -120,7 +120,7 @@ def measure(
             static_bytes=image.static_bytes,
             total_bytes=arena_bytes + stack_bytes + image.static_bytes,
             arena_lower_bound_bytes=arena.lower_bound_bytes,
-            arena_plan=arena.method,
+            arena_plan=program.arena_plan,
         ),
         flash=Flash(
             code_bytes=image.flash_bytes - image.weights_bytes,

@@ -16,7 +16,11 @@ class Optimise(enum.Enum):
 
 @dataclass(frozen=True)
 class CompilerOptions:
+    """arena_limit_bytes: what the arena must not exceed, even if the first stage has to be
+    computed patch by patch for that. None: as small as it gets otherwise."""
+
     optimise: Optimise = Optimise.SPEED
+    arena_limit_bytes: int | None = None
 
 
 DEFAULTS = CompilerOptions()

@@ -137,11 +137,23 @@ def compile_variants(program: Program) -> dict[str, HostModel]:
     }
 
 
-def check(data: bytes, seed: int = 0, optimise: Optimise = Optimise.SPEED) -> None:
-    """Outputs for inputs with many extremes equal the oracle's bit for bit, in exactly
-    the planned arena, and every layer is reported once; of a model with state several times."""
+def check(
+    data: bytes,
+    seed: int = 0,
+    optimise: Optimise = Optimise.SPEED,
+    arena_limit_bytes: int | None = None,
+) -> Program:
+    """What check_program says, of the model compiled."""
     # Refuses what the interpreter would abort on.
-    program = compile_sources(data, name="generated", options=CompilerOptions(optimise))
+    options = CompilerOptions(optimise, arena_limit_bytes)
+    program = compile_sources(data, name="generated", options=options)
+    check_program(program, seed)
+    return program
+
+
+def check_program(program: Program, seed: int = 0) -> None:
+    """Outputs for inputs with many extremes equal the oracle's bit for bit, in exactly
+    the planned arena, and every operator is reported; of a model with state several times."""
     graph = program.given
     rng = np.random.default_rng(seed)
     sequence = [
@@ -149,14 +161,15 @@ def check(data: bytes, seed: int = 0, optimise: Optimise = Optimise.SPEED) -> No
         for _ in range(3 if graph.states else 1)
     ]
     models = compile_variants(program)
-    expected = reference_sequence(data, sequence)
+    expected = reference_sequence(program.model, sequence)
+    executed = [program.graph.operator(index).layer for index in program.plan.order]
     for variant, compiled in models.items():
         for time, run in enumerate(compiled.run_sequence(sequence)):
             for position, (got, want) in enumerate(zip(run.outputs, expected[time], strict=True)):
                 message = f"{variant}: inference {time}: output {position}"
                 np.testing.assert_array_equal(got, want, message)
             assert run.touched_bytes == compiled.plan.arena_bytes
-            assert run.layers == list(compiled.plan.order)
+            assert run.layers == executed
 
 
 def _values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:

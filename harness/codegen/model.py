@@ -32,7 +32,7 @@ def generate(graph: Graph, plan: ArenaPlan, *, name: str = "model") -> dict[str,
     lines: list[str] = []
     for code in codes:
         lines.extend(code.statements)
-        lines.append(f"LAYER({code.operator.index});")
+        lines.append(f"LAYER({code.operator.layer});")
     body = "\n".join(f"    {line}" for line in lines)
     states = [(graph.tensor(index), plan.offsets[index]) for index in graph.states]
     reset = "\n".join(
@@ -61,8 +61,8 @@ def _header(graph: Graph, plan: ArenaPlan, name: str) -> str:
         upper=name.upper(),
         sha256=graph.sha256,
         arena=plan.arena_bytes,
-        layers=len(graph.operators),
         reset_note=_STATEFUL if graph.states else _STATELESS,
+        layers=len({operator.layer for operator in graph.operators}),
         inputs=len(graph.inputs),
         outputs=len(graph.outputs),
         input_offsets=braces([plan.offsets[i] for i in graph.inputs]),

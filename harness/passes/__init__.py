@@ -11,6 +11,7 @@ bit: whatever can be worked out before the first inference, is.
     removal.py     a graph without them
     aliases.py     operators that change no byte
     single.py      convolutions of one channel as the kind that is faster
+    patches.py     the first stage patch by patch, where memory is short
     rewriting.py   a graph while it is being changed
 
 Operators keep the index they have in the file; those that are gone leave a gap.

@@ -27,6 +27,13 @@ class Rewriting:
         self.tensors.append(Tensor(index, name, data.shape, data.dtype.name, quantisation, data))
         return index
 
+    def part(self, index: int, shape: tuple[int, ...]) -> int:
+        """The index of a new tensor for a part of `index`: other sizes, the same channels."""
+        whole = self.tensors[index]
+        new = len(self.tensors)
+        self.tensors.append(replace(whole, index=new, shape=(*shape, whole.shape[-1])))
+        return new
+
     def filters(
         self, operator: Operator, weights: Array, bias: Array, quantisation: Quantisation
     ) -> Operator:

@@ -3,7 +3,7 @@ their addresses, as in MiniMalloc (Moffitt, ASPLOS 2023)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.planner.regions import WORD, Lifetimes, words
@@ -21,8 +21,11 @@ class Exhausted:
     complete: bool
 
 
-def pack_exactly(lifetimes: Lifetimes, most: int, bound: int) -> Exhausted:
-    """Look for placements of fewer than `most` words, down to `bound`.
+def pack_exactly(
+    lifetimes: Lifetimes, met: Sequence[set[int]], most: int, bound: int
+) -> Exhausted:
+    """Look for placements of fewer than `most` words, down to `bound`. met: for each region, the
+    others that exist at the same time.
 
     Of the best placements, one has the least sum of addresses. In it every region lies directly on
     another that it meets, or at 0, so placing regions in ascending order of their addresses leaves
@@ -35,7 +38,7 @@ def pack_exactly(lifetimes: Lifetimes, most: int, bound: int) -> Exhausted:
         return Exhausted(None, complete=True)
     if len(lifetimes.regions) > _MOST_REGIONS:
         return Exhausted(None, complete=False)
-    search = _Search(lifetimes, most, bound)
+    search = _Search(lifetimes, met, most, bound)
     search.run()
     rigid = any(
         how.equal and how.reach < lifetimes.regions[output].size
@@ -49,16 +52,15 @@ def pack_exactly(lifetimes: Lifetimes, most: int, bound: int) -> Exhausted:
 class _Search:
     """Everything in words. most: what has to be undercut."""
 
-    def __init__(self, lifetimes: Lifetimes, most: int, bound: int) -> None:
+    def __init__(
+        self, lifetimes: Lifetimes, met: Sequence[set[int]], most: int, bound: int
+    ) -> None:
         regions = lifetimes.regions
         self._size = [region.words for region in regions]
         self._bytes = [region.size for region in regions]
         # Step -1 counts as 0.
         self._times = [range(region.first + 1, region.last + 2) for region in regions]
-        self._meeting = [
-            [j for j in range(len(regions)) if j != i and regions[j].meets(regions[i])]
-            for i in range(len(regions))
-        ]
+        self._meeting = [sorted(others) for others in met]
         self._shared = lifetimes.shared
         self._starts: list[int | None] = [None] * len(regions)
         self._top = [0] * (lifetimes.steps + 2)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from harness.planner.exact import pack_exactly
 from harness.planner.regions import WORD, Lifetimes, Region, words
 
-_EXCHANGES = 64  # placements tried behind the greedy ones, fewer for large graphs:
-_PAIRS = 1 << 18  # pairs of regions compared while trying
+_CLIMBS = 400  # placements tried behind the greedy ones, fewer for large graphs:
+_VISITS = 200_000  # pairs of regions compared while trying
+_ASIDE = 0.5  # how often another group than the highest one is moved
 
 Group = tuple[int, ...]  # regions that begin at one address
 
@@ -31,51 +32,70 @@ def place(lifetimes: Lifetimes) -> Placement:
     regions = lifetimes.regions
     if not regions:
         return Placement((), 0, optimal=True)
-    bound = lifetimes.lower_bound()
-    found = []
-    for groups in (_together(lifetimes), [(i,) for i in range(len(regions))]):
+    bound, met = lifetimes.lower_bound(), lifetimes.meetings()
+    climbs = []
+    for groups in (_together(lifetimes, met), [(i,) for i in range(len(regions))]):
+        found = []
         for order in _greedy_orders(regions, groups):
-            starts = first_fit(lifetimes, order)
+            starts = _first_fit(lifetimes, met, order)
             found.append((end_of(regions, starts), starts, order))
             if found[-1][0] == bound:
                 return Placement(tuple(starts), bound, optimal=True)
-    end, starts, order = min(found, key=lambda one: one[0])
-    rng = random.Random(0)
-    for _ in range(min(_EXCHANGES, _PAIRS // len(regions) ** 2) if len(order) > 1 else 0):
-        tried = list(order)
-        i, j = rng.sample(range(len(tried)), 2)
-        tried[i], tried[j] = tried[j], tried[i]
-        tried_starts = first_fit(lifetimes, tried)
-        tried_end = end_of(regions, tried_starts)
-        if tried_end <= end:
-            starts, end, order = tried_starts, tried_end, tried
-        if end == bound:
-            return Placement(tuple(starts), end, optimal=True)
-    exactly = pack_exactly(lifetimes, words(end), words(bound))
+        climbs.append(min(found, key=lambda one: one[0]))
+    end, starts = min((_climb(lifetimes, met, bound, *one) for one in climbs), key=_first)
+    exactly = pack_exactly(lifetimes, met, words(end), words(bound))
     if exactly.starts is not None:
         starts = list(exactly.starts)
         end = end_of(regions, starts)
     return Placement(tuple(starts), end, exactly.complete)
 
 
-def _together(lifetimes: Lifetimes) -> list[Group]:
+def _climb(
+    lifetimes: Lifetimes,
+    met: Sequence[set[int]],
+    bound: int,
+    end: int,
+    starts: list[int],
+    order: list[Group],
+) -> tuple[int, list[int]]:
+    """(end, addresses) of a placement that is no worse: again and again, a group at the end of the
+    arena, or one that it meets, is placed earlier."""
+    regions = lifetimes.regions
+    rng = random.Random(0)
+    visits = sum(len(others) for others in met) + len(met)
+    for _ in range(min(_CLIMBS, _VISITS // visits)):
+        if end == bound or len(order) < 2:
+            break
+        highest = [i for i, at in enumerate(starts) if at + regions[i].size == end]
+        chosen = rng.choice(highest)
+        if rng.random() < _ASIDE:
+            chosen = rng.choice(sorted(met[chosen] | {chosen}))
+        at = next(position for position, group in enumerate(order) if chosen in group)
+        tried = list(order)
+        tried.insert(rng.randrange(at + 1), tried.pop(at))
+        tried_starts = _first_fit(lifetimes, met, tried)
+        tried_end = end_of(regions, tried_starts)
+        if tried_end <= end:
+            starts, end, order = tried_starts, tried_end, tried
+    return end, starts
+
+
+def _first(found: tuple[int, list[int]]) -> int:
+    return found[0]
+
+
+def _together(lifetimes: Lifetimes, met: Sequence[set[int]]) -> list[Group]:
     """Regions in groups that begin at one address wherever they may: what is done in place."""
     groups: dict[int, list[int]] = {i: [i] for i in range(len(lifetimes.regions))}
     equal = {pair for pair, sharing in lifetimes.shared.items() if sharing.equal}
     for source, output in sorted(equal, key=lambda pair: (pair[1], pair[0])):
         first, second = groups[source], groups[output]
         if first is not second and all(
-            (i, j) in equal or (j, i) in equal or not _meet(lifetimes, i, j)
-            for i in first
-            for j in second
+            (i, j) in equal or (j, i) in equal or j not in met[i] for i in first for j in second
         ):
             first += second
             groups.update(dict.fromkeys(second, first))
     return [tuple(groups[i]) for i in groups if groups[i][0] == i]
-
-
-def _meet(lifetimes: Lifetimes, i: int, j: int) -> bool:
-    return lifetimes.regions[i].meets(lifetimes.regions[j])
 
 
 def _greedy_orders(regions: Sequence[Region], groups: Sequence[Group]) -> list[list[Group]]:
@@ -104,25 +124,24 @@ def _greedy_orders(regions: Sequence[Region], groups: Sequence[Group]) -> list[l
     return [sorted(groups, key=key) for key in keys]
 
 
-def first_fit(lifetimes: Lifetimes, order: Sequence[Group]) -> list[int]:
+def _first_fit(lifetimes: Lifetimes, met: Sequence[set[int]], order: Sequence[Group]) -> list[int]:
     """The lowest free address for each group in turn."""
     starts = [0] * len(lifetimes.regions)
-    placed: list[int] = []
+    placed: set[int] = set()
     for group in order:
         # Beginning strictly between `low` and `high` would overlap a region already placed. In
         # order of `low`, an interval passed once cannot matter again.
         forbidden = []
-        for other in placed:
-            for chosen in group:
-                if _meet(lifetimes, chosen, other):
-                    forbidden += _forbidden(lifetimes, chosen, other, starts[other])
+        for chosen in group:
+            for other in met[chosen] & placed:
+                forbidden += _forbidden(lifetimes, chosen, other, starts[other])
         start = 0
         for low, high in sorted(forbidden):
             if low < start < high:
                 start = words(high) * WORD
         for chosen in group:
             starts[chosen] = start
-        placed += group
+        placed.update(group)
     return starts
 
 

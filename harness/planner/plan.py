@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.errors import UnsupportedModelError
 from harness.kernels import kernel_of
 from harness.options import Optimise
-from harness.planner.order import least_peak_order
+from harness.planner.order import Order, least_peak_order
 from harness.planner.packing import Placement, place
 from harness.planner.regions import Lifetimes, lifetimes
 from harness.tflite import Graph
@@ -41,23 +41,23 @@ class ArenaPlan:
     @property
     def method(self) -> str:
         """How it was found, in a few words."""
-        order = "best order" if self.exact_order else "order by beam search"
-        placement = "best placement" if self.optimal else "placement by greedy search"
-        return f"{order}, {placement}"
+        order = "exact" if self.exact_order else "by search"
+        return f"order {order}, placement {'exact' if self.optimal else 'by search'}"
 
 
-def plan(graph: Graph, *, optimise: Optimise = Optimise.SPEED) -> ArenaPlan:
-    """Order all operators and place all tensors and scratch of `graph`.
+def plan(
+    graph: Graph, *, optimise: Optimise = Optimise.SPEED, order: Order | None = None
+) -> ArenaPlan:
+    """Order all operators, unless `order` is known, and place all tensors and scratch of `graph`.
 
     Raises:
         UnsupportedModelError: more than _LARGEST_ARENA bytes, which dilations can ask for in
             small files.
     """
     kernels = [kernel_of(graph, operator, optimise) for operator in graph.operators]
-    order = least_peak_order(graph, kernels)
-    candidates = [order.positions]
-    if order.positions != (own := tuple(range(len(graph.operators)))):
-        candidates.append(own)
+    own = tuple(range(len(graph.operators)))
+    order = order or least_peak_order(graph, kernels)
+    candidates = list(dict.fromkeys((order.positions, own)))
     positions, alive, placement = _smallest(
         [(one, lifetimes(graph, kernels, one)) for one in candidates]
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.kernels import Kernel, is_alias
+from harness.kernels import Kernel, continued
 from harness.tflite import Graph, Operator
 
 WORD = 4  # bytes; regions begin at multiples of it
@@ -15,7 +15,7 @@ WORD = 4  # bytes; regions begin at multiples of it
 @dataclass(frozen=True)
 class Region:
     """`size` bytes that nothing else may touch from step `first` to step `last` of the execution,
-    both included. What lies there: `tensors`, of which all but the first are reshapes, or the
+    both included. What lies there: `tensors`, each of which continues the one before, or the
     scratch memory of the operator with the index `scratch`."""
 
     size: int
@@ -27,9 +27,6 @@ class Region:
     @property
     def words(self) -> int:
         return words(self.size)
-
-    def meets(self, other: Region) -> bool:
-        return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,23 @@ class Lifetimes:
     shared: dict[tuple[int, int], Sharing]
     steps: int
 
+    def meetings(self) -> list[set[int]]:
+        """For each region, the others that exist at the same time."""
+        alive: list[list[int]] = [[] for _ in range(self.steps + 2)]  # step -1 comes first
+        for i, region in enumerate(self.regions):
+            for time in range(region.first, region.last + 1):
+                alive[time + 1].append(i)
+        met = [set().union(*alive[region.first + 1 : region.last + 2]) for region in self.regions]
+        return [others - {i} for i, others in enumerate(met)]
+
     def lower_bound(self) -> int:
-        """Bytes that every placement of these lifetimes needs: the most words at one step. The
-        last of them need not be whole."""
-        needed = [0] * (self.steps + 2)  # step -1, the inputs', comes first
+        """Bytes that every placement of these lifetimes needs: the most at one step."""
+        return max(self.needed(), default=0)
+
+    def needed(self) -> list[int]:
+        """Bytes at each step, from step -1 on, when inputs are written, to the end. The last word
+        need not be whole."""
+        needed = [0] * (self.steps + 2)
         slack = [0] * len(needed)
         for region in self.regions:
             for time in range(region.first, region.last + 1):
@@ -72,15 +82,13 @@ class Lifetimes:
         for output, common in saved.items():
             region = self.regions[output]
             needed[region.first + 1] -= min(common, region.words)
-        return max(
-            (WORD * count - rest for count, rest in zip(needed, slack, strict=True)), default=0
-        )
+        return [WORD * count - rest for count, rest in zip(needed, slack, strict=True)]
 
 
 class Storage:
-    """Which tensors of a graph are one piece of memory: a tensor and all reshapes of it. `sizes`
-    in bytes, `given` those that are there from the start (inputs and state), `kept` those that
-    live to the end (outputs and state); numbered in the order in which they appear."""
+    """Which tensors of a graph are one piece of memory: a tensor and all that continue it.
+    `sizes` in bytes, `given` those that are there from the start (inputs and state), `kept` those
+    that live to the end (outputs and state); numbered in the order in which they appear."""
 
     def __init__(self, graph: Graph) -> None:
         self.tensors: list[list[int]] = []
@@ -90,8 +98,8 @@ class Storage:
         self.given = tuple(range(len(self.tensors)))
         for operator in graph.operators:
             for index in operator.outputs:
-                if is_alias(graph, operator):
-                    piece = self.of[operator.inputs[0]]
+                if (before := continued(graph, operator)) is not None:
+                    piece = self.of[before]
                     self.tensors[piece].append(index)
                     self.of[index] = piece
                 else:

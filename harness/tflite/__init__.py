@@ -31,6 +31,7 @@ from harness.tflite.graph import (
     Tensor,
     Transpose,
     TransposeConv,
+    Window,
 )
 from harness.tflite.reader import load_graph, read_graph
 
@@ -57,6 +58,7 @@ __all__ = [
     "Tensor",
     "Transpose",
     "TransposeConv",
+    "Window",
     "load_graph",
     "read_graph",
 ]

@@ -202,6 +202,15 @@ class Transpose:
     order: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Window:
+    """Where a patch lies in the tensor that PATCH_IN takes it from and PATCH_OUT puts it into:
+    operators that no file has, from harness/passes/patches.py."""
+
+    top: int
+    left: int
+
+
 Options = (
     Axis
     | Conv2D
@@ -219,6 +228,7 @@ Options = (
     | Svdf
     | Transpose
     | TransposeConv
+    | Window
     | None
 )
 
@@ -226,19 +236,28 @@ Options = (
 @dataclass(frozen=True)
 class Operator:
     """op as the schema spells it ("CONV_2D"); index is its place in the file; inputs and outputs
-    are tensor indices, an absent optional input is -1."""
+    are tensor indices, an absent optional input is -1. part_of: the place in the file of the
+    operator that this one computes a part of, with an index behind all those of the file."""
 
     index: int
     op: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Options
+    part_of: int | None = None
+
+    @property
+    def layer(self) -> int:
+        """What its cycles are counted for."""
+        return self.index if self.part_of is None else self.part_of
 
 
 @dataclass(frozen=True)
 class Graph:
     """One subgraph in the file's operator order, which is a valid execution order. folded:
-    operators of the file that need not run, as their results are constants."""
+    operators of the file that need not run, as their results are constants. spare_bytes: memory
+    that a kernel may use at most only to be faster; None: what harness/kernels.py finds worth it.
+    """
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -247,6 +266,7 @@ class Graph:
     sha256: str
     size: int
     folded: tuple[Operator, ...] = ()
+    spare_bytes: int | None = None
 
     def tensor(self, index: int) -> Tensor:
         return self.tensors[index]

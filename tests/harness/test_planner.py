@@ -135,7 +135,7 @@ def test_operators_keep_the_order_of_the_file_where_none_is_better() -> None:
     graph = read_graph(small_network(), where="net")
 
     assert plan(graph).order == tuple(range(len(graph.operators)))
-    assert plan(graph).method == "best order, best placement"
+    assert plan(graph).method == "order exact, placement exact"
 
 
 def test_elementwise_operators_work_in_place() -> None:

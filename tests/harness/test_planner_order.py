@@ -89,7 +89,8 @@ def test_branches_are_executed_one_after_the_other() -> None:
 
     assert found.exact_order and found.optimal
     # The input, the widest tensor, its narrow one, a sum; not all wide ones at once.
-    assert found.arena_bytes <= 16 * (4 + 40 + 4 + 4) + 2 * 40
+    scratch = max(kernel.scratch_bytes for kernel in kernels_of(graph))
+    assert found.arena_bytes <= 16 * (4 + 40 + 4 + 4) + scratch
     assert plan(graph).order == found.order
 
 
@@ -115,4 +116,4 @@ def test_behind_the_cap_the_order_is_a_good_one(monkeypatch: pytest.MonkeyPatch)
     own = tuple(range(len(graph.operators)))
     assert needed(graph, kernels, found.positions) <= needed(graph, kernels, own)
     assert needed(graph, kernels, best.positions) <= needed(graph, kernels, found.positions)
-    assert plan(graph).method.startswith("order by beam search, ")
+    assert plan(graph).method.startswith("order by search, ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ class Code:
 
     @property
     def where(self) -> str:
-        return f"operator {self.operator.index} ({self.operator.op})"
+        return f"operator {self.operator.layer} ({self.operator.op})"
 
     def input(self, position: int) -> Tensor:
         return self.graph.tensor(self.operator.inputs[position])
@@ -47,7 +48,7 @@ class Code:
     def address(self, tensor: Tensor, kind: str = "int8_t") -> str:
         """A pointer expression; constants become tables."""
         if tensor.data is not None:
-            name = f"constant_{self.operator.index}_{tensor.index}"
+            name = f"constant_{self.operator.layer}_{tensor.index}"
             definition = write_words(name, tensor.data)
             if definition not in self.definitions:
                 self.definitions.append(definition)
@@ -64,11 +65,14 @@ class Code:
         return "NULL" if at is None else self._at(at, kind)
 
     def table(self, what: str, values: Array, kind: str) -> str:
-        """Equal tables are written once."""
+        """Equal tables are written once; parts of one operator write equal definitions."""
         key = (values.tobytes(), kind)
         if key not in self._tables:
-            self.definitions.append(write_words(self.name(what), values))
-            self._tables[key] = f"(const {kind} *){self.name(what)}"
+            name = self.name(what)
+            if self.operator.part_of is not None:
+                name = f"{what}_{self.operator.layer}_{zlib.crc32(values.tobytes()):08x}"
+            self.definitions.append(write_words(name, values))
+            self._tables[key] = f"(const {kind} *){name}"
         return self._tables[key]
 
     def struct(self, kind: str, **members: object) -> str:
