@@ -10,8 +10,8 @@ import numpy as np
 from harness.passes.rewriting import Rewriting
 from harness.tflite import Conv2D, DepthwiseConv2D, Graph, Operator
 
-# What depthwise_conv_2d_s8.c has instructions of its own for is two to six times as fast as
-# conv_2d_s8.c. Otherwise the one copies the input once and walks it once a filter, at a loss where
+# depthwise_conv_2d_3x3_s8 and _3x3_stride_2_s8 are two to six times as fast as conv_2d_s8. Of
+# others the one copies the input once and walks it once a filter, at a loss where
 # it skips some, and the other gathers a window for each output and uses it for all filters.
 _FAST_WINDOW, _FAST_STRIDES = (3, 3), ((1, 1), (2, 2))
 _FEW_FILTERS = 32  # on an L4R5: 5x5 windows take 3.27 k and 3.57 k cycles a pixel

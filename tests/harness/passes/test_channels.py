@@ -218,13 +218,6 @@ def test_a_matrix_product_over_a_feature_map_reads_each_channel_in_many_places()
     assert chain.channels() == [4, 5]
 
 
-def test_per_channel_scales_of_a_matrix_product_stay_per_channel() -> None:
-    # TFLite multiplies one scale in single precision, and several in double.
-    chain = Chain(3).dense(2, constant={0: 3}).dense(3)
-
-    assert chain.channels() == [2, 3]
-
-
 def test_the_values_of_a_huge_graph_are_not_looked_at() -> None:
     model = ModelFactory()
     source = model.input((1, 300, 300, 1), scale=1.0, zero_point=0)
