@@ -341,28 +341,30 @@ def _slice(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
 
 
 def _conv_2d_int16(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
-    """As of int8, but for a 1x1 kernel, whose filters are not copied."""
-    options = operator.options
-    assert isinstance(options, Conv2D)
+    """Columns of four pixels, gathered before any of these is written."""
     _, height, width, channels = graph.tensor(operator.inputs[1]).shape
     output = graph.tensor(operator.outputs[0])
-    if (height, width) == (1, 1) and options.stride == (1, 1) and channels % 4 == 0:
-        return Kernel()
-    column = 2 * _round_up(height * width * channels)
-    overlap = _overlap(output, _window_lead(graph, operator))
-    return Kernel(min(2, output.shape[1] * output.shape[2]) * column, overlaps=((0, overlap),))
+    columns = 4 if output.shape[1] * output.shape[2] > 1 else 1
+    lead = _window_lead(graph, operator)
+    return Kernel(
+        columns * _round_up(2 * height * width * channels),
+        inplace=() if lead < 0 else (0,),
+        overlaps=((0, _overlap(output, lead)),),
+    )
 
 
 def _depthwise_conv_2d_int16(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     """As pooling, but that channel c of a pixel reads channel c // multiplier of its window."""
     channels = [graph.tensor(i).shape[3] for i in (operator.inputs[0], operator.outputs[0])]
     lead = _window_lead(graph, operator) + 2 * (channels[0] - channels[1])
-    return Kernel(overlaps=((0, _overlap(graph.tensor(operator.outputs[0]), lead)),))
+    _, height, width, count = graph.tensor(operator.inputs[1]).shape
+    overlap = _overlap(graph.tensor(operator.outputs[0]), lead)
+    return Kernel(height * width * _round_up(count), overlaps=((0, overlap),))
 
 
 def _fully_connected_int16(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     depth = graph.tensor(operator.inputs[1]).shape[1]
-    return Kernel(2 * _round_up(depth) if depth % 4 else 0)
+    return Kernel(2 * (depth + 1) if depth % 2 else 0)
 
 
 def _round_up(size: int) -> int:

@@ -1,65 +1,62 @@
-/* Convolution of int16: columns of two output pixels are gathered, then multiplied with all filters
- * at once. A 1x1 kernel multiplies the input as it lies. */
+/* Convolution of int16: columns of four output pixels are gathered side by side, then multiplied
+ * with all filters. */
 #include <string.h>
 
 #include "kernels.h"
 
+/* A column, `group` of which lie side by side in pairs of values. */
+typedef struct {
+    int16_t *values;
+    int32_t group, filled;
+} column_t;
+
+/* `count` values from `from` on, or zeros where that is NULL. */
+static void append(column_t *column, const int16_t *from, int32_t count) {
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t at = column->filled + i;
+        column->values[(at >> 1) * 2 * column->group + (at & 1)] = from == NULL ? 0 : from[i];
+    }
+    column->filled += count;
+}
+
 /* One output pixel's window as a row of the matrix; what lies outside is zero. */
 static void gather_column(const conv_2d_s16_t *conv, const int16_t *input, int32_t row,
-                          int32_t column, int16_t *into, int32_t depth) {
+                          int32_t column, column_t *into) {
     const int32_t channels = conv->input_channels;
-    const int32_t line = conv->kernel_width * channels;
     const int32_t left = column * conv->stride_width - conv->pad_left;
-    int16_t *const end = into + depth;
     for (int32_t i = 0; i < conv->kernel_height; i++) {
         const int32_t y = row * conv->stride_height - conv->pad_top + i * conv->dilation_height;
         const int16_t *const from = input + y * conv->input_width * channels;
         if (y < 0 || y >= conv->input_height) {
-            memset(into, 0, (size_t)line * sizeof *into);
+            append(into, NULL, conv->kernel_width * channels);
         } else if (conv->dilation_width == 1 && left >= 0 &&
                    left + conv->kernel_width <= conv->input_width) {
-            memcpy(into, from + left * channels, (size_t)line * sizeof *into);
+            append(into, from + left * channels, conv->kernel_width * channels);
         } else {
             for (int32_t j = 0; j < conv->kernel_width; j++) {
                 const int32_t x = left + j * conv->dilation_width;
-                if (x < 0 || x >= conv->input_width) {
-                    memset(into + j * channels, 0, (size_t)channels * sizeof *into);
-                } else {
-                    memcpy(into + j * channels, from + x * channels,
-                           (size_t)channels * sizeof *into);
-                }
+                const int outside = x < 0 || x >= conv->input_width;
+                append(into, outside ? NULL : from + x * channels, channels);
             }
         }
-        into += line;
     }
-    while (into < end) { /* against zero weights */
-        *into++ = 0;
-    }
+    append(into, NULL, into->filled & 1); /* against zero weights */
 }
 
 void conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output,
                  int16_t *scratch) {
     const int32_t pixels = conv->output_height * conv->output_width;
-    const int32_t depth = conv->kernel_height * conv->kernel_width * conv->input_channels;
-    const int32_t padded = (depth + 3) & ~3;
-    const int32_t channels = conv->output_channels;
-    if (conv->kernel_height == 1 && conv->kernel_width == 1 && conv->stride_height == 1 &&
-        conv->stride_width == 1 && padded == depth) {
-        matmul_s16(input, pixels, depth, conv->weights, channels, &conv->out, output);
-        return;
-    }
-    int32_t row = 0, column = 0;
-    for (int32_t done = 0; done < pixels;) {
-        int32_t gathered = 0;
-        for (; gathered < 2 && done + gathered < pixels; gathered++) {
-            gather_column(conv, input, row, column, scratch + gathered * padded, padded);
-            if (++column == conv->output_width) {
-                column = 0;
-                row++;
-            }
+    const int32_t group = pixels > 1 ? 4 : 1;
+    for (int32_t done = 0; done < pixels; done += group) {
+        for (int32_t p = 0; p < group; p++) {
+            /* The last pixel again where a group lacks some. */
+            const int32_t pixel = done + p < pixels ? done + p : pixels - 1;
+            column_t column = {scratch + 2 * p, group, 0};
+            gather_column(conv, input, pixel / conv->output_width, pixel % conv->output_width,
+                          &column);
         }
-        matmul_s16(scratch, gathered, padded, conv->weights, channels, &conv->out, output);
-        output += gathered * channels;
-        done += gathered;
+        const int32_t present = pixels - done < group ? pixels - done : group;
+        matmul_s16(&conv->filters, scratch, group, present, output);
+        output += present * conv->output_channels;
     }
 }

@@ -1,5 +1,7 @@
 /* Depthwise convolution of int16, pixel by pixel over the part of the window that lies in the
- * input. */
+ * input. Every pixel reads all weights, so that they are copied out of the flash first. */
+#include <string.h>
+
 #include "kernels.h"
 #include "requantize_s16.h"
 
@@ -22,8 +24,8 @@ static void clip(int32_t origin, int32_t taps, int32_t dilation, int32_t size, i
     *count = end > *first ? end - *first : 0;
 }
 
-static window_t window_of(const conv_2d_s16_t *conv, const int16_t *input, int32_t row,
-                          int32_t column) {
+static window_t window_of(const conv_2d_s16_t *conv, const int16_t *input, const int8_t *weights,
+                          int32_t row, int32_t column) {
     const int32_t top = row * conv->stride_height - conv->pad_top;
     const int32_t left = column * conv->stride_width - conv->pad_left;
     const int32_t line = conv->input_width * conv->input_channels;
@@ -37,7 +39,7 @@ static window_t window_of(const conv_2d_s16_t *conv, const int16_t *input, int32
     clip(left, conv->kernel_width, conv->dilation_width, conv->input_width, &x, &window.columns);
     window.input = input + (top + y * conv->dilation_height) * line +
                    (left + x * conv->dilation_width) * conv->input_channels;
-    window.weights = conv->weights + y * window.weights_line + x * weights_step;
+    window.weights = weights + y * window.weights_line + x * weights_step;
     return window;
 }
 
@@ -77,26 +79,36 @@ static void convolve_four(const window_t *window, const int16_t *from, const int
         from += window->line;
         weights += window->weights_line;
     }
-    output[0] = requantize_s16(s0, out, channel);
-    output[1] = requantize_s16(s1, out, channel + 1);
-    output[2] = requantize_s16(s2, out, channel + 2);
-    output[3] = requantize_s16(s3, out, channel + 3);
+    if (out->sums == SUMS_FIT) {
+        output[0] = requantize_fitting(s0, fitting_of(out, channel));
+        output[1] = requantize_fitting(s1, fitting_of(out, channel + 1));
+        output[2] = requantize_fitting(s2, fitting_of(out, channel + 2));
+        output[3] = requantize_fitting(s3, fitting_of(out, channel + 3));
+        return;
+    }
+    const int32_t sums[] = {s0, s1, s2, s3};
+    for (int32_t i = 0; i < 4; i++) {
+        output[i] = requantize_s16(sums[i], out, channel + i);
+    }
 }
 
 #endif
 
-void depthwise_conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output) {
+void depthwise_conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output,
+                           int8_t *scratch) {
     const int32_t channels = conv->output_channels;
+    const int32_t taps = conv->kernel_height * conv->kernel_width;
+    memcpy(scratch, conv->filters.weights, (size_t)(taps * ((channels + 3) & ~3)));
     const int32_t multiplier = channels / conv->input_channels;
     for (int32_t row = 0; row < conv->output_height; row++) {
         for (int32_t column = 0; column < conv->output_width; column++) {
-            const window_t window = window_of(conv, input, row, column);
+            const window_t window = window_of(conv, input, scratch, row, column);
             int32_t c = 0;
 #if KERNELS_DSP
-            if (multiplier == 1 && conv->kernel_height * conv->kernel_width <= PRODUCTS_IN_INT32) {
+            if (multiplier == 1 && taps <= PRODUCTS_IN_INT32) {
                 for (; c + 4 <= channels; c += 4) {
-                    convolve_four(&window, window.input + c, window.weights + c, &conv->out, c,
-                                  output + c);
+                    convolve_four(&window, window.input + c, window.weights + c, &conv->filters.out,
+                                  c, output + c);
                 }
             }
 #endif
@@ -104,7 +116,7 @@ void depthwise_conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int1
                 const int32_t swapped = (c & ~3) + ((c & 1) << 1) + (c >> 1 & 1);
                 const int64_t sum =
                     convolve(&window, window.input + c / multiplier, window.weights + swapped);
-                output[c] = requantize_s16(sum, &conv->out, c);
+                output[c] = requantize_s16(sum, &conv->filters.out, c);
             }
             output += channels;
         }

@@ -29,6 +29,17 @@ typedef struct {
     int32_t min, max;
 } requantization_s16_t;
 
+/* Filters, [channels][depth], lie in pairs, an odd last one with a zero filter beside it: for each
+ * two of depth, rounded up to 2 with zero weights, the first filter's at bytes 0 and 2 and the
+ * second's at 1 and 3, as SXTB16 takes them. */
+typedef struct {
+    const int8_t *weights;
+    int32_t depth, channels; /* depth % 2 == 0 */
+    requantization_s16_t out;
+} filters_s16_t;
+
+/* weights of a depthwise convolution: [kernel_height][kernel_width][output_channels rounded up to
+ * 4], rest zero, every four of them in the order 0 2 1 3. */
 typedef struct {
     int32_t input_height, input_width, input_channels;
     int32_t output_height, output_width, output_channels;
@@ -36,14 +47,12 @@ typedef struct {
     int32_t stride_height, stride_width;
     int32_t dilation_height, dilation_width;
     int32_t pad_top, pad_left;
-    const int8_t *weights;
-    requantization_s16_t out;
+    filters_s16_t filters;
 } conv_2d_s16_t;
 
 typedef struct {
-    int32_t rows, depth, channels;
-    const int8_t *weights;
-    requantization_s16_t out;
+    int32_t rows, depth;
+    filters_s16_t filters;
 } fully_connected_s16_t;
 
 typedef struct {
@@ -61,31 +70,25 @@ typedef struct {
     const int16_t *reciprocal; /* 1 / (1 + x) of 0 .. 1, 513 samples */
 } softmax_s16_t;
 
-/* Four weights that meet neighbouring inputs lie in the order 0 2 1 3: SXTB16 makes the pairs 0 1
- * and 2 3 of them, as the inputs lie in memory. Filters, [channels][depth rounded up to 4], rest
- * zero, lie in pairs: four weights of channel 2i, the same four of channel 2i + 1, the next four of
- * channel 2i, ...; an odd last channel lies plainly. */
+/* output[p][c] = requantized dot product of column p and filter c for `pixels` columns. A group of
+ * 4 of them, or of 1, lies side by side: for each two of depth, two values of each; 4-byte aligned.
+ */
+void matmul_s16(const filters_s16_t *filters, const int16_t *columns, int32_t group, int32_t pixels,
+                int16_t *output);
 
-/* output[p][c] = requantized dot product of columns[p] and filter c; depth % 4 == 0, columns 4-byte
- * aligned. */
-void matmul_s16(const int16_t *columns, int32_t pixels, int32_t depth, const int8_t *weights,
-                int32_t channels, const requantization_s16_t *out, int16_t *output);
-
-/* weights: filters as above, [kernel_height][kernel_width][input_channels] each. scratch holds
- * min(2, output pixels) columns of the depth rounded up to 4, but nothing for a 1x1 kernel with
- * stride 1 and input_channels % 4 == 0. Where columns are gathered, the end of output may lie over
- * the beginning of input as far as harness/kernels.py says. */
+/* scratch holds a group of columns of the filters' depth: 4, or 1 of a single output pixel. The end
+ * of output may lie over the beginning of input as far as harness/kernels.py says: columns are
+ * gathered upwards, before anything is written to what comes after them. */
 void conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output,
                  int16_t *scratch);
 
-/* weights: [kernel_height][kernel_width][output_channels rounded up to 4], rest zero, in the order
- * above; output channel c reads input channel c / (output_channels / input_channels). Pixels, and
- * the channels of each, are written upwards after they were read: the end of output may lie over
- * the beginning of input as far as harness/kernels.py says. */
-void depthwise_conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output);
+/* Output channel c reads input channel c / (output_channels / input_channels). Pixels, and the
+ * channels of each, are written upwards after they were read: the end of output may lie over the
+ * beginning of input as far as harness/kernels.py says. scratch holds the weights. */
+void depthwise_conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output,
+                           int8_t *scratch);
 
-/* weights: filters as above. scratch: one row of the depth rounded
- * up to 4 where depth % 4 != 0, else unused. */
+/* scratch: one row of the filters' depth where depth % 2 != 0, else unused. */
 void fully_connected_s16(const fully_connected_s16_t *layer, const int16_t *input, int16_t *output,
                          int16_t *scratch);
 

@@ -24,16 +24,16 @@ def _conv_2d(code: Code) -> None:
     weights = code.input(1).data
     assert weights is not None
     rows = weights.reshape(weights.shape[0], -1)
-    requantization = _requantization(code, rows)
-    _convolution(code, "conv_2d_s16", _paired(rows), requantization, code.scratch("int16_t"))
+    _convolution(code, "conv_2d_s16", _filters(code, rows, _paired(rows)), "int16_t")
 
 
 def _depthwise_conv_2d(code: Code) -> None:
     weights = code.input(1).data
     assert weights is not None
     taps = weights.reshape(-1, weights.shape[3])
-    requantization = _requantization(code, taps.T)
-    _convolution(code, "depthwise_conv_2d_s16", _swapped(taps), requantization)
+    padded = np.pad(taps, ((0, 0), (0, -taps.shape[1] % 4)))
+    swapped = padded.reshape(-1, 4)[:, [0, 2, 1, 3]]
+    _convolution(code, "depthwise_conv_2d_s16", _filters(code, taps.T, swapped), "int8_t")
 
 
 def _fully_connected(code: Code) -> None:
@@ -44,22 +44,13 @@ def _fully_connected(code: Code) -> None:
         "fully_connected_s16_t",
         rows=source.elements // rows.shape[1],
         depth=rows.shape[1],
-        channels=rows.shape[0],
-        weights=code.table("weights", _paired(rows), "int8_t"),
-        out=_requantization(code, rows),
+        filters=_filters(code, rows, _paired(rows)),
     )
-    code.call(
-        "fully_connected_s16",
-        table,
-        code.address(source, "int16_t"),
-        code.address(code.output, "int16_t"),
-        code.scratch("int16_t"),
-    )
+    addresses = (code.address(tensor, "int16_t") for tensor in (source, code.output))
+    code.call("fully_connected_s16", table, *addresses, code.scratch("int16_t"))
 
 
-def _convolution(
-    code: Code, function: str, weights: Array, requantization: str, *scratch: str
-) -> None:
+def _convolution(code: Code, function: str, filters: str, scratch: str) -> None:
     options = code.operator.options
     assert isinstance(options, Conv2D | DepthwiseConv2D)
     source, output = code.input(0), code.output
@@ -80,27 +71,25 @@ def _convolution(
         dilation_width=options.dilation[1],
         pad_top=top,
         pad_left=left,
-        weights=code.table("weights", weights, "int8_t"),
-        out=requantization,
+        filters=filters,
     )
     addresses = (code.address(tensor, "int16_t") for tensor in (source, output))
-    code.call(function, table, *addresses, *scratch)
-
-
-def _swapped(rows: Array) -> Array:
-    """[n][depth] -> [n][depth rounded up to 4], zeros behind, and each four in the order in which
-    SXTB16 makes pairs of neighbours: 0 2 1 3."""
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
-    return padded.reshape(-1, 4)[:, [0, 2, 1, 3]].reshape(padded.shape)
+    code.call(function, table, *addresses, code.scratch(scratch))
 
 
 def _paired(rows: Array) -> Array:
-    """Bytes of the filters `rows` with 2i and 2i + 1 interleaved word by word."""
-    swapped = _swapped(rows)
-    words = swapped.reshape(len(rows), swapped.shape[1] // 4, 4)
-    even = len(rows) & ~1
-    pairs = words[:even].reshape(even // 2, 2, *words.shape[1:]).transpose(0, 2, 1, 3)
-    return np.concatenate([pairs.reshape(-1), words[even:].reshape(-1)])
+    """Bytes of the filters `rows` with 2i and 2i + 1 interleaved, as filters_s16_t says."""
+    padded = np.pad(rows, ((0, len(rows) % 2), (0, rows.shape[1] % 2)))
+    pairs: Array = padded.reshape(len(padded) // 2, 2, -1).transpose(0, 2, 1)
+    return pairs
+
+
+def _filters(code: Code, rows: Array, weights: Array) -> str:
+    """Initialiser of filters_s16_t for the filters `rows` [channels][depth]."""
+    table = code.table("weights", weights, "int8_t")
+    depth = rows.shape[1] + rows.shape[1] % 2
+    out = _requantization(code, rows)
+    return f"{{.weights = {table}, .depth = {depth}, .channels = {rows.shape[0]}, .out = {out}}}"
 
 
 def _requantization(code: Code, rows: Array) -> str:
