@@ -218,7 +218,7 @@ void depthwise_plane_3x3_s8(const depthwise_conv_2d_t *conv, const int8_t *plane
     const int32_t width = conv->output_width, line = conv->line;
     (void)taps;
     block_t block;
-    start_blocks(&block, conv, channel);
+    depthwise_3x3_start_s8(&block, conv, channel);
     const int32_t columns = width & ~1;
     block.line_step = 2 * line;
     block.row_step = 2 * line - columns;

@@ -115,7 +115,7 @@ void depthwise_plane_3x3_stride_2_s8(const depthwise_conv_2d_t *conv, const int8
     const int32_t width = conv->output_width, line = conv->line;
     (void)taps;
     block_t block;
-    start_blocks(&block, conv, channel);
+    depthwise_3x3_start_s8(&block, conv, channel);
     block.line_step = 2 * line;
     int32_t x = 0, columns = width & ~1;
     for (;;) { /* an odd column is made with the one before, once more */

@@ -184,7 +184,7 @@ void depthwise_plane_s8(const depthwise_conv_2d_t *conv, const int8_t *plane, in
     const int32_t width = conv->output_width, stride = conv->stride_width;
     const int32_t bias = conv->out.bias[channel];
     finish_t how = {.out = &conv->out, .channel = channel, .pitch = conv->output_channels};
-    how.is_short = conv->out.simple;
+    how.is_short = conv->out.simple || conv->out.clamped;
     if (how.is_short) {
         how.simple = simple_of(&conv->out, channel);
     }

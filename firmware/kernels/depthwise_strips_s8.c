@@ -97,4 +97,10 @@ void depthwise_strips_s8(const depthwise_conv_2d_t *conv, const int8_t *input, i
         convolve_channels(conv, input, output, scratch, convolve, channel,
                           planes < channels - channel ? planes : channels - channel);
     }
+#if KERNELS_DSP
+    if (conv->out.clamped) {
+        clamp_s8(conv->output_height * conv->output_width * conv->output_channels, conv->out.min,
+                 conv->out.max, output, output);
+    }
+#endif
 }
