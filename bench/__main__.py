@@ -1,5 +1,6 @@
 """`python -m bench [NAME ...]`: run the named benchmarks (default: all) and keep their JSON in
-results/benchmarks/, with what they ran on. `--programs` and `--seed` belong to `differential`."""
+results/benchmarks/, with what they ran on. `--programs` and `--seed` belong to `differential`,
+`--inputs` and `--seed` to `fuzz`."""
 
 from __future__ import annotations
 
@@ -12,14 +13,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("start", "engine", "emulation", "measurement", "timing", "differential", "demo", "suite")
+NAMES = (
+    "start",
+    "engine",
+    "emulation",
+    "measurement",
+    "timing",
+    "differential",
+    "fuzz",
+    "demo",
+    "suite",
+)
+
+_OPTIONS = {"differential": ("programs", "seed"), "fuzz": ("inputs", "seed")}
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--programs", type=int, help="random sequences to compare")
-    parser.add_argument("--seed", type=int, help="of the first sequence")
+    parser.add_argument("--inputs", type=int, help="hostile files to read")
+    parser.add_argument("--seed", type=int, help="of the first sequence or batch")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.names) - set(NAMES))
     if unknown:
@@ -27,13 +41,15 @@ def main(arguments: list[str]) -> int:
             f"bench: unknown benchmark {unknown[0]!r}; one of {', '.join(NAMES)}", file=sys.stderr
         )
         return 2
-    options = {k: v for k in ("programs", "seed") if (v := getattr(given, k)) is not None}
+    options = {
+        k: v for k in ("programs", "inputs", "seed") if (v := getattr(given, k)) is not None
+    }
     failed = False
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in given.names or NAMES:
         print(f"bench: {name}", file=sys.stderr)
         run = importlib.import_module(f"bench.{name}").run
-        result = run(**options) if name == "differential" else run()
+        result = run(**{k: v for k, v in options.items() if k in _OPTIONS.get(name, ())})
         failed |= bool(result.get("failed"))
         record = {
             "benchmark": name,

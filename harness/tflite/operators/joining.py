@@ -105,7 +105,7 @@ def _agree(node: Node, part: Tensor, whole: Tensor, axis: int) -> None:
     """Equal in shape but for `axis`."""
     expected = list(whole.shape)
     expected[axis : axis + 1] = part.shape[axis : axis + 1]
-    if part.shape != tuple(expected):
+    if len(part.shape) != len(whole.shape) or part.shape != tuple(expected):
         raise node.malformed(
             f"tensors {part.index} and {whole.index} differ in more than axis {axis}",
             whole.shape,

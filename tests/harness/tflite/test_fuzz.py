@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import zipfile
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +18,10 @@ from tests.tflite_factory import fully_connected_model, small_network
 
 MODELS = (fully_connected_model(), small_network(size=5, channels=2), movement_network())
 
+HOSTILE = (
+    Path(__file__).parent / "hostile.zip"
+)  # found by `python -m bench fuzz`, with the error each is
+
 models = st.sampled_from(MODELS)
 positions = st.integers(0, 1 << 16)
 
@@ -23,6 +30,19 @@ def read_anything(data: bytes) -> None:
     """Plans too: what was accepted must be sane enough to be placed."""
     with contextlib.suppress(ModelError):
         plan(read_graph(data, where="fuzzed"))
+
+
+def test_files_that_were_refused_once_are_refused_again() -> None:
+    with zipfile.ZipFile(HOSTILE) as corpus:
+        expected = json.loads(corpus.read("expected.json"))
+        assert len(expected) > 50
+        for name, kind in expected.items():
+            try:
+                read_graph(corpus.read(name), where=name)
+            except ModelError as error:
+                assert type(error).__name__ == kind, name
+            else:
+                raise AssertionError(f"{name} was accepted")
 
 
 @settings(max_examples=400)

@@ -96,6 +96,11 @@ REFUSED: list[tuple[Callable[[], ModelFactory], type[ModelError], str]] = [
         "has no such axis (expected an axis, got 0)",
     ),
     (
+        lambda: concatenation([(2, 3), (2,)], (2, 3), axis=1),
+        MalformedModelError,
+        "tensors 1 and 2 differ in more than axis 1",
+    ),
+    (
         lambda: split((4,), [(2,)] * 3),
         MalformedModelError,
         "has the wrong number of operands (expected 2..2 inputs and 2 outputs, got 2 and 3)",
