@@ -15,8 +15,8 @@ typedef struct {
 } windows_t;
 
 /* `words` words of the input's zero point. */
-static int32_t pack_zero_point(const windows_t *windows, int32_t words, int32_t *to,
-                               int32_t columns) {
+__attribute__((noinline)) static int32_t pack_zero_point(const windows_t *windows, int32_t words,
+                                                         int32_t *to, int32_t columns) {
     const int32_t value = windows->conv.input_zero_point;
     const uint32_t even = (uint32_t)value & 0xFFFFu;
     const uint32_t odd = (uint32_t)(-255 * value - 128) & 0xFFFFu;
@@ -137,7 +137,7 @@ void conv_2d_s8(const conv_2d_t *table, const int8_t *input, int8_t *output, int
             left += i < block ? conv->stride_width : 0;
             to += i % 4 == 3 ? group : 0;
         }
-        conv->filters.multiply(&conv->filters, columns, block, one, output);
+        conv->filters.matmul(&conv->filters, columns, block, one, output);
         output += block * conv->output_channels;
     }
 }

@@ -3,7 +3,8 @@
 
 #include "kernels.h"
 
-static void pack_row(const int8_t *row, int32_t depth, int32_t *to, int32_t columns) {
+__attribute__((noinline)) static void pack_row(const int8_t *row, int32_t depth, int32_t *to,
+                                               int32_t columns) {
     const int32_t words = depth / 4;
     int32_t sum = pack_lines_s8(row, words, 1, 0, to + columns, columns);
     if (depth % 4) {
@@ -26,7 +27,7 @@ void fully_connected_s8(const fully_connected_t *table, const int8_t *input, int
             const int32_t from = row + (i < rows ? i : rows - 1);
             pack_row(input + from * layer->depth, layer->depth, columns + i, together);
         }
-        layer->filters.multiply(&layer->filters, columns, rows, NULL,
-                                output + row * layer->filters.channels);
+        layer->filters.matmul(&layer->filters, columns, rows, NULL,
+                              output + row * layer->filters.channels);
     }
 }

@@ -26,7 +26,7 @@ matmul_t matmul_s8;
 matmul_t matmul_small_s8; /* in less flash */
 
 struct filters {
-    matmul_t *multiply; /* one of them, so that only this one is linked */
+    matmul_t *matmul; /* one of them, so that only this one is linked */
     const int32_t *records;
     int32_t depth, channels;
     int32_t per_channel;  /* records end with their rescaling */

@@ -60,11 +60,10 @@ static inline __attribute__((always_inline)) column_sums_t multiply_column(
     const int32_t *w, const int32_t *v, const int32_t *c, int32_t depth, column_sums_t s) {
     const int32_t *const end = c + depth / 2;
 #if KERNELS_ASM
-    const int32_t *const rounds = c + (depth & ~31) / 2;
+    const int32_t *const rounds = c + (depth & ~15) / 2;
     if (c != rounds) {
         LOOP_SINGLE(FOUR_DEEP_SINGLE(0, "") FOUR_DEEP_SINGLE(1, "") FOUR_DEEP_SINGLE(2, "")
-                        FOUR_DEEP_SINGLE(3, "") FOUR_DEEP_SINGLE(4, "") FOUR_DEEP_SINGLE(5, "")
-                            FOUR_DEEP_SINGLE(6, "") FOUR_DEEP_SINGLE(7, "!"),
+                        FOUR_DEEP_SINGLE(3, "!"),
                     w, v, c, rounds, s);
     }
     if (c != end) {
@@ -89,14 +88,19 @@ static simple_t simple_filter(const filters_t *filters, const int32_t *rescaling
                        filters->zero_point);
 }
 
-static const int32_t *rescaling_of(const filters_t *filters, const int32_t *record) {
-    return filters->per_channel ? record + 2 + filters->depth / 2 : filters->rescaling;
+/* Not inlined: the rare cases must not take registers and flash from the common ones. */
+__attribute__((noinline)) static int8_t finish(int32_t sum, const filters_t *filters,
+                                               const int32_t *record, int32_t which) {
+    const int32_t *const rescaling =
+        filters->per_channel ? record + 2 + filters->depth / 2 : filters->rescaling;
+    return filters->simple ? requantize_simple(sum, simple_filter(filters, rescaling, which))
+                           : requantize_filter(sum, filters, rescaling, which);
 }
 
 /* One filter of a pair times one column of a group of four: what is left over by the fast ways. */
-__attribute__((noinline)) static void multiply_one(const filters_t *filters, const int32_t *record,
-                                                   int32_t which, const int32_t *column,
-                                                   int8_t *output) {
+__attribute__((noinline)) static int8_t multiply_one(const filters_t *filters,
+                                                     const int32_t *record, int32_t which,
+                                                     const int32_t *column) {
     const int32_t *w = record + 2 + which, *const end = w + filters->depth / 2;
     int32_t sum = add_wrapping(record[which], *column);
     for (column += 4; w != end; w += 2) {
@@ -104,7 +108,7 @@ __attribute__((noinline)) static void multiply_one(const filters_t *filters, con
         sum = smlad(sxtb16_odd((uint32_t)w[0]), (uint32_t)column[4], sum);
         column += 8;
     }
-    *output = requantize_filter(sum, filters, rescaling_of(filters, record), which);
+    return finish(sum, filters, record, which);
 }
 
 /* All filters times a single column, two pairs at a time. */
@@ -128,12 +132,15 @@ static void multiply_single(const filters_t *filters, const int32_t *column, int
             output[2] = requantize_simple(s.d, shared);
             output[3] = requantize_simple(s.e, shared);
         } else {
-            const int32_t sums[] = {s.a, s.b, s.d, s.e};
-            for (int32_t i = 0; i < 4 && i < left; i++) {
-                const int32_t *const from = rescaling_of(filters, i < 2 ? record : other);
-                output[i] = filters->simple
-                                ? requantize_simple(sums[i], simple_filter(filters, from, i % 2))
-                                : requantize_filter(sums[i], filters, from, i % 2);
+            output[0] = finish(s.a, filters, record, 0);
+            if (left > 1) {
+                output[1] = finish(s.b, filters, record, 1);
+            }
+            if (left > 2) {
+                output[2] = finish(s.d, filters, other, 0);
+            }
+            if (left > 3) {
+                output[3] = finish(s.e, filters, other, 1);
             }
         }
         record += 2 * words;
@@ -141,7 +148,7 @@ static void multiply_single(const filters_t *filters, const int32_t *column, int
     }
 }
 
-/* Not inlined: the job lies on the stack twice. */
+/* Not inlined: the job needs stack that a single column has no use for. */
 __attribute__((noinline)) static void multiply_groups(const filters_t *filters,
                                                       const int32_t *columns, int32_t groups,
                                                       int32_t *buffer, int8_t *output) {
@@ -158,7 +165,7 @@ __attribute__((noinline)) static void multiply_groups(const filters_t *filters,
         .zero_point = filters->zero_point,
         .rescaling = filters->per_channel ? NULL : filters->rescaling,
     };
-    multiply_filters_s8(job);
+    multiply_filters_s8(&job);
 }
 
 void matmul_s8(const filters_t *filters, const int32_t *columns, int32_t pixels, int32_t *buffer,
@@ -172,8 +179,8 @@ void matmul_s8(const filters_t *filters, const int32_t *columns, int32_t pixels,
     }
     for (int32_t p = 0; p < grouped; p++) {
         for (int32_t c = fast && p < (pixels & ~3) ? channels & ~1 : 0; c < channels; c++) {
-            multiply_one(filters, filters->records + c / 2 * words, c % 2,
-                         columns + p / 4 * group + p % 4, output + p * channels + c);
+            output[p * channels + c] = multiply_one(filters, filters->records + c / 2 * words,
+                                                    c % 2, columns + p / 4 * group + p % 4);
         }
     }
     if (grouped < pixels) {

@@ -13,10 +13,9 @@ typedef struct {
     int32_t depth;
     int32_t zero_point;
     const int32_t *rescaling; /* of all records, or NULL: each has its own behind its weights */
-    int32_t own[15];
 } multiply_filters_t;
 
 /* Only where rescaling is simple; results are not clamped. */
-void multiply_filters_s8(multiply_filters_t job);
+void multiply_filters_s8(const multiply_filters_t *job);
 
 #endif

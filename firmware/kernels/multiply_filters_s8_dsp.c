@@ -19,8 +19,8 @@
 
 #if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
 
-/* Words of the argument, which lies above nine saved registers. Those from 11 on are our own. */
-#define JOB(word) "[sp, #4*(9+" #word ")]\n\t"
+/* Words on the stack: first a copy of the job. */
+#define JOB(word) "[sp, #4*" #word "]\n\t"
 #define COLUMNS JOB(0)
 #define RECORD JOB(1)
 #define BUFFER JOB(2)
@@ -47,7 +47,7 @@
 #define MULTIPLIER_B JOB(23)
 #define SHIFT_B JOB(24)
 #define OFFSET JOB(25)
-_Static_assert(sizeof(multiply_filters_t) >= 4 * 26, "words that the instructions use");
+_Static_assert(sizeof(multiply_filters_t) == 4 * 11, "words that the instructions copy");
 
 #define MULTIPLY_TWO(at, write_back, sum_af, sum_bf, sum_as, sum_bs)                               \
     "ldr.w xf, [col, #" at "]\n\t"                                                                 \
@@ -85,7 +85,7 @@ _Static_assert(sizeof(multiply_filters_t) >= 4 * 26, "words that the instruction
     STORE(sum0, at) "add.w wgt, wgt, wb\n\t" STORE(sum1, at) "add.w wgt, wgt, wb\n\t" STORE(       \
         sum2, at) "add.w wgt, wgt, wb\n\t" STORE(sum3, at)
 
-/* No function of C: a compiler has its own idea of where an argument of many words goes. */
+/* No function of C, whose compiler would need a register to find its variables. */
 __asm__(".syntax unified\n\t"
         ".thumb\n\t"
         ".section .text.multiply_filters_s8, \"ax\", %progbits\n\t"
@@ -98,8 +98,10 @@ __asm__(".syntax unified\n\t"
         "sa0 .req r4\n\t sa1 .req r5\n\t sa2 .req r6\n\t sa3 .req r7\n\t"
         "sb0 .req r8\n\t sb1 .req r9\n\t sb2 .req r10\n\t sb3 .req r11\n\t"
         "xf .req r12\n\t xs .req lr\n\t"
-        "push {r0-r3}\n\t"
         "push.w {r4-r11, lr}\n\t"
+        "sub sp, #4*27\n\t"
+        "ldmia.w r0, {r1-r11}\n\t"
+        "stmia.w sp, {r1-r11}\n\t"
 
         /* Where the first round is entered: fours that are missing in a last whole one. */
         "ldr r4, " DEPTH "rsb r5, r4, #0\n\t"
@@ -166,8 +168,8 @@ __asm__(".syntax unified\n\t"
         "bx xf\n\t"
         ".p2align 2\n\t"
         "4:\n\t" MULTIPLY_FOUR(0, "") MULTIPLY_FOUR(1, "") MULTIPLY_FOUR(2, "") MULTIPLY_FOUR(
-            3, "!") "ldr.w xf, " END "cmp col, xf\n\t"
-                    "bne 4b\n\t" STORE_FOUR(MULTIPLIER_A, SHIFT_A, "sa0", "sa1", "sa2", "sa3", 0)
+            3, "!") "ldr.w xf, " END "cmp.w col, xf\n\t"
+                    "bne.w 4b\n\t" STORE_FOUR(MULTIPLIER_A, SHIFT_A, "sa0", "sa1", "sa2", "sa3", 0)
                         STORE_FOUR(MULTIPLIER_B, SHIFT_B, "sb0", "sb1", "sb2", "sb3",
                                    1) "ldr.w xf, " GROUPS_LEFT "add.w wgt, wgt, wb\n\t"
                                       "str.w wgt, " TO "subs.w xf, xf, #1\n\t"
@@ -177,9 +179,8 @@ __asm__(".syntax unified\n\t"
                                       "add r2, r3\n\t"
                                       "str r2, " RECORD "subs r4, #1\n\t"
                                       "str r4, " PAIRS "bne.w 1b\n\t"
-                                      "pop.w {r4-r11, lr}\n\t"
-                                      "add sp, #16\n\t"
-                                      "bx lr\n\t"
+                                      "add sp, #4*27\n\t"
+                                      "pop.w {r4-r11, pc}\n\t"
                                       ".unreq col\n\t .unreq wgt\n\t .unreq wa\n\t .unreq wb\n\t"
                                       ".unreq sa0\n\t .unreq sa1\n\t .unreq sa2\n\t .unreq sa3\n\t"
                                       ".unreq sb0\n\t .unreq sb1\n\t .unreq sb2\n\t .unreq sb3\n\t"
@@ -222,7 +223,8 @@ static void multiply_pair(const multiply_filters_t *job) {
     }
 }
 
-void multiply_filters_s8(multiply_filters_t job) {
+void multiply_filters_s8(const multiply_filters_t *given) {
+    multiply_filters_t job = *given;
     for (; job.pairs > 0; job.pairs--) {
         multiply_pair(&job);
         job.record += job.record_bytes / 4;

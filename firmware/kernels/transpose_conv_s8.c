@@ -42,8 +42,8 @@ static void convolve_phase(const transpose_conv_t *conv, const transpose_conv_ph
             (column + conv->pad_left) / conv->stride_width - phase->kernel_width + 1;
         gather_column(conv, phase, input, from_row, from, scratch, depth);
         *packed = pack_lines_s8(scratch, depth / 4, 1, 0, packed + 1, 1);
-        phase->filters.multiply(&phase->filters, packed, 1, NULL,
-                                output + (row * conv->output_width + column) * channels);
+        phase->filters.matmul(&phase->filters, packed, 1, NULL,
+                              output + (row * conv->output_width + column) * channels);
     }
 }
 

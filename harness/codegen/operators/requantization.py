@@ -110,7 +110,7 @@ def write_filters(
     records = np.append(records, np.zeros(7, np.uint32))  # copied by eight words
     multiplier, shift = int(found.multipliers[0]), int(found.shifts[0]) & 0xFF
     members = {
-        "multiply": MATMUL[code.plan.optimise],
+        "matmul": MATMUL[code.plan.optimise],
         "records": code.table("filters" + part, records, "int32_t"),
         "depth": found.rows.shape[1],
         "channels": found.rows.shape[0],
