@@ -2,6 +2,7 @@
  * with all filters. */
 #include <string.h>
 
+#include "dsp.h"
 #include "kernels.h"
 
 /* A column, `group` of which lie side by side in pairs of values. */
@@ -10,13 +11,32 @@ typedef struct {
     int32_t group, filled;
 } column_t;
 
-/* `count` values from `from` on, or zeros where that is NULL. */
-static void append(column_t *column, const int16_t *from, int32_t count) {
-    for (int32_t i = 0; i < count; i++) {
-        const int32_t at = column->filled + i;
-        column->values[(at >> 1) * 2 * column->group + (at & 1)] = from == NULL ? 0 : from[i];
-    }
+/* `count` values from `from` on, `step` apart: 1, or 0 for two zeros again and again. */
+static void append(column_t *column, const int16_t *from, int32_t step, int32_t count) {
+    const int32_t line = 2 * column->group;
+    int16_t *to = column->values + (column->filled >> 1) * line;
+    const int half = column->filled & 1; /* of a pair is there already */
     column->filled += count;
+    if (half && count > 0) {
+        to[1] = *from;
+        to += line;
+        from += step;
+        count--;
+    }
+    for (; count >= 2; count -= 2) {
+        const uint32_t pair = load_halves(from);
+        memcpy(to, &pair, sizeof pair);
+        to += line;
+        from += 2 * step;
+    }
+    if (count > 0) {
+        *to = *from;
+    }
+}
+
+static void append_zeros(column_t *column, int32_t count) {
+    static const int16_t zeros[2];
+    append(column, zeros, 0, count);
 }
 
 /* One output pixel's window as a row of the matrix; what lies outside is zero. */
@@ -28,19 +48,22 @@ static void gather_column(const conv_2d_s16_t *conv, const int16_t *input, int32
         const int32_t y = row * conv->stride_height - conv->pad_top + i * conv->dilation_height;
         const int16_t *const from = input + y * conv->input_width * channels;
         if (y < 0 || y >= conv->input_height) {
-            append(into, NULL, conv->kernel_width * channels);
+            append_zeros(into, conv->kernel_width * channels);
         } else if (conv->dilation_width == 1 && left >= 0 &&
                    left + conv->kernel_width <= conv->input_width) {
-            append(into, from + left * channels, conv->kernel_width * channels);
+            append(into, from + left * channels, 1, conv->kernel_width * channels);
         } else {
             for (int32_t j = 0; j < conv->kernel_width; j++) {
                 const int32_t x = left + j * conv->dilation_width;
-                const int outside = x < 0 || x >= conv->input_width;
-                append(into, outside ? NULL : from + x * channels, channels);
+                if (x < 0 || x >= conv->input_width) {
+                    append_zeros(into, channels);
+                } else {
+                    append(into, from + x * channels, 1, channels);
+                }
             }
         }
     }
-    append(into, NULL, into->filled & 1); /* against zero weights */
+    append_zeros(into, into->filled & 1); /* against zero weights */
 }
 
 void conv_2d_s16(const conv_2d_s16_t *conv, const int16_t *input, int16_t *output,
