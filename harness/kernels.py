@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from harness.axes import merge_padded, pad_axes
 from harness.options import Optimise
 from harness.tflite import (
+    BatchMatmul,
     Conv2D,
     DepthwiseConv2D,
     Graph,
@@ -367,6 +368,25 @@ def _fully_connected_int16(graph: Graph, operator: Operator, optimise: Optimise)
     return Kernel(2 * (depth + 1) if depth % 2 else 0)
 
 
+def strided_operands(graph: Graph, operator: Operator) -> tuple[bool, bool]:
+    """Must the kernel gather the rows of the first, the columns of the second input of a
+    BATCH_MATMUL? Constants are laid out for it beforehand."""
+    options = operator.options
+    assert isinstance(options, BatchMatmul)
+    first, second = (graph.tensor(index).data is None for index in operator.inputs)
+    return first and options.adjoint[0], second and not options.adjoint[1]
+
+
+def _batch_matmul(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
+    """What each row adds to its sums, the rows and one column, those that must be gathered."""
+    options = operator.options
+    assert isinstance(options, BatchMatmul)
+    depth = graph.tensor(operator.inputs[0]).shape[-2 if options.adjoint[0] else -1]
+    rows = graph.tensor(operator.outputs[0]).shape[-2]
+    rows_gathered, column_gathered = strided_operands(graph, operator)
+    return Kernel(4 * rows + rows_gathered * rows * depth + column_gathered * depth)
+
+
 def _round_up(size: int) -> int:
     return -(-size // 4) * 4
 
@@ -375,6 +395,7 @@ _KERNELS: dict[str, Callable[[Graph, Operator, Optimise], Kernel]] = {
     "ABS": _elementwise,
     "ADD": _elementwise,
     "AVERAGE_POOL_2D": _pool_2d,
+    "BATCH_MATMUL": _batch_matmul,
     "CAST": _conversion,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,

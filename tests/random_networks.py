@@ -115,6 +115,31 @@ def _partner(net: Network, first: int) -> tuple[int, tuple[int, ...]]:
     return second, fitting[second]
 
 
+def _batch_matmul(net: Network) -> None:
+    """A tensor with itself transposed, or with another of the same depth, or with constants."""
+    first = net.pick()
+    if not 2 <= len(net.shape(first)) <= 5:
+        return
+    *batch, rows, depth = net.shape(first)
+    second = net.draw(st.sampled_from([first, *net.known]))
+    if net.draw(st.integers(0, 2)) == 0:
+        shape = (net.draw(st.integers(1, 9)), depth)
+        values = net.rng.integers(-128, 128, shape, dtype=np.int8)
+        second = net.model.constant(values, scale=net.scale(first), zero_point=0)
+    shape = net.shape(second)
+    if len(shape) < 2 or shape[-1] != depth or shape[:-2] not in ((), tuple(batch)):
+        return
+    details = net.like(float(np.clip(net.scale(first) * net.scale(second) * 100, 1e-36, 1e36)))
+    net.finish(
+        "BATCH_MATMUL",
+        [first, second],
+        (*batch, rows, shape[-2]),
+        details,
+        adjoint_x=False,
+        adjoint_y=True,
+    )
+
+
 def _add(net: Network) -> None:
     first = net.pick()
     second, shape = _partner(net, first)
@@ -190,6 +215,7 @@ _STEPS: list[Callable[[Network], None]] = [
     _transpose_conv,
     _pool_2d,
     _fully_connected,
+    _batch_matmul,
     _add,
     _add,
     _mul,

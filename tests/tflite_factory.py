@@ -75,6 +75,7 @@ OPERATORS = {
     "SPLIT_V": 102,
     "QUANTIZE": 114,
     "HARD_SWISH": 117,
+    "BATCH_MATMUL": 126,
 }
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6, TANH = 0, 1, 2, 3, 4
@@ -117,6 +118,7 @@ _OPTIONS: dict[str, tuple[int, dict[str, tuple[int, str]]]] = {
         },
     ),
     "SVDF": (6, {"rank": (0, "Int32"), "activation": (1, "Int8")}),
+    "BATCH_MATMUL": (101, {"adjoint_x": (0, "Bool"), "adjoint_y": (1, "Bool")}),
     "FULLY_CONNECTED": (
         8,
         {"activation": (0, "Int8"), "weights_format": (1, "Int8"), "bias_type": (4, "Int8")},

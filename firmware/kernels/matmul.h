@@ -67,4 +67,21 @@ typedef struct {
 void fully_connected_s8(const fully_connected_t *layer, const int8_t *input, int8_t *output,
                         int8_t *scratch);
 
+/* Products of matrices that are both computed at run time. batch: matrices along three axes, which
+ * lie steps_1 and steps_2 bytes apart, 0 where one serves all. by_columns_1: the first matrix lies
+ * column by column, by_rows_2: the second one row by row. */
+typedef struct {
+    int32_t batch[3];
+    int32_t rows, columns, depth;
+    int32_t steps_1[3], steps_2[3];
+    int32_t by_columns_1, by_rows_2;
+    int32_t zero_point_1, zero_point_2;
+    int32_t multiplier, shift, zero_point;
+} batch_matmul_t;
+
+/* scratch: 4 * rows bytes, 4-byte aligned, then rows * depth with by_columns_1, then depth with
+ * by_rows_2. */
+void batch_matmul_s8(const batch_matmul_t *matmul, const int8_t *input_1, const int8_t *input_2,
+                     int8_t *output, int8_t *scratch);
+
 #endif

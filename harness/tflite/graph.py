@@ -80,6 +80,13 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class BatchMatmul:
+    """adjoint: are the matrices of the first, and of the second, input transposed?"""
+
+    adjoint: tuple[bool, bool]
+
+
+@dataclass(frozen=True)
 class Conv2D:
     """pads: rows above and columns left of the input; how many lie below and to the right follows
     from the output's size. As in DepthwiseConv2D and Pool2D.
@@ -213,6 +220,7 @@ class Window:
 
 Options = (
     Axis
+    | BatchMatmul
     | Conv2D
     | DepthwiseConv2D
     | Pool2D
@@ -293,9 +301,14 @@ class Graph:
         return any(self.tensors[index].dtype == "int16" for index in used if index >= 0)
 
     def macs(self, operator: Operator) -> int:
-        """Multiply-accumulates of convolutions and fully-connected layers; padding counts, other
-        operators have none."""
+        """Multiply-accumulates of convolutions, matrix products and recurrent layers; padding
+        counts, other operators have none."""
         output = self.tensors[operator.outputs[0]]
+        if isinstance(operator.options, BatchMatmul):
+            depth = self.tensors[operator.inputs[0]].shape[
+                -2 if operator.options.adjoint[0] else -1
+            ]
+            return output.elements * depth
         if operator.op == "CONV_2D":
             return output.elements * math.prod(self.tensors[operator.inputs[1]].shape[1:])
         if operator.op == "DEPTHWISE_CONV_2D":

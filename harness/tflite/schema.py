@@ -86,12 +86,14 @@ _OPTIONS: dict[int, Spec] = {
     75: {"alpha": (0, Scalar("f"))},
     77: {"mode": (0, Scalar("b"))},
     79: {"count": (0, Scalar("i"))},
+    101: {"adjoint_x": (0, Scalar("?")), "adjoint_y": (1, Scalar("?"))},
 }
 
 # Which member an operator's options must be; the others' options are not read.
 OPTIONS_OF = {
     "ADD": 11,
     "AVERAGE_POOL_2D": 5,
+    "BATCH_MATMUL": 101,
     "CONCATENATION": 10,
     "CONV_2D": 1,
     "DEPTHWISE_CONV_2D": 2,
@@ -243,4 +245,5 @@ OPERATORS = {
     102: "SPLIT_V",
     114: "QUANTIZE",
     117: "HARD_SWISH",
+    126: "BATCH_MATMUL",
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.tflite.graph import (
+    BatchMatmul,
     FullyConnected,
     Options,
 )
@@ -48,6 +51,34 @@ def _fully_connected(node: Node) -> Options:
     return FullyConnected(node.activation(), int32_sums)
 
 
+def _batch_matmul(node: Node) -> Options:
+    node.take(2, 2)
+    first, second, options = node.operand(0), node.operand(1), node.options()
+    node.int8(first, second, node.output)
+    adjoint = bool(options["adjoint_x"]), bool(options["adjoint_y"])
+    for tensor in (first, second):
+        if not 2 <= len(tensor.shape) <= 5:
+            raise node.unsupported(
+                "multiplies tensors of another rank",
+                "reshape them before",
+                "2..5",
+                len(tensor.shape),
+            )
+    rows, depth = first.shape[-2:][:: -1 if adjoint[0] else 1]
+    depth_2, columns = second.shape[-2:][:: -1 if adjoint[1] else 1]
+    if depth != depth_2:
+        raise node.malformed("matrices do not match", f"sums over {depth}", f"over {depth_2}")
+    try:
+        batch = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    except ValueError:
+        raise node.malformed(
+            "batches do not match", "equal sizes, or 1", f"{first.shape}, {second.shape}"
+        ) from None
+    node.shaped(*batch, rows, columns)
+    return BatchMatmul(adjoint)
+
+
 CHECKS: dict[str, Check] = {
+    "BATCH_MATMUL": _batch_matmul,
     "FULLY_CONNECTED": _fully_connected,
 }

@@ -11,6 +11,7 @@ from tests.harness.kernels.cases import (
     check_operator,
     filters,
     quantised,
+    seeds,
     zero_points,
 )
 from tests.host_model import check
@@ -29,7 +30,42 @@ def add_fully_connected(draw: st.DrawFn, model: ModelFactory) -> None:
     model.operator("FULLY_CONNECTED", [source, *operands], [output], activation=draw(activations))
 
 
-@pytest.mark.parametrize("add", [add_fully_connected], ids=lambda add: add.__name__)
+def add_batch_matmul(draw: st.DrawFn, model: ModelFactory) -> None:
+    """Batches that are equal, broadcast, or missing; either matrix constant or transposed."""
+    rng = np.random.default_rng(draw(seeds))
+    rows, depth, columns = (
+        draw(st.integers(1, 7)),
+        draw(st.integers(1, 20)),
+        draw(st.integers(1, 7)),
+    )
+    batch = draw(st.lists(st.integers(1, 3), max_size=3))
+    adjoint = draw(st.booleans()), draw(st.booleans())
+    constant = draw(st.sampled_from([None, None, 0, 1]))
+    details = [quantised(draw), quantised(draw)]
+    operands = []
+    for position, matrix in enumerate([(rows, depth), (depth, columns)]):
+        shape = tuple(1 if draw(st.integers(0, 3)) == 0 else size for size in batch)
+        shape = shape[draw(st.sampled_from([0, 0, len(shape)])) :]
+        shape += matrix[::-1] if adjoint[position] else matrix
+        operands.append(
+            model.constant(rng.integers(-128, 128, shape, dtype=np.int8), **details[position])
+            if position == constant
+            else model.input(shape, **details[position])
+        )
+    batches = [model.tensors[operand].shape[:-2] for operand in operands]
+    spread = (
+        details[0]["scale"] * details[1]["scale"] * 127 * 20 * 10 ** draw(st.floats(-3.0, 3.0))
+    )
+    output = model.tensor(
+        (*np.broadcast_shapes(*batches), rows, columns), scale=spread, zero_point=draw(zero_points)
+    )
+    model.outputs.append(output)
+    model.operator("BATCH_MATMUL", operands, [output], adjoint_x=adjoint[0], adjoint_y=adjoint[1])
+
+
+@pytest.mark.parametrize(
+    "add", [add_fully_connected, add_batch_matmul], ids=lambda add: add.__name__
+)
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add)
 
