@@ -60,10 +60,11 @@ static inline __attribute__((always_inline)) column_sums_t multiply_column(
     const int32_t *w, const int32_t *v, const int32_t *c, int32_t depth, column_sums_t s) {
     const int32_t *const end = c + depth / 2;
 #if KERNELS_ASM
-    const int32_t *const rounds = c + (depth & ~15) / 2;
+    const int32_t *const rounds = c + (depth & ~31) / 2;
     if (c != rounds) {
         LOOP_SINGLE(FOUR_DEEP_SINGLE(0, "") FOUR_DEEP_SINGLE(1, "") FOUR_DEEP_SINGLE(2, "")
-                        FOUR_DEEP_SINGLE(3, "!"),
+                        FOUR_DEEP_SINGLE(3, "") FOUR_DEEP_SINGLE(4, "") FOUR_DEEP_SINGLE(5, "")
+                            FOUR_DEEP_SINGLE(6, "") FOUR_DEEP_SINGLE(7, "!"),
                     w, v, c, rounds, s);
     }
     if (c != end) {
