@@ -1,5 +1,5 @@
 # Two commands from an empty Debian 12: `make demo` and `make test`. Both set up first; a second set-up costs nothing.
-.PHONY: setup demo test check format bench
+.PHONY: setup demo test test-long check format bench
 PYTEST = .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 setup: .venv/.ready
@@ -12,6 +12,9 @@ demo: setup
 
 test: setup
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-long: setup
+	HILNAS_NETWORKS=500 .venv/bin/pytest tests/harness/test_random_networks.py
 
 check: setup
 	.venv/bin/ruff check .

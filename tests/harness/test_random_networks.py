@@ -3,6 +3,7 @@ touch exactly the planned arena: both variants on this machine, the DSP variant 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,8 @@ from harness.session import open_session
 from tests.host_model import check
 from tests.random_networks import networks
 from tests.tflite_factory import ModelFactory
+
+NETWORKS = int(os.environ.get("HILNAS_NETWORKS", "24"))  # `make test-long` draws 500
 
 # No shrinking by default: a failure prints its model's operators, and takes minutes to shrink.
 _SETTINGS = {
@@ -38,7 +41,7 @@ def told_which(model: ModelFactory) -> Iterator[None]:
         raise
 
 
-@settings(max_examples=24, **_SETTINGS)
+@settings(max_examples=NETWORKS, **_SETTINGS)
 @given(networks())
 def test_a_network_is_bit_exact_in_exactly_its_arena(model: ModelFactory) -> None:
     with told_which(model):
