@@ -62,7 +62,7 @@ EngineOption = Annotated[
     str, typer.Option("--engine", help="What runs the model: aot, compiled ahead of time.")
 ]
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL.tflite", help="A fully int8-quantised model.")
+    Path, typer.Argument(metavar="MODEL.tflite", help="A model quantised to int8 or 16x8.")
 ]
 
 
