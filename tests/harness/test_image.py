@@ -142,11 +142,13 @@ def test_the_aot_engine_links_only_the_kernels_its_model_calls(image: Image) -> 
         "#define MODEL_INPUT_OFFSETS {0}\n#define MODEL_INPUT_BYTES {32}\n"
         "#define MODEL_OUTPUT_OFFSETS {32}\n#define MODEL_OUTPUT_BYTES {32}\n"
         "int32_t model_invoke(uint8_t *arena, void (*on_layer)(uint32_t, void *), void *);\n"
+        "void model_reset(uint8_t *arena);\n"
     )
     source = (
         '#include "model.h"\nint32_t model_invoke(uint8_t *arena, '
         "void (*on_layer)(uint32_t, void *), void *context) {\n"
         "    (void)on_layer, (void)context;\n    arena[32] = arena[0];\n    return 0;\n}\n"
+        "void model_reset(uint8_t *arena) { (void)arena; }\n"
     )
     idle = build_image({"model.h": header, "model.c": source}, BOARD)
     assert idle.arena_bytes == 64

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.board import load_board
+from harness.compiler import compile_sources
 from harness.errors import (
     BoardError,
     CompileError,
@@ -210,7 +211,9 @@ def test_a_candidate_is_evaluated_on_the_virtual_board(tmp_path: Path) -> None:
     assert measured.cycles.median == pytest.approx(untrained.cycles.median, rel=0.01)
 
 
-def test_untrained_exports_cost_what_trained_ones_cost() -> None:
+def test_untrained_exports_cost_what_trained_ones_cost_with_the_same_channels() -> None:
+    """Training may leave channels that never change, which are not computed then."""
+    alive = 0
     dataset = make_dataset(120, classes=4, size=12)
     recipe = Training(epochs=2, batch_size=32, learning_rate=0.05)
     with open_session(load_board("nucleo_f412zg"), "virtual") as session:
@@ -219,7 +222,17 @@ def test_untrained_exports_cost_what_trained_ones_cost() -> None:
             train(network, dataset.train, dataset.validation, recipe, seed=0)
             model = export_int8(ops, network.folded_weights(), dataset.train.images[:50])
             trained = measure(model, session, name=f"trained {seed}")
-            untrained = measure(export_untrained(ops, seed=seed), session, name=f"new {seed}")
+            fresh = export_untrained(ops, seed=seed)
+            untrained = measure(fresh, session, name=f"new {seed}")
+            assert untrained.macs == trained.macs
+            if macs_run(fresh) != macs_run(model):
+                continue
+            alive += 1
             assert untrained.cycles.median == pytest.approx(trained.cycles.median, rel=0.01)
             assert untrained.sram == trained.sram
             assert untrained.flash == trained.flash
+    assert alive > 0
+
+
+def macs_run(model: bytes) -> int:
+    return compile_sources(model, name="model").graph.total_macs
