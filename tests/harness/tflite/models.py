@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
+from harness.errors import ModelError
 from harness.tflite import read_graph
 from tests.tflite_factory import NONE, VALID, ModelFactory
 
@@ -13,6 +17,18 @@ from tests.tflite_factory import NONE, VALID, ModelFactory
 def read(model: ModelFactory | bytes) -> Any:
     data = model if isinstance(model, bytes) else model.build()
     return read_graph(data, where="net.tflite")
+
+
+# What draws the model, the error, and what its sentence contains.
+Refusal = tuple[Callable[[], ModelFactory], type[ModelError], str]
+
+
+def expect_refusal(model: ModelFactory, error: type[ModelError], message: str) -> None:
+    """One sentence that names the file and the next step."""
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        read(model)
+    assert str(caught.value).startswith("net.tflite: ")
+    assert caught.value.hint is not None
 
 
 def one_operator(
