@@ -112,9 +112,16 @@ def write_json(path: Path | None, value: object) -> None:
 
 
 def read_model(path: Path) -> bytes:
-    """Raises UsageError when `path` cannot be read."""
+    """What `path` holds, a byte more than a model may have at most.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    from harness.tflite.reader import LARGEST_FILE
+
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(
             f"cannot read the model: {error.strerror}", where=path, hint="check the path"
@@ -195,7 +202,7 @@ def measure(
     optimise: OptimiseOption = Optimise.SPEED,
     arena_limit: ArenaLimitOption = None,
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the random input.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random input.")] = 0,
     through: ThroughOption = "memory",
     profile: Annotated[
         Path | None,

@@ -19,6 +19,8 @@ from harness.tflite import Graph
 _CUTS = (1, 2, 3, 4, 5, 6)  # patches along an axis
 _OVERESTIMATE = 1.1  # the order found may need less than the estimate
 _PLANNED = 600  # operators in plans that are made; the other candidates are only estimated
+_LARGEST = 1000  # operators in one plan, which is what a file may have
+_ESTIMATED = 200_000  # operators in all estimates, which take long stages last
 _GRIDS = 4  # planned for one stage at most
 _SPARES = (4096, 2048, 1024, 512, 0)  # bytes of scratch memory that only make kernels faster
 _SMALLEST = 2  # estimates that are planned all the same
@@ -109,7 +111,7 @@ def plan_within(
         "needs a larger arena, its first stage in patches or not",
         where="tensor arena",
         expected=f"<= {arena_limit_bytes} bytes",
-        got=f"{least} bytes at best",
+        got=f"{least} bytes, the least that was tried",
         hint="raise the limit, or use a smaller input or fewer channels",
     )
 
@@ -132,14 +134,19 @@ def _candidates(graph: Graph, optimise: Optimise, most: float) -> Iterator[_Cand
     kernels = [kernel_of(graph, operator, optimise) for operator in graph.operators]
     needed = lifetimes(graph, kernels, range(len(kernels))).needed()
     inputs = sum(graph.tensor(index).bytes for index in graph.inputs)
+    estimated = 0
     for stage in stages(graph):
         if max(inputs + graph.tensor(stage.output).bytes, *needed[stage.count + 1 :]) > most:
             continue
         _, height, width, _ = graph.tensor(stage.output).shape
         for rows in (count for count in _CUTS if count <= height):
             for columns in {1, rows} if rows <= width else {1}:
-                if rows * columns == 1:
+                behind = len(graph.operators) - stage.count
+                if rows * columns == 1 or rows * columns * stage.count + behind > _LARGEST:
                     continue
+                estimated += 3 * stage.count + behind
+                if estimated > _ESTIMATED:
+                    return
                 along = (slices(graph, stage, 0, rows), slices(graph, stage, 1, columns))
                 if along[0] is None or along[1] is None:
                     continue

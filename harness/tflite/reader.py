@@ -17,11 +17,12 @@ from harness.tflite.flatbuffer import Decoder
 from harness.tflite.graph import Array, Graph, Operator, Quantisation, Tensor
 from harness.tflite.operators import CHECKS, STATES, Node, fold, must_be_known
 
-_LARGEST_FILE = 1 << 25  # bytes
+LARGEST_FILE = 1 << 25  # bytes
 _LARGEST_TENSOR = 1 << 23  # elements; no Cortex-M4 has memory for one, and sums of it fit an int32
 _LARGEST_CONSTANTS = 1 << 24  # bytes, once for each use: the C that they become
 _LARGEST_RANK = 6
 _MOST_OPERATORS = 1000
+_MOST_RESULTS = 1024  # of all operators; planning compares each with all that live when it does
 _MOST_OPERANDS = 256  # of one operator, and inputs and outputs of the graph
 _NUMPY_TYPES = {
     "bool": "?",
@@ -45,7 +46,7 @@ def load_graph(path: Path) -> Graph:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(
             f"cannot be read: {error.strerror}", where=path, hint="check the path"
@@ -60,11 +61,11 @@ def read_graph(data: bytes, *, where: str) -> Graph:
         MalformedModelError: no valid flatbuffer, or one that contradicts itself.
         UnsupportedModelError: a valid model that the aot engine cannot run.
     """
-    if len(data) > _LARGEST_FILE:
+    if len(data) > LARGEST_FILE:
         raise UnsupportedModelError(
             "is too large a file",
             where=where,
-            expected=f"<= {_LARGEST_FILE} bytes",
+            expected=f"<= {LARGEST_FILE} bytes",
             got="more",
             hint="no Cortex-M4 has flash for it; use a smaller network",
         )
@@ -125,6 +126,14 @@ class _Reader:
             )
             for i, (name, raw) in enumerate(zip(names, self._raw_operators, strict=True))
         ]
+        results = sum(len(outputs) for _, _, outputs in self._operands)
+        if results > _MOST_RESULTS:
+            raise self._unsupported(
+                "has operators with too many outputs together",
+                "split tensors into fewer parts",
+                f"<= {_MOST_RESULTS}",
+                results,
+            )
         used = {*self.inputs, *self.outputs}
         for _, inputs, outputs in self._operands:
             used.update(inputs, outputs)

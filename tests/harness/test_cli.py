@@ -112,6 +112,7 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
             "(expected --through memory, got --through probe)",
         ),
         (["build", "MODEL", *BOARD, "--out", "MODEL"], 1, "File exists"),
+        (["measure", "/dev/zero", *BOARD], 1, "/dev/zero: is too large a file (expected <= "),
     ],
 )
 def test_wrong_use_gets_one_sentence_and_its_exit_code(call, model, words, code, message):

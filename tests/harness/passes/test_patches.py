@@ -13,10 +13,16 @@ from bench.models import NO_MODELS, mlperf_tiny
 from harness.codegen import generate
 from harness.compiler import Program, compile_sources
 from harness.errors import UnsupportedModelError
-from harness.options import CompilerOptions
+from harness.options import CompilerOptions, Optimise
 from harness.passes.patches import slices, split, stages
 from harness.planner import plan
-from harness.planner.fitting import Patches, plan_within
+from harness.planner.fitting import (
+    _ESTIMATED,
+    _LARGEST,
+    Patches,
+    _candidates,
+    plan_within,
+)
 from harness.tflite import Graph, read_graph
 from tests.host_model import check, check_program
 from tests.tflite_factory import NONE, RELU6, SAME, VALID, ModelFactory
@@ -199,9 +205,23 @@ def test_a_limit_that_nothing_meets_is_refused() -> None:
     with pytest.raises(
         UnsupportedModelError,
         match=r"^tensor arena: needs a larger arena, its first stage in patches or not "
-        r"\(expected <= 1000 bytes, got \d+ bytes at best\); raise the limit",
+        r"\(expected <= 1000 bytes, got \d+ bytes, the least that was tried\); raise the limit",
     ):
         plan_within(graph, arena_limit_bytes=1000)
+
+
+def test_candidates_for_long_networks_are_bounded() -> None:
+    stack = Stack(6, 6, 1)
+    for _ in range(300):
+        stack.append("RELU6", [stack.last], stack.shape)
+    graph = read(stack)
+
+    candidates = list(_candidates(graph, Optimise.SPEED, 1e6))
+
+    assert 0 < len(candidates) <= _ESTIMATED // len(graph.operators)
+    for one in candidates:
+        behind = len(graph.operators) - one.stage.count
+        assert one.stage.count * len(one.parts) + behind <= _LARGEST
 
 
 def read(stack: Stack) -> Graph:

@@ -39,6 +39,17 @@ def many_operators(count: int) -> ModelFactory:
     return model
 
 
+def many_results(count: int) -> ModelFactory:
+    """Five operators with so many outputs."""
+    model = ModelFactory()
+    source = model.input((1, count // 5), scale=0.5)
+    for _ in range(5):
+        outputs = [model.tensor((1, 1), scale=0.5) for _ in range(count // 5)]
+        model.operator("SPLIT", [source], outputs, count=len(outputs))
+        model.outputs = outputs[:1]
+    return model
+
+
 def float_model() -> ModelFactory:
     model = ModelFactory()
     source = model.input((1, 4), dtype="float32")
@@ -161,6 +172,10 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     (lambda: relu(shape_signature=(1, -1)), "tensor 1 has a dynamic axis 1; convert with a fixed"),
     (lambda: relu(shape=(1,) * 7), "tensor 1 has too many axes"),
     (lambda: many_operators(1001), "has too many operators (expected <= 1000, got 1001)"),
+    (
+        lambda: many_results(1030),
+        "has operators with too many outputs together (expected <= 1024, got 1030); split",
+    ),
     (
         lambda: relu(shape=(1 << 20, 1 << 20)),
         "tensor 1 is too large (expected <= 8388608 elements, got (1048576, 1048576)); use",
