@@ -119,7 +119,7 @@ def _conv_2d(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
     line_bytes = line_bytes if channels % 4 or gaps else 0
     record = record_words(depth, len(graph.tensor(operator.inputs[1]).q.scales))
     block, buffer_words = _block(
-        record, -(-filters // 2), depth, pixels, room_bytes(graph, operator) - line_bytes
+        record, -(-filters // 2), depth, pixels, room_bytes(graph, operator) - line_bytes, optimise
     )
     scratch = line_bytes + 4 * buffer_words + columns_bytes(depth, block)
     # Blocks are packed, then multiplied with all filters before the next ones: no less of a lead
@@ -207,7 +207,9 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     return DepthwiseStrips(planes, line, plane_height, height, inplace, own_loop, taps_bytes)
 
 
-def _block(record: int, pairs: int, depth: int, pixels: int, room: int) -> tuple[int, int]:
+def _block(
+    record: int, pairs: int, depth: int, pixels: int, room: int, optimise: Optimise
+) -> tuple[int, int]:
     """(pixels packed at once, words of filters kept in RAM) of a convolution in `room` bytes, if
     it can be done in them. `record`: words of a pair of filters."""
     group = columns_bytes(depth, 4)
@@ -215,7 +217,8 @@ def _block(record: int, pairs: int, depth: int, pixels: int, room: int) -> tuple
         room -= 4 * pairs * record
         return max(4, min(_LARGEST_BLOCK, room // group * 4)), pairs * record
     block = min(pixels, max(4, min(_LARGEST_BLOCK, room // group * 4)))
-    if block > 8 and 4 * record > _HELD_BYTES:
+    # matmul_small_s8 reads records where they are.
+    if optimise is Optimise.SPEED and block > 8 and 4 * record > _HELD_BYTES:
         return block, -(-record // 8) * 8  # copied by eight words
     return block, 0
 

@@ -4,7 +4,9 @@
 
 #if KERNELS_DSP
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+/* -Os and position-independent code take a register that these instructions need. */
+#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__) &&         \
+    !defined(__OPTIMIZE_SIZE__) && !defined(__PIC__)
 
 /* As instructions: their registers fill the core exactly. All are wide and start on a word: a run
  * of wide instructions across word boundaries starves the fetch buffer. ASR by a register takes its

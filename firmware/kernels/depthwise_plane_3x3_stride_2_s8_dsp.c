@@ -4,7 +4,9 @@
 
 #if KERNELS_DSP
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+/* -Os and position-independent code take a register that these instructions need. */
+#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__) &&         \
+    !defined(__OPTIMIZE_SIZE__) && !defined(__PIC__)
 
 /* Written as depthwise_plane_3x3_s8_dsp.c, for the same reasons. */
 static inline void convolve_blocks(const block_t *block, const int8_t *row, int32_t line,

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.board import load_board
+from harness.kernels import ConvolutionKernel, kernel_of
 from harness.measure import measure
+from harness.options import Optimise
 from harness.session import open_session
+from harness.tflite import read_graph
 from tests.harness.kernels.cases import (
     Add,
     activations,
@@ -127,6 +132,32 @@ def add_transpose_conv(draw: st.DrawFn, model: ModelFactory) -> None:
 )
 def test_operator_is_bit_exact_with_the_reference(add: Add) -> None:
     check_operator(add)
+
+
+def test_memory_for_a_record_is_planned_only_for_the_product_that_copies_it_there() -> None:
+    model = ModelFactory()
+    details: dict[str, Any] = {"scale": 1.0, "zero_point": 0}
+    model.outputs.append(model.tensor((1, 4, 4, 2), **details))
+    weights = model.constant(np.ones((2, 1, 1, 128), np.int8), scale=1.0)
+    model.operator(
+        "CONV_2D",
+        [model.input((1, 4, 4, 128), **details), weights],
+        model.outputs[:1],
+        padding=VALID,
+        **dict.fromkeys(("stride_h", "stride_w", "dilation_h", "dilation_w"), 1),
+    )
+    model.outputs.append(
+        model.tensor((1, 20_000), **details)
+    )  # beside which scratch memory is cheap
+    model.operator("RELU", [model.input((1, 20_000), **details)], model.outputs[1:])
+    graph = read_graph(model.build(), where="model")
+
+    speed, size = (kernel_of(graph, graph.operator(0), optimise) for optimise in Optimise)
+
+    assert isinstance(speed, ConvolutionKernel) and isinstance(size, ConvolutionKernel)
+    assert (speed.block, size.block) == (16, 16)
+    assert (speed.buffer_words, size.buffer_words) == (72, 0)
+    assert speed.scratch_bytes - size.scratch_bytes == 4 * 72
 
 
 def test_depthwise_convolutions_are_bit_exact_as_arm_code() -> None:
