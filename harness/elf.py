@@ -32,9 +32,11 @@ class Footprint:
     stack_reserve_bytes: int
 
 
-# " .text.model_invoke\n   0x08001050  0x4a8 CMakeFiles/model.dir/...": address and size
+_PLACED = "\nLinker script and memory map\n"  # discarded sections stand before
+# " .text.model_invoke\n   0x08001050  0x4a8 CMakeFiles/model.dir/...": address and size. Comments
+# and attributes have addresses, too: 0, where some chips have their flash.
 _RUNTIME_SECTION = re.compile(
-    r"^ \.\S+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) "
+    r"^ \.(?:text|rodata|data)\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) "
     r"(?:CMakeFiles/(?:model|engine|kernels)\.dir/|\S*\blib(?:c|m|gcc)\.a\()",
     re.MULTILINE | re.ASCII,
 )
@@ -54,7 +56,7 @@ def read_footprint(elf: Path, link_map: Path) -> Footprint:
         ]
         sizes = {section.name: section["sh_size"] for section in file.iter_sections()}
     first, last = min(start for start, _ in loaded), max(end for _, end in loaded)
-    text = link_map.read_text(errors="replace")
+    _, _, text = link_map.read_text(errors="replace").partition(_PLACED)
     weights_bytes = sizes.get(".weights", 0)
     in_flash = sum(
         int(size, 16)

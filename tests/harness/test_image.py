@@ -65,6 +65,11 @@ def test_sizes_are_those_of_the_elf(image: Image) -> None:
     assert 0 < image.runtime_overhead_bytes < image.flash_bytes - 400  # the app is no part of it
 
 
+def test_the_runtime_is_as_large_wherever_flash_lies(image: Image) -> None:
+    elsewhere = build(model_sources(weights_words=100), load_board("nrf52840dk"))
+    assert elsewhere.runtime_overhead_bytes == image.runtime_overhead_bytes
+
+
 def test_instructions_of_the_model_count_as_runtime(image: Image) -> None:
     sources = model_sources(weights_words=100)
     sources["model.c"] = sources["model.c"].replace(
