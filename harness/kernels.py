@@ -47,7 +47,7 @@ MATMUL = {Optimise.SPEED: "matmul_s8", Optimise.SIZE: "matmul_small_s8"}
 
 @dataclass(frozen=True)
 class ConvolutionKernel(Kernel):
-    """Members of conv_2d_filters_t of their names (firmware/kernels/convolution.h)."""
+    """Members of conv_2d_t of their names (firmware/kernels/convolution.h)."""
 
     block: int = 0
     buffer_words: int = 0
