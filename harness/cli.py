@@ -55,7 +55,7 @@ ArenaLimitOption = Annotated[
         "--arena-limit",
         metavar="BYTES",
         min=1,
-        help="Compute the first stage patch by patch where the arena needs more.",
+        help="Where the arena needs more: less scratch memory, then the first stage in patches.",
     ),
 ]
 EngineOption = Annotated[
