@@ -64,7 +64,7 @@ def run(*, inputs: int = INPUTS, seed: int = 0) -> dict[str, object]:
         "inputs": total["inputs"],
         "accepted": total["accepted"],
         "compiled": total["compiled"],
-        "refused": total["inputs"] - total["accepted"] - len(found),
+        "refused": sum(n for name, n in total.items() if name.startswith("refused: ")),
         "kinds_of_refusal": sum(1 for name in total if name.startswith("refused: ")),
         "slowest_s": round(slowest, 3),
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
@@ -77,6 +77,7 @@ def run(*, inputs: int = INPUTS, seed: int = 0) -> dict[str, object]:
 def _batch(seed: int) -> tuple[Counter[str], float, list[str]]:
     from harness.compiler import compile_sources
     from harness.errors import ModelError
+    from harness.options import CompilerOptions, Optimise
     from harness.tflite import read_graph
 
     rng = random.Random(seed)
@@ -92,7 +93,8 @@ def _batch(seed: int) -> tuple[Counter[str], float, list[str]]:
             read_graph(data, where="fuzzed")
             counts["accepted"] += 1
             if counts["accepted"] % COMPILED == 0:
-                compile_sources(data, name="fuzzed")
+                optimise = rng.choice(list(Optimise))
+                compile_sources(data, name="fuzzed", options=CompilerOptions(optimise))
                 counts["compiled"] += 1
         except ModelError as error:
             counts[f"refused: {re.sub('[0-9]+', '#', error.what)}"] += 1

@@ -58,9 +58,8 @@ def plan(
     own = tuple(range(len(graph.operators)))
     order = order or least_peak_order(graph, kernels)
     candidates = list(dict.fromkeys((order.positions, own)))
-    positions, alive, placement = _smallest(
-        [(one, lifetimes(graph, kernels, one)) for one in candidates]
-    )
+    known = [(one, lifetimes(graph, kernels, one)) for one in candidates]
+    positions, alive, placement = _smallest(known)
     if placement.arena_bytes > _LARGEST_ARENA:
         raise UnsupportedModelError(
             "needs an arena that no Cortex-M4 addresses",
@@ -82,7 +81,7 @@ def plan(
         arena_bytes=placement.arena_bytes,
         lower_bound_bytes=alive.lower_bound(),
         optimise=optimise,
-        exact_order=order.exact,
+        exact_order=order.exact and alive.lower_bound() <= known[0][1].lower_bound(),
         optimal=placement.optimal,
     )
 

@@ -19,7 +19,7 @@ from harness.tflite.operators.node import (
 
 _MOST_INT16_CLASSES = 1 << 16  # their exponentials add up in an int32
 _MOST_STEP = 2.5  # from there on, TFLite's int16 softmax shifts differences out of an int32
-_MOST_CLASSES = 511  # from 512 on, TFLite's softmax shifts an int32 by 32
+_MOST_CLASSES = 4095  # TFLite sums exponentials up to 1 as Q12.19
 # Beyond these TFLite's logistic and tanh shift 64 bits to the left by less than 0 or more than 62.
 _LEAST_SCALE, _SCALE_LIMIT = 2.0**-28, 2.0**35
 

@@ -233,7 +233,7 @@ UNSUPPORTED: list[tuple[Callable[[], ModelFactory], str]] = [
     ),
     (lambda: softmax(output=0.5), "output quantisation is not that of SOFTMAX"),
     (lambda: softmax(scale=1e-9), "beta times scale is out of range"),
-    (lambda: softmax(depth=512), "has too many classes (expected <= 511, got 512)"),
+    (lambda: softmax(depth=4096), "has too many classes (expected <= 4095, got 4096)"),
     (lambda: pad_value(0.25), "pad value has its own quantisation"),
     (
         lambda: one_operator("PAD", [(1,) * 6], (1,) * 6, constants=[np.zeros((6, 2), np.int32)]),
