@@ -117,7 +117,9 @@ def test_the_same_sources_give_the_same_image_in_every_build_tree(image: Image) 
     (kind,) = {
         path.parent
         for path in image_trees()
-        if (path / "configured").exists() and "-O3" in (path / "build" / "flags.txt").read_text()
+        if (path / "configured").exists()
+        and "-O3" in (path / "build" / "flags.txt").read_text()
+        and BOARD.name in (path / "board.cmake").read_text()
     }
     with (kind / "0.lock").open() as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
