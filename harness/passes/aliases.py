@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.codegen.arithmetic import activation_range
 from harness.passes.intervals import Intervals
-from harness.tflite import Graph, Operator, Pool2D
+from harness.tflite import Graph, Operator, Pool2D, Transpose
 from harness.tflite.graph import Activation
 
 _CLAMPS = {
@@ -55,8 +55,7 @@ def _copies(graph: Graph, operator: Operator, found: Intervals) -> bool:
 
 def _moves_nothing(graph: Graph, operator: Operator) -> bool:
     """Axes of more than one element stay in their order."""
-    order = graph.tensor(operator.inputs[1]).data
-    assert order is not None
+    assert isinstance(operator.options, Transpose)
     shape = graph.tensor(operator.inputs[0]).shape
-    wide = [axis for axis in (int(i) % len(shape) for i in order.ravel()) if shape[axis] > 1]
+    wide = [axis for axis in operator.options.order if shape[axis] > 1]
     return wide == sorted(wide)
