@@ -25,7 +25,7 @@ from harness.errors import HilnasError, UsageError
 from harness.options import CompilerOptions, Optimise
 
 if TYPE_CHECKING:
-    from harness.measurement import Measurement
+    from harness.measurement import Measurement, Sram
 
 app = typer.Typer(
     name="hilnas",
@@ -128,13 +128,6 @@ def read_model(path: Path) -> bytes:
         ) from None
 
 
-def _require_aot(engine: str) -> None:
-    if engine != "aot":
-        raise UsageError(
-            f"engine {engine!r} is not in this release", expected="aot", hint="use --engine aot"
-        )
-
-
 @contextmanager
 def _status() -> Iterator[Callable[[str], None]]:
     """A spinner that names the step, on stderr: stdout may carry JSON."""
@@ -212,12 +205,13 @@ def measure(
 ) -> None:
     """Latency, SRAM and flash of a .tflite on a board, outputs checked bit for bit."""
     from harness.board import load_board
+    from harness.engines import open_engine
     from harness.measure import measure as measure_model
     from harness.profile_tables import print_profile
     from harness.profiling import profile_inference
     from harness.session import open_session
 
-    _require_aot(engine)
+    chosen = open_engine(engine)
     if profile is not None and through == "probe":
         raise UsageError(
             "--profile watches a board from inside, which a probe does not",
@@ -234,6 +228,7 @@ def measure(
                 data,
                 session,
                 name=str(model),
+                engine=chosen,
                 repeats=repeats,
                 layers=layers,
                 seed=seed,
@@ -247,7 +242,9 @@ def measure(
             return
         with _status() as on_step:  # what was measured is out, should this fail
             on_step("profiling")
-            seen = profile_inference(data, session, name=model.name, seed=seed, options=options)
+            seen = profile_inference(
+                data, session, name=model.name, seed=seed, engine=chosen, options=options
+            )
         profile.write_text(json.dumps(seen.profile.speedscope))
     print_profile(seen.profile, errors)
     errors.print(
@@ -268,33 +265,32 @@ def build(
 ) -> None:
     """Firmware ELF, map and deploy/: a plain C library of the model."""
     from harness.board import load_board
-    from harness.compiler import compile_sources
-    from harness.deployment import write_deployment
-    from harness.image import build_image
+    from harness.engines import open_engine
 
-    _require_aot(engine)
+    chosen = open_engine(engine)
     described = load_board(board)
     data = read_model(model)
     out.mkdir(parents=True, exist_ok=True)
     with _status() as on_step:
-        on_step("compiling")
         options = CompilerOptions(optimise, arena_limit)
-        program = compile_sources(data, name=str(model), options=options)
-        image = build_image(program.sources, described, optimise=optimise, out_dir=out)
-        write_deployment(program, out / "deploy")
+        built = chosen.ship(
+            data, described, out, name=str(model), options=options, on_step=on_step
+        )
+    image = built.image
     facts: dict[str, Any] = {
         "board": described.name,
         "engine": engine,
+        "engine_version": chosen.version,
         "compiler": image.compiler,
         "flags": image.flags,
         "elf": str(image.elf),
         "map": str(image.map),
         "deploy": str(out / "deploy"),
-        "model_sha256": program.given.sha256,
+        "model_sha256": built.graph.sha256,
         "image_sha256": image.sha256,
-        "arena_bytes": program.plan.arena_bytes,
-        "arena_lower_bound_bytes": program.plan.lower_bound_bytes,
-        "arena_plan": program.arena_plan,
+        "arena_bytes": built.arena_bytes,
+        "arena_lower_bound_bytes": built.arena_lower_bound_bytes,
+        "arena_plan": built.arena_plan,
         "static_bytes": image.static_bytes,
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,
@@ -331,7 +327,7 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         table.add_row(
             "arena",
             f"{result.sram.arena_bytes:,} B",
-            f"bound {result.sram.arena_lower_bound_bytes:,}; {result.sram.arena_plan}",
+            _explain_arena(result.sram),
         )
     table.add_row(
         "flash",
@@ -342,6 +338,18 @@ def print_measurement(result: Measurement, *, title: str) -> None:
     console.print(table)
     if result.layers:
         _print_layers(result)
+
+
+def _explain_arena(sram: Sram) -> str:
+    parts, facts = sram.arena_parts, []
+    if sram.arena_lower_bound_bytes is not None:
+        facts.append(f"bound {sram.arena_lower_bound_bytes:,}")
+    if parts is not None:
+        facts.append(
+            f"head {parts.head_bytes:,} + tail {parts.tail_bytes:,} "
+            f"+ temporary {parts.temporary_bytes:,}"
+        )
+    return "; ".join([*facts, sram.arena_plan])
 
 
 def _print_layers(result: Measurement) -> None:

@@ -1,5 +1,6 @@
-"""How does a model become a Measurement? Compile, flash, run, compare with the reference, refuse
-whatever is not exact. Knows neither wire nor board internals: it talks to a Session."""
+"""How does a model become a Measurement? Build, flash, run, compare with the reference, refuse
+whatever is not exact. Knows neither wire nor board internals nor how engines build: it talks to an
+Engine and a Session."""
 
 from __future__ import annotations
 
@@ -14,13 +15,12 @@ from datetime import UTC, datetime
 import numpy as np
 
 from harness import oracle
-from harness.compiler import compile_sources
+from harness.engines import AOT, Engine
 from harness.errors import MeasurementRefusedError
-from harness.image import build_image
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
 from harness.options import DEFAULTS, CompilerOptions
 from harness.session import RunResult, Session
-from harness.tflite import Graph
+from harness.tflite import Graph, read_graph
 
 # Two patterns, so that a byte written with one pattern's own value is seen under the other.
 _PATTERNS = (0xA5, 0x5A)
@@ -51,13 +51,14 @@ def measure(
     session: Session,
     *,
     name: str = "model",
+    engine: Engine = AOT,
     repeats: int = 3,
     layers: bool = False,
     seed: int = 0,
     options: CompilerOptions = DEFAULTS,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Measurement:
-    """Compile `model` for the session's board, flash it and measure it.
+    """Build `model` with `engine` for the session's board, flash it and measure it.
 
     One warm-up run and `repeats` measured ones, inputs written anew before each; every run's
     outputs must equal the reference kernels' bit for bit. `layers` adds a profiled pass.
@@ -68,14 +69,12 @@ def measure(
         ModelError, BuildError, LinkError, BoardError, FirmwareFaultError: from the parts.
     """
     started_at, start = datetime.now(UTC), time.monotonic()
-    on_step("compiling")
-    program = compile_sources(model, name=name, options=options)
-    graph, arena = program.given, program.plan
-    inputs = random_inputs(graph, seed)
+    inputs = random_inputs(read_graph(model, where=name), seed)
     with _reference_meanwhile(model, inputs) as reference:
-        image = build_image(program.sources, session.board, optimise=options.optimise)
+        built = engine.build(model, session, name=name, options=options, on_step=on_step)
         on_step("computing reference outputs")
         expected = [array.tobytes() for array in reference.result()]
+    graph, image = built.graph, built.image
     on_step("flashing")
     session.flash(image)
     runs = []
@@ -83,11 +82,11 @@ def measure(
         on_step(f"run {number} of {repeats}" if number else "warm-up")
         runs.append(_run_once(session, inputs, expected, _PATTERNS[number % 2], name=name))
     arena_bytes = max(run.arena_used_bytes for run in runs)
-    if arena_bytes != arena.arena_bytes or not all(run.guard_intact for run in runs):
+    if arena_bytes != built.arena_bytes or not all(run.guard_intact for run in runs):
         raise MeasurementRefusedError(
             "the arena is not as planned",
             where=name,
-            expected=f"{arena.arena_bytes} bytes touched and the guard intact",
+            expected=f"{built.arena_bytes} bytes touched and the guard intact",
             got=f"{arena_bytes} bytes, guard {[run.guard_intact for run in runs]}",
             hint="this is a bug of the planner or of a kernel; please report the model",
         )
@@ -119,8 +118,9 @@ def measure(
             stack_bytes=stack_bytes,
             static_bytes=image.static_bytes,
             total_bytes=arena_bytes + stack_bytes + image.static_bytes,
-            arena_lower_bound_bytes=arena.lower_bound_bytes,
-            arena_plan=program.arena_plan,
+            arena_lower_bound_bytes=built.arena_lower_bound_bytes,
+            arena_plan=built.arena_plan,
+            arena_parts=built.arena_parts,
         ),
         flash=Flash(
             code_bytes=image.flash_bytes - image.weights_bytes,

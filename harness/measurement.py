@@ -2,7 +2,8 @@
 
 Schema history
     1   first form
-    2   runtime_overhead_bytes leaves out the app that measures; layers say which bytes they move
+    2   runtime_overhead_bytes leaves out the app that measures; layers say which bytes they move;
+        since the second engine sram may name the arena's parts
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _MUST_AGREE = (
     "timing",
     "timing_model",
     "engine",
+    "engine_version",
     "compiler",
     "flags",
     "sysclk_hz",
@@ -50,17 +52,30 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class ArenaParts:
+    """Of an arena that fills up from both ends while the model is set up. head_bytes: tensors and
+    scratch buffers of the inference, planned over each other. tail_bytes: what lives as long as
+    the interpreter. temporary_bytes: how much more setting up needs than these two."""
+
+    head_bytes: int
+    tail_bytes: int
+    temporary_bytes: int
+
+
+@dataclass(frozen=True)
 class Sram:
     """static_bytes: .data + .bss without the arena and the stack reserve. stack_bytes: painted
-    high-water mark. total_bytes: everything the image really needs. arena_plan: how the arena was
-    planned; arena_lower_bound_bytes: what no placement of that order's tensors can undercut."""
+    high-water mark. total_bytes: everything the image really needs. arena_plan: how the arena came
+    to its size; arena_lower_bound_bytes: what no placement of that order's tensors can undercut,
+    None where the engine knows no bound; arena_parts: where the engine has such parts."""
 
     arena_bytes: int
     stack_bytes: int
     static_bytes: int
     total_bytes: int
-    arena_lower_bound_bytes: int = 0
+    arena_lower_bound_bytes: int | None = None
     arena_plan: str = ""
+    arena_parts: ArenaParts | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +175,10 @@ class Measurement:
             raise ValueError(f"measurement schema {table['schema']!r} is not {SCHEMA}")
         for key in ("cycles", "latency_us"):
             table[key] = Spread(**{**table[key], "raw": tuple(table[key]["raw"])})
-        table["sram"] = Sram(**table["sram"])
+        parts = table["sram"].get("arena_parts")
+        table["sram"] = Sram(
+            **{**table["sram"], "arena_parts": None if parts is None else ArenaParts(**parts)}
+        )
         table["flash"] = Flash(**table["flash"])
         table["layers"] = tuple(Layer(**layer) for layer in table["layers"])
         table["output"] = Output(**table["output"])

@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.board import Board
-from harness.compiler import compile_sources
+from harness.engines import AOT, Engine
 from harness.errors import UsageError
-from harness.image import build_image
 from harness.measure import random_inputs
 from harness.options import DEFAULTS, CompilerOptions
 from harness.session import Session
@@ -39,6 +38,7 @@ def profile_inference(
     *,
     name: str,
     seed: int,
+    engine: Engine = AOT,
     options: CompilerOptions = DEFAULTS,
 ) -> InferenceProfile:
     """Run `model` once more with the observers on; it is built again from the cache.
@@ -55,12 +55,11 @@ def profile_inference(
             expected="--via virtual",
             got=session.via,
         )
-    program = compile_sources(model, name=name, options=options)
-    image = build_image(program.sources, session.board, optimise=options.optimise)
-    symbols = Symbols(image.elf)
-    session.flash(image)
+    built = engine.build(model, session, name=name, options=options, on_step=lambda step: None)
+    symbols = Symbols(built.image.elf)
+    session.flash(built.image)
     session.prepare(PATTERN)
-    for index, array in enumerate(random_inputs(program.given, seed)):
+    for index, array in enumerate(random_inputs(built.graph, seed)):
         session.write_input(index, array.tobytes())
     unit.observe(Modes(profile=True, trace=True), symbols.boundaries())
     unit.go()

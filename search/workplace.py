@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 
 from harness.board import Board, load_board
-from harness.errors import BoardError, LinkError, UnknownBoardError, UsageError
+from harness.engines import open_engine
+from harness.errors import BoardError, LinkError, UnknownBoardError
 from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import VIAS, Session, open_session
@@ -61,16 +62,10 @@ def check_device(device: Device) -> Board:
     """The described board.
 
     Raises:
-        UsageError: an engine that is not there, or UnknownBoardError: no such board, or not
-            reachable that way.
+        UsageError, ToolchainError: an engine that is not there, or cannot be opened.
+        UnknownBoardError: no such board, or not reachable that way.
     """
-    if device.engine != "aot":
-        raise UsageError(
-            f"engine {device.engine!r} is not in this release",
-            where="[device] engine",
-            expected="aot",
-            hint="change the configuration",
-        )
+    open_engine(device.engine)
     board = load_board(device.board)
     if device.via not in VIAS:
         raise UnknownBoardError(
@@ -93,7 +88,7 @@ def open_workplace(config: SearchConfig) -> Workplace:
     workplace = Workplace(
         dataset,
         lambda: open_session(board, config.device.via),
-        partial(measure, options=config.device.options),
+        partial(measure, engine=open_engine(config.device.engine), options=config.device.options),
     )
     atexit.register(workplace.close)
     return workplace

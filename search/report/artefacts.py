@@ -13,10 +13,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from harness.board import Board, load_board
-from harness.compiler import compile_sources
-from harness.deployment import write_deployment
+from harness.engines import Engine, open_engine
 from harness.errors import JournalError
-from harness.image import build_image
 from harness.options import CompilerOptions
 from search.data.dataset import Dataset
 from search.evaluation import Evaluation
@@ -52,7 +50,8 @@ def ship_front(
         BuildError, ModelError: from compiling.
     """
     run = read_run(run_dir)
-    board, options = load_board(run.config.device.board), run.config.device.options
+    device = run.config.device
+    board, options, engine = load_board(device.board), device.options, open_engine(device.engine)
     models = {e.archid: _read_model(run_dir, e) for e in run.front}
     test = dataset.load_test()
     before = read_front(run_dir)
@@ -78,7 +77,9 @@ def ship_front(
         try:
             for number, evaluation in enumerate(run.front, start=1):
                 on_step(f"building {number} of {len(run.front)}: {evaluation.archid}")
-                _ship_member(run_dir, evaluation, models[evaluation.archid], board, options)
+                _ship_member(
+                    run_dir, evaluation, models[evaluation.archid], engine, board, options
+                )
             for number, (archid, future) in enumerate(errors.items(), start=1):
                 on_step(f"testing {number} of {len(errors)}: {archid}")
                 known[archid] = future.result()
@@ -97,6 +98,7 @@ def _ship_member(
     run_dir: Path,
     evaluation: Evaluation,
     model: bytes,
+    engine: Engine,
     board: Board,
     options: CompilerOptions,
 ) -> None:
@@ -105,9 +107,14 @@ def _ship_member(
     (folder / "model.tflite").write_bytes(model)
     _write_json(folder / "genotype.json", evaluation.genotype)
     _write_json(folder / "measurement.json", evaluation.measured.to_json())
-    program = compile_sources(model, name=evaluation.archid, options=options)
-    build_image(program.sources, board, optimise=options.optimise, out_dir=folder)
-    write_deployment(program, folder / "deploy")
+    engine.ship(
+        model,
+        board,
+        folder,
+        name=evaluation.archid,
+        options=options,
+        on_step=lambda step: None,
+    )
 
 
 def _read_model(run_dir: Path, evaluation: Evaluation) -> bytes:

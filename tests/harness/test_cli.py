@@ -105,7 +105,7 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
             2,
             "cannot be measured via 'hardware'",
         ),
-        (["measure", "MODEL", *BOARD, "--engine", "tflm"], 2, "engine 'tflm' is not in this"),
+        (["measure", "MODEL", *BOARD, "--engine", "tvm"], 2, "there is no engine 'tvm' (expected"),
         (
             ["measure", "MODEL", *BOARD, "--profile", "p.json", "--through", "probe"],
             2,

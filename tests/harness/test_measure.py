@@ -171,7 +171,7 @@ def test_a_failed_build_is_told_at_once_whatever_the_reference_does(model, monke
         raise DoesNotFitError("too large", region="FLASH", missing_bytes=1)
 
     monkeypatch.setattr(oracle, "reference_outputs", wait)
-    monkeypatch.setattr("harness.measure.build_image", refuse)
+    monkeypatch.setattr("harness.engines.aot.build_image", refuse)
     with pytest.raises(DoesNotFitError, match="too large"):
         measure(model, FakeSession(model))
     assert not released.is_set()

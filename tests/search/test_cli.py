@@ -141,7 +141,7 @@ def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):
         (('"digits"', '"cats"'), 2, "unknown data set 'cats'"),
         (("macs = 500000", "macs = 1"), 2, "none of 40 candidates kept the bounds"),
         (("[data]", 'via = "moon"\n[data]'), 2, "[device] via: nucleo_f412zg cannot be reached"),
-        (("[data]", 'engine = "tflm"\n[data]'), 2, "[device] engine: engine 'tflm' is not in"),
+        (("[data]", 'engine = "tvm"\n[data]'), 2, "there is no engine 'tvm' (expected"),
     ],
 )
 def test_a_wrong_configuration_gets_one_sentence(
