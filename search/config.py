@@ -95,22 +95,80 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Image:
+    """Of a folder of pictures. size: (height, width) that each is brought to (empty: all must have
+    one size already). grey: one channel instead of three."""
+
+    size: tuple[int, ...] = ()
+    grey: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size and (
+            len(self.size) != 2 or not 1 <= min(self.size) <= max(self.size) <= 1024
+        ):
+            raise ValueError(
+                f"[data.image] size must be [height, width], each 1 to 1024, got {self.size}"
+            )
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Of a folder of clips. rate_hz, clip_ms: of every clip; shorter ones are padded, longer ones
+    cut. front_end: what a network sees of a clip, "log_mel" (mel_bands values a frame) or "mfcc"
+    (coefficients of these). words: the classes to tell apart, all others being "unknown"; empty:
+    every word is a class."""
+
+    front_end: str = "log_mel"
+    rate_hz: int = 16000
+    clip_ms: int = 1000
+    window_ms: int = 30
+    stride_ms: int = 20
+    mel_bands: int = 40
+    coefficients: int = 10
+    words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.front_end not in ("log_mel", "mfcc"):
+            raise ValueError(
+                f"[data.sound] front_end must be log_mel or mfcc, got {self.front_end!r}"
+            )
+        for name, low, high in (
+            ("rate_hz", 1000, 96_000),
+            ("clip_ms", 10, 60_000),
+            ("window_ms", 2, self.clip_ms),
+            ("stride_ms", 1, self.clip_ms),
+            ("mel_bands", 2, 256),
+            ("coefficients", 1, self.mel_bands),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(
+                    f"[data.sound] {name} must be {low} to {high}, got {getattr(self, name)}"
+                )
+        if len(set(self.words)) != len(self.words):
+            raise ValueError(f"[data.sound] words names one twice: {', '.join(self.words)}")
+
+
+@dataclass(frozen=True)
 class Data:
-    """name: a loader in search/data. path: folder of the files ("" = where the loader looks by
-    itself). The *_limit fields cap a split (0 = all)."""
+    """name: a loader in search/data. path: of its file or folder ("" = where the loader looks by
+    itself). validation_fraction: of the training samples, where the set has no validation split;
+    test_fraction: of all samples, where it has no test split. The *_limit fields cap a split (0 =
+    all)."""
 
     name: str
     path: str = ""
     validation_fraction: float = 0.1
+    test_fraction: float = 0.2
     train_limit: int = 0
     validation_limit: int = 0
     test_limit: int = 0
+    image: Image = field(default_factory=Image)
+    sound: Sound = field(default_factory=Sound)
 
     def __post_init__(self) -> None:
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"[data] validation_fraction must lie in (0, 1), got {self.validation_fraction}"
-            )
+        for name in ("validation_fraction", "test_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"[data] {name} must lie in (0, 1), got {getattr(self, name)}")
         for name in ("train_limit", "validation_limit", "test_limit"):
             if getattr(self, name) < 0:
                 raise ValueError(
@@ -196,15 +254,18 @@ def load_config(path: Path) -> SearchConfig:
 
 def dump_config(config: SearchConfig) -> str:
     """TOML that load_config reads back as an equal value, defaults spelled out."""
-    tables: list[str] = []
-    top: list[str] = []
-    for name, value in asdict(config).items():
+    return "\n\n".join(_tables("", asdict(config))) + "\n"
+
+
+def _tables(name: str, table: dict[str, Any]) -> list[str]:
+    """TOML of a table, then of those within it."""
+    values = {k: v for k, v in table.items() if v is not None and not isinstance(v, dict)}
+    lines = [f"[{name}]"] if name else []
+    texts = ["\n".join([*lines, *(f"{key} = {_toml(value)}" for key, value in values.items())])]
+    for key, value in table.items():
         if isinstance(value, dict):
-            lines = [f"{key} = {_toml(item)}" for key, item in value.items() if item is not None]
-            tables.append("\n".join([f"[{name}]", *lines]))
-        else:
-            top.append(f"{name} = {_toml(value)}")
-    return "\n\n".join(["\n".join(top), *tables]) + "\n"
+            texts += _tables(f"{name}.{key}" if name else key, value)
+    return texts
 
 
 def _check_finite(table: str, values: object) -> None:
@@ -217,4 +278,6 @@ def _check_finite(table: str, values: object) -> None:
 def _toml(value: Any) -> str:
     if isinstance(value, str):  # TOML's basic strings are JSON's, but for DEL
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return repr(value) if isinstance(value, float) else json.dumps(value)

@@ -67,7 +67,8 @@ def evaluate_in(
         return Rejected(genotype.archid, table, cost, tier, reason, untrained)
 
     try:
-        untrained = workplace.measure(export_untrained(ops, seed=seed), name=name)  # seconds
+        model = export_untrained(ops, seed=seed, encoding=data.encoding)
+        untrained = workplace.measure(model, name=name)  # seconds
         if (reason := broken_by(config.bounds, untrained)) is not None:
             return reject("measured", reason)
         network = Network(ops, seed=seed)
@@ -75,7 +76,7 @@ def evaluate_in(
         if trained.diverged:
             return reject("failed", trained.diverged)
         calibration = data.train.images[:CALIBRATION_IMAGES]
-        model = export_int8(ops, network.folded_weights(), calibration)
+        model = export_int8(ops, network.folded_weights(), calibration, data.encoding)
         val_error = int8_error(model, data.validation.images, data.validation.labels)
         measured = workplace.measure(model, name=name)  # the number that counts
     except DoesNotFitError as error:

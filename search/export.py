@@ -20,14 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ModelError
-from search.data.dataset import (
-    PIXEL_SCALE,
-    PIXEL_ZERO_POINT,
-    Images,
-    Labels,
-    quantise_pixels,
-    scale_pixels,
-)
+from search.data.dataset import PIXELS, Encoding, Images, Labels, to_int8
 from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Input, Op, Pad, Pool2D
 from search.network import Folded, draw_untrained_weights
 
@@ -69,12 +62,15 @@ ERROR_BATCH = 50
 
 
 def export_int8(
-    ops: Sequence[Op], weights: Mapping[str, Folded], calibration_images: Images
+    ops: Sequence[Op],
+    weights: Mapping[str, Folded],
+    calibration_images: Images,
+    encoding: Encoding = PIXELS,
 ) -> bytes:
     """Convert to a full-int8 .tflite: int8 in and out, weights quantised per channel.
 
-    The input's quantisation is exactly that of data.dataset (int8 = pixel - 128). The same
-    arguments give the same bytes.
+    The input's scale and zero point are exactly those of `encoding`. The same arguments give the
+    same bytes.
 
     Args:
         weights: per weighted operator's name, as Network.folded_weights returns them.
@@ -83,10 +79,10 @@ def export_int8(
     Raises:
         ModelError: the converter failed, or did not quantise the input as promised.
     """
-    samples = scale_pixels(calibration_images)[:, np.newaxis]  # (n, 1, h, w, c)
-    # The input's observed range must be all of [0, 1], whatever images are at hand: two pixels of
-    # one image see to it.
-    samples[0].flat[0], samples[0].flat[-1] = 0.0, 1.0
+    samples = encoding.to_reals(calibration_images)[:, np.newaxis]  # (n, 1, h, w, c)
+    # The input's observed range must be all of the encoding's, whatever images are at hand: two
+    # values of one image see to it.
+    samples[0].flat[0], samples[0].flat[-1] = encoding.reals[[0, 255]]
     height, width, channels = ops[0].output_shape
 
     def infer(image: Any) -> Any:
@@ -111,18 +107,18 @@ def export_int8(
             f"TensorFlow's converter failed: {type(error).__name__}: {_first_line(error)}",
             hint="its own messages stand above",
         ) from error
-    _check_input(model)
+    _check_input(model, encoding)
     return model
 
 
-def export_untrained(ops: Sequence[Op], *, seed: int) -> bytes:
+def export_untrained(ops: Sequence[Op], *, seed: int, encoding: Encoding = PIXELS) -> bytes:
     """The int8 model that measuring before training needs: same operators, shapes and per-channel
     structure as the trained one, weights drawn from `seed`, biases and batch normalisation off
     their neutral values. Raises ModelError as export_int8 does."""
     rng = np.random.default_rng(seed)
     shape = (UNTRAINED_CALIBRATION_IMAGES, *ops[0].output_shape)
     images = rng.integers(0, 256, shape, dtype=np.uint8)
-    return export_int8(ops, draw_untrained_weights(ops, seed=seed), images)
+    return export_int8(ops, draw_untrained_weights(ops, seed=seed), images, encoding)
 
 
 def int8_outputs(
@@ -142,7 +138,7 @@ def int8_outputs(
     allocated = 0
     for start in range(0, count, ERROR_BATCH):
         before_batch()
-        batch = quantise_pixels(images[start : start + ERROR_BATCH])  # (b, h, w, c)
+        batch = to_int8(images[start : start + ERROR_BATCH])  # (b, h, w, c)
         if len(batch) != allocated:
             interpreter.resize_tensor_input(source["index"], batch.shape)
             interpreter.allocate_tensors()
@@ -223,13 +219,13 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
 
 
-def _check_input(model: bytes) -> None:
+def _check_input(model: bytes, encoding: Encoding) -> None:
     details = _open(model).get_input_details()[0]
     scale, zero_point = details["quantization"]
-    if not (np.float32(scale) == np.float32(PIXEL_SCALE) and zero_point == PIXEL_ZERO_POINT):
+    if np.float32(scale) != np.float32(encoding.scale) or zero_point != encoding.zero_point:
         raise ModelError(
             "the converter chose another input quantisation",
-            expected=f"scale {PIXEL_SCALE:.9g}, zero point {PIXEL_ZERO_POINT}",
+            expected=f"scale {encoding.scale:.9g}, zero point {encoding.zero_point}",
             got=f"scale {scale:.9g}, zero point {zero_point}",
             hint="the pinned TensorFlow release is needed",
         )

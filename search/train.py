@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from search.config import Training
-from search.data.dataset import Split, scale_pixels
+from search.data.dataset import Split
 from search.network import Network
 
 # What [training] does not set, because one value is right for all of the space:
@@ -65,7 +67,7 @@ def train(
     """
     torch.set_num_threads(1)
     started = time.monotonic()
-    images, labels = to_tensors(train_split)  # (n, c, h, w) float32, (n,) int64
+    labels = torch.from_numpy(train_split.labels)  # (n,) int64
     count = len(labels)
     batch_size = min(recipe.batch_size, count)
     batches = count // batch_size  # the ragged last batch is left out: its statistics are noisy
@@ -86,9 +88,7 @@ def train(
         for batch in order[: batches * batch_size].view(batches, batch_size):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * one_cycle(step, steps)
-            # Indexing gathers into a fresh tensor and forgets the layout: convolutions are twice
-            # as fast in channels_last.
-            x = images[batch].contiguous(memory_format=torch.channels_last)  # (b, c, h, w)
+            x = to_inputs(train_split, batch.numpy())  # (b, c, h, w)
             logits = network(x)  # (b, classes)
             loss = functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad(set_to_none=True)
@@ -131,19 +131,20 @@ def parameter_groups(network: Network, weight_decay: float) -> list[dict[str, ob
     ]
 
 
-def to_tensors(split: Split) -> tuple[Tensor, Tensor]:
-    """(n, h, w, c) uint8 pixels -> (n, c, h, w) float32 in channels_last memory; labels (n,)."""
-    images = torch.from_numpy(scale_pixels(split.images)).permute(0, 3, 1, 2)
-    return images, torch.from_numpy(split.labels)
+def to_inputs(split: Split, chosen: NDArray[np.int64] | slice) -> Tensor:
+    """The samples at these positions as a network takes them: (b, h, w, c) bytes -> (b, c, h, w)
+    float32. A batch at a time, because all of a set would take four times its memory; in
+    channels_last, where convolutions are twice as fast."""
+    return torch.from_numpy(split.encoding.to_reals(split.images[chosen])).permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
 def float_error(network: Network, split: Split) -> float:
     """Share of `split` that the float network gets wrong, 0..1."""
     network.eval()
-    images, labels = to_tensors(split)
     wrong = 0
-    for start in range(0, len(labels), EVALUATION_BATCH):
-        logits = network(images[start : start + EVALUATION_BATCH])  # (b, classes)
-        wrong += int((logits.argmax(1) != labels[start : start + EVALUATION_BATCH]).sum())
-    return wrong / len(labels)
+    for start in range(0, len(split), EVALUATION_BATCH):
+        batch = slice(start, start + EVALUATION_BATCH)
+        logits = network(to_inputs(split, batch))  # (b, classes)
+        wrong += int((logits.argmax(1).numpy() != split.labels[batch]).sum())
+    return wrong / len(split)

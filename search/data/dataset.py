@@ -1,14 +1,15 @@
-"""What is a data set to the search, and what does a network see of it? Pixels stay uint8 until the
-last moment; their scaling is written here and nowhere else. Knows no file format, no torch and no
-tensorflow.
+"""What is a data set to the search, and what does a network see of it? Every value is one byte
+until the last moment; what a byte stands for is written here and nowhere else. Knows no file
+format, no torch and no tensorflow.
 
-Splits: the validation split is drawn from the training images, class by class, with a seed. The
-test split is loaded only by the explicit call `load_test`, because it is to be touched once, at
-the end of a search.
+Splits: the validation split is drawn from the training samples, class by class, with a seed, where
+the set brings none of its own. The test split is loaded only by the explicit call `load_test`,
+because it is to be touched once, at the end of a search.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,28 +21,79 @@ from harness.errors import DatasetError
 Images = NDArray[np.uint8]  # (n, height, width, channels)
 Labels = NDArray[np.int64]  # (n,)
 
-# A network's float input is pixel / 255, in [0, 1]. As int8 with scale 1/255 and zero point -128
-# that is exactly pixel - 128: quantising the input loses nothing.
-PIXEL_SCALE = 1.0 / 255.0
-PIXEL_ZERO_POINT = -128
+_CHUNK = 1 << 16  # samples quantised at once: what is wider than a byte stays small
 
 
-def scale_pixels(images: Images) -> NDArray[np.float32]:
-    """uint8 pixels -> float32 in [0, 1], any shape: what a float network sees."""
-    return images.astype(np.float32) / np.float32(255)
+@dataclass(frozen=True)
+class Encoding:
+    """What a byte of an image stands for: v is the real number scale * (v - 128 - zero_point), and
+    the int8 v - 128 of a model whose input has this scale and zero point. Both say the same, so
+    quantising the input of a trained network loses nothing."""
+
+    scale: float
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.scale < math.inf and -128 <= self.zero_point <= 127):
+            raise ValueError(f"no int8 encoding: scale {self.scale}, zero point {self.zero_point}")
+
+    @property
+    def reals(self) -> NDArray[np.float32]:
+        """(256,): the real number of each byte."""
+        integers = np.arange(256) - 128 - self.zero_point
+        return (integers * self.scale).astype(np.float32)
+
+    def to_reals(self, images: Images) -> NDArray[np.float32]:
+        """Bytes -> real numbers, any shape: what a float network sees."""
+        return np.take(self.reals, images)
+
+    def from_reals(self, values: NDArray[np.floating]) -> Images:
+        """Real numbers -> the nearest bytes, any shape; what lies outside becomes the extreme."""
+        images = np.empty(values.shape, np.uint8)
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            integers = np.rint(values[part] / self.scale) + (self.zero_point + 128)
+            images[part] = np.clip(integers, 0, 255)
+        return images
 
 
-def quantise_pixels(images: Images) -> NDArray[np.int8]:
-    """uint8 pixels -> int8, any shape: what an int8 model sees. The same reals as scale_pixels."""
-    return (images.astype(np.int16) + PIXEL_ZERO_POINT).astype(np.int8)
+def to_int8(images: Images) -> NDArray[np.int8]:
+    """Bytes -> what an int8 model's input takes, any shape and any encoding."""
+    return (images ^ np.uint8(0x80)).view(np.int8)  # v - 128 without a wider type
+
+
+# Of pictures: a float network sees pixel / 255, in [0, 1].
+PIXELS = Encoding(1.0 / 255.0, -128)
+
+
+def encoding_of(low: float, high: float) -> Encoding:
+    """The int8 encoding of the reals in [low, high], extended to hold zero as TensorFlow Lite
+    demands (its 8-bit quantisation specification: zero has an exact zero point).
+
+    Raises:
+        ValueError: a range that is empty or not finite, or so far from zero that less than a
+            quarter of the 256 values would lie in it.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"values from {low:g} to {high:g} have no range")
+    bottom, top = min(low, 0.0), max(high, 0.0)
+    if (high - low) * 4 < top - bottom:
+        raise ValueError(f"values from {low:g} to {high:g} lie too far from zero for 8 bits")
+    # Scales of 12 significant bits: 255 steps and their sums are then exact in float32, and the
+    # converter, which divides the range by 255 again, finds the same scale.
+    mantissa, exponent = math.frexp((top - bottom) / 255)
+    scale = math.ldexp(math.ceil(mantissa * 4096), exponent - 12)
+    return Encoding(scale, min(max(round(-128 - bottom / scale), -128), 127))
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images: (n, height, width, channels) uint8. labels: (n,) int64, 0 <= label < classes."""
+    """images: (n, height, width, channels) uint8, whose meaning is `encoding`'s; sound is an image
+    of (time, frequency, 1). labels: (n,) int64, 0 <= label < classes."""
 
     images: Images
     labels: Labels
+    encoding: Encoding = PIXELS
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,12 +102,17 @@ class Split:
         """The first `limit` samples; all of them for 0."""
         if limit == 0:
             return self
-        return Split(self.images[:limit], self.labels[:limit])
+        return self.take(np.arange(min(limit, len(self))))
+
+    def take(self, chosen: NDArray[np.integer]) -> Split:
+        """The samples at these positions, in this order, copied."""
+        return Split(self.images[chosen], self.labels[chosen], self.encoding)
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification task on images. notice: a sentence the user must be shown, or ""."""
+    """A classification task. class_names: in the order of the labels, or empty where the set has
+    none. notice: a sentence the user must be shown, or ""."""
 
     name: str
     input_shape: tuple[int, int, int]
@@ -64,20 +121,50 @@ class Dataset:
     validation: Split
     load_test: Callable[[], Split]
     notice: str = ""
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def encoding(self) -> Encoding:
+        """Of every split."""
+        return self.train.encoding
 
 
-def split_validation(samples: Split, *, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Split into (train, validation), both shuffled; each class gives round(fraction * its count)
-    samples to validation, but at least one, and keeps at least one.
+def split_validation(
+    samples: Split,
+    *,
+    fraction: float,
+    seed: int,
+    train_limit: int = 0,
+    validation_limit: int = 0,
+) -> tuple[Split, Split]:
+    """Split into (train, validation), both shuffled and then capped (0: not at all); each class
+    gives round(fraction * its count) samples to validation, but at least one, and keeps at least
+    one.
 
     Raises:
         DatasetError: a class has fewer than two samples.
     """
     rng = np.random.default_rng(seed)
-    train: list[NDArray[np.int64]] = []
-    validation: list[NDArray[np.int64]] = []
-    for label in np.unique(samples.labels):
-        members = rng.permutation(np.flatnonzero(samples.labels == label))
+    train, validation = stratify(samples.labels, fraction=fraction, rng=rng)
+    return (
+        samples.take(rng.permutation(train)[: train_limit or None]),
+        samples.take(rng.permutation(validation)[: validation_limit or None]),
+    )
+
+
+def stratify(
+    labels: Labels, *, fraction: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions (kept, taken), class by class: round(fraction * count) of each are taken, at least
+    one, and at least one is kept.
+
+    Raises:
+        DatasetError: a class has fewer than two samples.
+    """
+    kept: list[NDArray[np.int64]] = []
+    taken: list[NDArray[np.int64]] = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
             raise DatasetError(
                 f"class {label} cannot be split into training and validation",
@@ -85,12 +172,7 @@ def split_validation(samples: Split, *, fraction: float, seed: int) -> tuple[Spl
                 got=len(members),
                 hint="add samples or leave the class out",
             )
-        taken = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        validation.append(members[:taken])
-        train.append(members[taken:])
-    return _shuffled(samples, train, rng), _shuffled(samples, validation, rng)
-
-
-def _shuffled(samples: Split, parts: list[NDArray[np.int64]], rng: np.random.Generator) -> Split:
-    order = rng.permutation(np.concatenate(parts))
-    return Split(samples.images[order], samples.labels[order])
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        taken.append(members[:count])
+        kept.append(members[count:])
+    return np.concatenate(kept), np.concatenate(taken)

@@ -111,14 +111,20 @@ def _build(
             expected="at least 2 classes",
             hint="there is nothing to learn",
         )
-    train, validation = split_validation(samples, fraction=data.validation_fraction, seed=seed)
+    train, validation = split_validation(
+        samples,
+        fraction=data.validation_fraction,
+        seed=seed,
+        train_limit=data.train_limit,
+        validation_limit=data.validation_limit,
+    )
     height, width, channels = samples.images.shape[1:]
     return Dataset(
         name="digits" if notice else data.name,
         input_shape=(height, width, channels),
         classes=classes,
-        train=train.first(data.train_limit),
-        validation=validation.first(data.validation_limit),
+        train=train,
+        validation=validation,
         load_test=load_test,
         notice=notice,
     )

@@ -15,7 +15,9 @@ from search.config import (
     Budget,
     Data,
     Device,
+    Image,
     SearchConfig,
+    Sound,
     Space,
     Training,
     dump_config,
@@ -105,6 +107,29 @@ def test_a_validation_fraction_outside_0_and_1_is_refused(tmp_path: Path) -> Non
         load(tmp_path, MINIMAL + "validation_fraction = 1.0")
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("test_fraction = 0.0", "[data] test_fraction must lie in (0, 1), got 0.0"),
+        ("[data.image]\nsize = [32]", "[data.image] size must be [height, width], each 1 to 1024"),
+        ("[data.image]\nsize = [0, 32]", "got (0, 32)"),
+        ('[data.sound]\nfront_end = "raw"', "front_end must be log_mel or mfcc, got 'raw'"),
+        ("[data.sound]\nrate_hz = 8", "[data.sound] rate_hz must be 1000 to 96000, got 8"),
+        ("[data.sound]\nclip_ms = 0", "[data.sound] clip_ms must be 10 to 60000, got 0"),
+        ("[data.sound]\nwindow_ms = 1001", "[data.sound] window_ms must be 2 to 1000, got 1001"),
+        ("[data.sound]\nstride_ms = 0", "[data.sound] stride_ms must be 1 to 1000, got 0"),
+        ("[data.sound]\nmel_bands = 1", "[data.sound] mel_bands must be 2 to 256, got 1"),
+        ("[data.sound]\ncoefficients = 41", "coefficients must be 1 to 40, got 41"),
+        ('[data.sound]\nwords = ["on", "on"]', "[data.sound] words names one twice: on, on"),
+    ],
+)
+def test_options_of_loaders_are_checked(tmp_path: Path, lines: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MINIMAL + lines)
+
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize("limit", ["train_limit", "validation_limit", "test_limit"])
 def test_a_negative_limit_is_refused(tmp_path: Path, limit: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -131,7 +156,14 @@ CONFIGS = st.builds(
         candidate_deadline_s=POSITIVE,
     ),
     device=st.builds(Device, board=st.text()),
-    data=st.builds(Data, name=st.text(), path=st.text(), validation_fraction=st.just(0.25)),
+    data=st.builds(
+        Data,
+        name=st.text(),
+        path=st.text(),
+        validation_fraction=st.just(0.25),
+        image=st.builds(Image, size=st.sampled_from([(), (32, 48)]), grey=st.booleans()),
+        sound=st.builds(Sound, words=st.lists(st.text(), unique=True).map(tuple)),
+    ),
     training=st.builds(Training, learning_rate=POSITIVE, weight_decay=POSITIVE),
     bounds=st.builds(
         Bounds,

@@ -7,20 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.errors import DatasetError
 from search.config import Data
 from search.data import load
-from search.data.dataset import (
-    PIXEL_SCALE,
-    PIXEL_ZERO_POINT,
-    Split,
-    quantise_pixels,
-    scale_pixels,
-    split_validation,
-)
+from search.data.dataset import PIXELS, Split, encoding_of, split_validation, to_int8
 from search.data.load import load_dataset
 from tests.search.idx_files import idx_bytes, write_set
 
@@ -38,9 +31,42 @@ def mnist_like(folder: Path, **changes: object) -> Data:
 
 def test_quantised_and_float_pixels_are_the_same_reals() -> None:
     pixels = np.arange(256, dtype=np.uint8)
-    reals = (quantise_pixels(pixels).astype(int) - PIXEL_ZERO_POINT) * PIXEL_SCALE
-    assert np.allclose(reals, scale_pixels(pixels), atol=1e-7)
-    assert scale_pixels(pixels).dtype == np.float32 and quantise_pixels(pixels).dtype == np.int8
+    reals = (to_int8(pixels).astype(int) - PIXELS.zero_point) * PIXELS.scale
+    assert np.array_equal(reals.astype(np.float32), PIXELS.to_reals(pixels))
+    assert np.array_equal(PIXELS.to_reals(pixels), pixels / np.float32(255))
+    assert to_int8(pixels).tolist() == list(range(-128, 128))
+
+
+@given(low=st.floats(-1e6, 1e6), width=st.floats(1e-6, 1e6))
+def test_an_encoding_covers_its_range_to_half_a_step(low: float, width: float) -> None:
+    high = low + width
+    try:
+        encoding = encoding_of(low, high)
+    except ValueError:
+        assume(min(abs(low), abs(high)) > width * 2)
+        return
+    values = np.linspace(low, high, 500).reshape(-1, 1, 1, 1)
+    errors = encoding.to_reals(encoding.from_reals(values)) - values
+    assert np.abs(errors).max() <= encoding.scale * 0.51 + abs(width) * 1e-6
+    assert encoding.scale <= 4 * width / 255 * 1.001
+    bytes_ = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(encoding.from_reals(encoding.to_reals(bytes_)), bytes_)
+    zero = encoding.from_reals(np.zeros(1))
+    assert encoding.to_reals(zero) == 0, "as TensorFlow Lite demands"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (1.0, 1.0, "have no range"),
+        (0.0, float("inf"), "have no range"),
+        (float("nan"), 1.0, "have no range"),
+        (1000.0, 1100.0, "values from 1000 to 1100 lie too far from zero for 8 bits"),
+    ],
+)
+def test_values_that_8_bits_cannot_hold_are_refused(low: float, high: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        encoding_of(low, high)
 
 
 @given(

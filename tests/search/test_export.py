@@ -17,7 +17,7 @@ from harness.tflite import Graph, read_graph
 from search import export
 from search.config import Training
 from search.cost import cost_of
-from search.data.dataset import PIXEL_SCALE, PIXEL_ZERO_POINT, quantise_pixels
+from search.data.dataset import PIXELS, Encoding, encoding_of, to_int8
 from search.export import export_int8, export_untrained, int8_error, int8_outputs
 from search.network import Network, draw_untrained_weights
 from search.train import float_error, train
@@ -69,16 +69,28 @@ def test_input_and_output_are_int8_and_the_input_is_the_pixel_itself(model: byte
     graph = read(model)
     source, sink = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     assert (source.dtype, sink.dtype) == ("int8", "int8")
-    assert source.quantisation.scales == (np.float32(PIXEL_SCALE),)
-    assert source.quantisation.zero_points == (PIXEL_ZERO_POINT,)
+    assert source.quantisation.scales == (np.float32(PIXELS.scale),)
+    assert source.quantisation.zero_points == (PIXELS.zero_point,)
 
 
 def test_the_input_is_lossless_even_when_calibration_images_are_dim(network: Network) -> None:
     dim = np.full((3, 8, 8, 1), 100, np.uint8)
     graph = read(export_int8(EVERY_OPERATOR, network.folded_weights(), dim))
     quantization = graph.tensors[graph.inputs[0]].quantisation
-    assert quantization.scales == (np.float32(PIXEL_SCALE),)
-    assert quantization.zero_points == (PIXEL_ZERO_POINT,)
+    assert quantization.scales == (np.float32(PIXELS.scale),)
+    assert quantization.zero_points == (PIXELS.zero_point,)
+
+
+@pytest.mark.parametrize("bounds", [(-1.0, 0.62), (0.0, 1000.0), (-37.3, -1.0), (-1e-6, 3e-6)])
+def test_the_input_is_quantised_as_the_data_is(
+    network: Network, bounds: tuple[float, float]
+) -> None:
+    encoding = encoding_of(*bounds)
+    images = np.full((2, 8, 8, 1), 100, np.uint8)
+    graph = read(export_int8(EVERY_OPERATOR, network.folded_weights(), images, encoding))
+    quantization = graph.tensors[graph.inputs[0]].quantisation
+    assert quantization.scales == (np.float32(encoding.scale),)
+    assert quantization.zero_points == (encoding.zero_point,)
 
 
 def test_calibration_leaves_the_images_as_they_were(network: Network) -> None:
@@ -125,9 +137,7 @@ def test_int8_outputs_are_the_definitions_quantised(
 def test_outputs_are_the_micro_kernels_up_to_one_step(model: bytes, dataset) -> None:
     images = dataset.validation.images
     outputs = int8_outputs(model, images)
-    reference = np.concatenate(
-        [reference_outputs(model, [quantise_pixels(i[None])])[0] for i in images]
-    )
+    reference = np.concatenate([reference_outputs(model, [to_int8(i[None])])[0] for i in images])
     assert np.abs(outputs.astype(int) - reference).max() <= 1
     assert np.mean(outputs != reference) < 0.02
 
@@ -205,12 +215,12 @@ def test_a_failing_conversion_is_one_sentence(network: Network, dataset) -> None
         export_int8(EVERY_OPERATOR, weights, dataset.train.images[:1])
 
 
-def test_another_input_quantisation_is_refused(
-    model: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export, "PIXEL_ZERO_POINT", 0)
+def test_another_input_quantisation_is_refused() -> None:
+    class Crooked(Encoding):
+        reals = PIXELS.reals
+
     with pytest.raises(ModelError, match="another input quantisation .*got scale .*point -128"):
-        export_untrained(EVERY_OPERATOR, seed=0)
+        export_untrained(EVERY_OPERATOR, seed=0, encoding=Crooked(PIXELS.scale, 0))
 
 
 def test_held_back_messages_come_out_when_the_block_fails(capfd) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.config import Training
+from search.data.dataset import Split
 from search.network import Network
 from search.train import (
     END_DIVISOR,
@@ -17,7 +18,7 @@ from search.train import (
     float_error,
     one_cycle,
     parameter_groups,
-    to_tensors,
+    to_inputs,
     train,
 )
 from tests.search.idx_files import make_dataset
@@ -100,7 +101,10 @@ def test_only_filters_and_matrices_decay() -> None:
 
 
 def test_images_become_channels_last_floats_in_the_unit_interval() -> None:
-    images, labels = to_tensors(make_dataset().train)
-    assert images.shape == (240, 1, 8, 8) and images.dtype == torch.float32
-    assert images.min() >= 0 and images.max() <= 1
-    assert labels.dtype == torch.int64
+    split = make_dataset().train
+    images = to_inputs(split, np.array([5, 2]))
+    assert images.shape == (2, 1, 8, 8) and images.dtype == torch.float32
+    assert np.array_equal(images[0, 0].numpy(), split.images[5, ..., 0] / np.float32(255))
+    of_colours = to_inputs(Split(np.zeros((4, 6, 5, 3), np.uint8), np.zeros(4, int)), slice(2))
+    assert of_colours.shape == (2, 3, 6, 5)
+    assert of_colours.is_contiguous(memory_format=torch.channels_last)
