@@ -88,8 +88,8 @@ def _row(name: str, model: bytes, optimise: Optimise, session: Session) -> dict[
 def deep_network() -> bytes:
     """An untrained export from the µNAS space with at least LAYERS operators."""
     from search.export import export_untrained
-    from search.lowering import lower
-    from search.space import sample
+    from search.spaces.munas.lowering import lower
+    from search.spaces.munas.sampling import sample
 
     rng = np.random.default_rng(0)
     while True:

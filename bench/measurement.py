@@ -45,8 +45,8 @@ def sampled_networks(count: int = NETWORKS) -> list[bytes]:
     """Untrained exports of networks sampled from the µNAS space, up to MAX_MACS."""
     from search.cost import cost_of
     from search.export import export_untrained
-    from search.lowering import lower
-    from search.space import sample
+    from search.spaces.munas.lowering import lower
+    from search.spaces.munas.sampling import sample
 
     rng = np.random.default_rng(0)
     models: list[bytes] = []

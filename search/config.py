@@ -50,19 +50,26 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Space:
-    """Caps on what is drawn at random; uniform draws of the full µNAS space (the defaults) are
-    mostly too big for a microcontroller. Only draws are capped: morphisms may grow a network
-    beyond, up to the full space. Lower bounds stay those of the space: 1 block of 1 layer, 1
-    filter, 1 dense block of 10 units."""
+class SpaceChoice:
+    """name: a space that comes with hilnas (without it and without a file, munas). file: a space
+    of one's own (docs/spaces.md), seen from where hilnas is started.
+
+    max_*: caps on what is drawn at random from munas; uniform draws of the full space (the
+    defaults) are mostly too big for a microcontroller. Only draws are capped: morphisms may grow a
+    network beyond, up to the full space. Lower bounds stay those of the space: 1 block of 1 layer,
+    1 filter, 1 dense block of 10 units."""
 
     max_blocks: int = 10
     max_layers: int = 3
     max_filters: int = 128
     max_dense_blocks: int = 3
     max_units: int = 256
+    name: str | None = None
+    file: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name is not None and self.file is not None:
+            raise ValueError("[space] name and file exclude each other: give one of them")
         for name, low, high in (
             ("max_blocks", 1, 10),
             ("max_layers", 1, 3),
@@ -74,6 +81,9 @@ class Space:
                 raise ValueError(
                     f"[space] {name} must be {low} to {high}, got {getattr(self, name)}"
                 )
+            is_munas = self.file is None and self.name in (None, "munas")
+            if getattr(self, name) != high and not is_munas:
+                raise ValueError(f"[space] {name} caps munas only, the space is another one")
 
 
 @dataclass(frozen=True)
@@ -236,7 +246,7 @@ class SearchConfig:
     data: Data
     training: Training = field(default_factory=Training)
     bounds: Bounds = field(default_factory=Bounds)
-    space: Space = field(default_factory=Space)
+    space: SpaceChoice = field(default_factory=SpaceChoice)
 
     def __post_init__(self) -> None:
         is_word = 0 < len(self.name) <= 100 and self.name.isprintable()

@@ -16,9 +16,8 @@ from search.cost import cost_of
 from search.evaluation import Evaluation, Outcome, Rejected
 from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
 from search.fitness import broken_by
-from search.genotype import Genotype
-from search.lowering import lower
 from search.network import Network
+from search.space import open_space
 from search.train import train
 from search.workplace import Workplace, open_workplace
 
@@ -57,8 +56,9 @@ def evaluate_in(
         An Evaluation; its model lies in run_dir/models. Or Rejected: "measured" when the untrained
         export breaks a bound or does not fit the board, "failed" when a step failed.
     """
-    genotype, data = Genotype.from_json(table), workplace.dataset
-    ops = lower(genotype, data.input_shape, data.classes)
+    space, data = open_space(config.space), workplace.dataset
+    genotype = space.read(table)
+    ops = space.lower(genotype, data.input_shape, data.classes)
     cost, seed = cost_of(ops), seed_of(config.search.seed, genotype.archid)
     name = f"candidate {index} ({genotype.archid})"
     untrained: Measurement | None = None

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from search.config import Bounds, Space
+from search.config import Bounds
 from search.evaluation import Evaluation, Outcome
 from search.fitness import Objectives, draw_weights, fitness
 from search.genotype import Genotype
-from search.morphisms import morph
-from search.space import FULL, sample
+from search.space import Space
 
 # How often a candidate asked before is drawn again: from parents first, then at random.
 MORPH_ATTEMPTS = 50
@@ -43,7 +42,7 @@ class Evolution:
         sample_size: int,
         bounds: Bounds,
         seed: int,
-        space: Space = FULL,
+        space: Space,
     ) -> None:
         self.size = population
         self.sample_size = sample_size
@@ -58,11 +57,11 @@ class Evolution:
         is all but used up."""
         if len(self.population) == self.size:
             for _ in range(MORPH_ATTEMPTS):
-                _, child = morph(self._parent().genotype, self._rng, self.space)
+                _, child = self.space.morph(self._parent().genotype, self._rng)
                 if self._is_new(child):
                     return child
         for _ in range(SAMPLE_ATTEMPTS):
-            drawn = sample(self._rng, self.space)
+            drawn = self.space.sample(self._rng)
             if self._is_new(drawn):
                 return drawn
         return None

@@ -35,8 +35,9 @@ from search.evolution import Evolution
 from search.fitness import broken_by_cost
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
-from search.lowering import Shape, lower
+from search.lowering import Shape
 from search.progress import Arrived, Asked, Finished, OnEvent, Progress, Started, Told, time_left
+from search.space import open_space
 from search.workers import Evaluate, Failure, Prepare, Task, Workers
 
 JOURNAL_NAME = "journal.jsonl"
@@ -166,12 +167,13 @@ class _Run:
         self.workers = workers
         self.problem = problem
         self.emit: OnEvent = on_event or (lambda event: None)
+        self.space = open_space(config.space)
         self.evolution = Evolution(
             population=self.budget.population,
             sample_size=self.budget.sample_size,
             bounds=config.bounds,
             seed=self.budget.seed,
-            space=config.space,
+            space=self.space,
         )
         self.queue: deque[_Candidate] = deque()
         self.outcomes: list[Outcome] = []
@@ -234,7 +236,7 @@ class _Run:
             self.stopped = "exhausted"
             return
         index = self.progress.candidates
-        cost = cost_of(lower(genotype, *self.problem))
+        cost = cost_of(self.space.lower(genotype, *self.problem))
         candidate = _Candidate(index, genotype, cost, self.evolution.state_digest())
         self.progress = replace(self.progress, candidates=index + 1)
         reason = broken_by_cost(self.config.bounds, cost)

@@ -1,107 +1,91 @@
-"""Which networks can be drawn? Random genotypes of the µNAS space (arXiv 2010.14246).
-The space itself is what genotype.py lets be built; here are the odds, and the caps of a
-configuration. Must not know what a genotype costs.
+"""What is a space of networks? A set of genotypes that can be drawn, changed step by step, counted
+and lowered. Algorithms, the loop and workers know spaces by this protocol alone. Must not know
+what a genotype costs.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from search.config import Space
-from search.genotype import (
-    BLOCKS,
-    DENSE_BLOCKS,
-    FILTERS,
-    KERNELS,
-    KINDS,
-    LAYERS,
-    POOLING_KINDS,
-    POOLING_SIZES,
-    STRIDES,
-    UNITS,
-    ConvBlock,
-    ConvLayer,
-    Genotype,
-    Pooling,
-    arrange,
-)
-
-T = TypeVar("T")
-
-# µNAS draws these three unevenly; everything else is uniform.
-POOLING_PROBABILITY = 0.9
-RELU_PROBABILITY = 0.9
-PRE_POOL_PROBABILITY = 0.25
-
-FULL = Space()
+from harness.errors import ConfigError
+from search.config import SpaceChoice
+from search.genotype import Genotype
+from search.lowering import Op, Shape
 
 
-def sample(rng: np.random.Generator, space: Space = FULL) -> Genotype:
-    """Draw a network; both ends of every range are reached. Advances `rng`, and nothing else."""
-    blocks = tuple(
-        sample_block(rng, space, branch=i > 0 and _coin(rng))
-        for i in range(_between(rng, BLOCKS, space.max_blocks))
-    )
-    pooling = sample_pooling(rng) if rng.random() < POOLING_PROBABILITY else None
-    dense = tuple(
-        sample_units(rng, space)
-        for _ in range(_between(rng, DENSE_BLOCKS, space.max_dense_blocks))
-    )
-    return Genotype(blocks, pooling, dense)
+class Space(Protocol):
+    """Every genotype that `sample`, `morph`, `read` or `slim` returns is valid: it lowers for
+    every input shape. A genotype of another space raises TypeError."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the file that describes the space; None where the program does."""
+
+    def sample(self, rng: np.random.Generator) -> Genotype:
+        """A draw; `contains` holds for it. Advances `rng`, and nothing else."""
+
+    def morph(self, genotype: Genotype, rng: np.random.Generator) -> tuple[str, Genotype]:
+        """The name of a morphism and the neighbour that it leads to, never `genotype` itself.
+
+        Raises:
+            ValueError: the space has no other genotype.
+        """
+
+    def lower(self, genotype: Genotype, input_shape: Shape, classes: int) -> tuple[Op, ...]:
+        """The operators of a genotype, from the Input to the classifier (Dense, no ReLU,
+        `classes` logits).
+
+        Args:
+            input_shape: (height, width, channels); (time, 1, channels) for what has one axis.
+
+        Raises:
+            ValueError: input_shape is not three positive sizes, or fewer than two classes.
+        """
+
+    def read(self, table: Any) -> Genotype:
+        """The inverse of Genotype.to_json.
+
+        Raises:
+            ValueError: a key is unknown or missing, or a value out of range; says where.
+        """
+
+    def contains(self, genotype: Genotype) -> bool:
+        """Whether `sample` can draw it."""
+
+    def count(self) -> int:
+        """How many distinct archids `sample` can draw: exact."""
+
+    def features(self, genotype: Genotype) -> NDArray[np.float64]:
+        """(n,) finite numbers that place a genotype among others of the space, n the same for all
+        of them; about 0..1 within what `sample` draws."""
+
+    def slim(self, genotype: Genotype, widths: Mapping[str, int]) -> Genotype:
+        """The genotype whose operators have these widths (channels or units of their outputs, at
+        least 1) and otherwise those they had. `widths` goes by the names of weighted operators.
+
+        Raises:
+            ValueError: no such operator, a width that the space cannot have, or widths that are
+                coupled (by an Add or a depthwise convolution) and do not agree; says where.
+        """
 
 
-def sample_block(
-    rng: np.random.Generator, space: Space = FULL, *, branch: bool, layers: int | None = None
-) -> ConvBlock:
-    """A block of `layers` layers (drawn where None)."""
-    count = layers or _between(rng, LAYERS, space.max_layers)
-    return arrange(branch, [sample_layer(rng, space) for _ in range(count)], None)
+@lru_cache(maxsize=8)
+def open_space(choice: SpaceChoice) -> Space:
+    """The space that a configuration asks for; opened once in a process.
 
+    Raises:
+        ConfigError: no such space, or a space file that cannot be used: file, table, key.
+    """
+    from search.spaces.munas.space import MUNAS, Munas
 
-def sample_layer(
-    rng: np.random.Generator, space: Space = FULL, kind: str | None = None
-) -> ConvLayer:
-    """A layer of the given kind (drawn where None)."""
-    kind = kind or _pick(rng, KINDS)
-    return ConvLayer(
-        kind=kind,
-        kernel=None if kind == "pointwise" else _pick(rng, KERNELS),
-        filters=None if kind == "depthwise" else _between(rng, FILTERS, space.max_filters),
-        stride=None if kind == "pointwise" else _pick(rng, STRIDES),
-        pre_pool=bool(rng.random() < PRE_POOL_PROBABILITY),
-        batch_norm=_coin(rng),
-        relu=bool(rng.random() < RELU_PROBABILITY),
-    )
-
-
-def sample_pooling(rng: np.random.Generator) -> Pooling:
-    return Pooling(_pick(rng, POOLING_KINDS), _pick(rng, POOLING_SIZES))
-
-
-def sample_units(rng: np.random.Generator, space: Space = FULL) -> int:
-    return _between(rng, UNITS, space.max_units)
-
-
-def contains(genotype: Genotype, space: Space = FULL) -> bool:
-    """Whether `sample(rng, space)` can draw it. Every Genotype lies in the full space."""
-    return (
-        len(genotype.blocks) <= space.max_blocks
-        and len(genotype.dense) <= space.max_dense_blocks
-        and all(units <= space.max_units for units in genotype.dense)
-        and all(len(block.layers) <= space.max_layers for block in genotype.blocks)
-        and all((layer.filters or 0) <= space.max_filters for _, _, layer in genotype.layers())
-    )
-
-
-def _pick(rng: np.random.Generator, choices: tuple[T, ...]) -> T:
-    return choices[int(rng.integers(len(choices)))]
-
-
-def _between(rng: np.random.Generator, allowed: range, cap: int) -> int:
-    return int(rng.integers(allowed[0], min(allowed[-1], cap) + 1))
-
-
-def _coin(rng: np.random.Generator) -> bool:
-    return bool(rng.integers(2))
+    if choice.name in (None, MUNAS):
+        return Munas(choice)
+    raise ConfigError("no such space", where="[space] name", expected="munas", got=choice.name)

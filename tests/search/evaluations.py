@@ -7,8 +7,8 @@ from typing import Any
 from harness.measurement import Flash, Sram
 from search.cost import cost_of
 from search.evaluation import Evaluation, Rejected
-from search.genotype import Genotype
-from search.lowering import lower
+from search.spaces.munas.genotype import MunasGenotype
+from search.spaces.munas.lowering import lower
 from tests.measurements import make_measurement
 from tests.search.genotypes import conv, network, series
 
@@ -16,7 +16,7 @@ SMALL = network(series(conv(4)))
 
 
 def make_evaluation(
-    genotype: Genotype = SMALL,
+    genotype: MunasGenotype = SMALL,
     *,
     val_error: float = 0.2,
     cycles: int = 100_000,
@@ -46,7 +46,9 @@ def make_evaluation(
     return Evaluation(**{**fields, **changes})
 
 
-def make_rejected(genotype: Genotype = SMALL, *, tier: str = "failed", **changes: Any) -> Rejected:
+def make_rejected(
+    genotype: MunasGenotype = SMALL, *, tier: str = "failed", **changes: Any
+) -> Rejected:
     cost = cost_of(lower(genotype, (28, 28, 1), 10))
     fields: dict[str, Any] = dict(
         archid=genotype.archid,

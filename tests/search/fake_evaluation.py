@@ -17,14 +17,14 @@ from typing import Any
 from harness.errors import BoardError, HilnasError
 from search.config import SearchConfig
 from search.evaluation import Outcome
-from search.genotype import Genotype
+from search.spaces.munas.genotype import MunasGenotype
 from tests.measurements import make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
 
 
 def evaluate(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
     """A third is rejected as measured, a few fail, the rest gets an error made of the archid."""
-    genotype = Genotype.from_json(table)
+    genotype = MunasGenotype.from_json(table)
     dice = int(hashlib.sha256(genotype.archid.encode()).hexdigest()[:8], 16)
     if dice % 3 == 0:
         return make_rejected(genotype, tier="measured", untrained=make_measurement(cycles=dice))
@@ -113,12 +113,12 @@ def answer_nan(
     table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
 ) -> Outcome:
     if index == broken_index:
-        return make_evaluation(Genotype.from_json(table), val_error=float("nan"))
+        return make_evaluation(MunasGenotype.from_json(table), val_error=float("nan"))
     return evaluate(table, index, run_dir, config)
 
 
 def always_fail(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
-    return make_rejected(Genotype.from_json(table), tier="failed", reason="no compiler")
+    return make_rejected(MunasGenotype.from_json(table), tier="failed", reason="no compiler")
 
 
 def print_much(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from search.genotype import (
+from search.spaces.munas.genotype import (
     KERNELS,
     KINDS,
     POOLING_KINDS,
@@ -12,7 +12,7 @@ from search.genotype import (
     STRIDES,
     ConvBlock,
     ConvLayer,
-    Genotype,
+    MunasGenotype,
     Pooling,
     arrange,
 )
@@ -40,8 +40,8 @@ def branch(*layers: ConvLayer) -> ConvBlock:
 
 def network(
     *blocks: ConvBlock, pooling: Pooling | None = None, dense: tuple[int, ...] = (10,)
-) -> Genotype:
-    return Genotype(blocks, pooling, dense)
+) -> MunasGenotype:
+    return MunasGenotype(blocks, pooling, dense)
 
 
 @st.composite
@@ -59,7 +59,7 @@ def layers(draw: st.DrawFn) -> ConvLayer:
 
 
 @st.composite
-def genotypes(draw: st.DrawFn) -> Genotype:
+def genotypes(draw: st.DrawFn) -> MunasGenotype:
     """Any genotype of the space."""
     blocks = [
         arrange(
@@ -74,4 +74,4 @@ def genotypes(draw: st.DrawFn) -> Genotype:
         | st.builds(Pooling, st.sampled_from(POOLING_KINDS), st.sampled_from(POOLING_SIZES))
     )
     dense = draw(st.lists(st.integers(10, 256), min_size=1, max_size=3))
-    return Genotype(tuple(blocks), pooling, tuple(dense))
+    return MunasGenotype(tuple(blocks), pooling, tuple(dense))

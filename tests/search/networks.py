@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.config import Space
+from search.config import SpaceChoice
 from search.lowering import (
     Add,
     Conv2D,
@@ -17,11 +17,11 @@ from search.lowering import (
     Op,
     Pad,
     Pool2D,
-    lower,
 )
-from search.space import sample
+from search.spaces.munas.lowering import lower
+from search.spaces.munas.sampling import sample
 
-SMALL = Space(max_blocks=4, max_layers=2, max_filters=12, max_dense_blocks=2, max_units=24)
+SMALL = SpaceChoice(max_blocks=4, max_layers=2, max_filters=12, max_dense_blocks=2, max_units=24)
 
 EVERY_OPERATOR: tuple[Op, ...] = (
     Input("input", (8, 8, 1)),

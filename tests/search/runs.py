@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from harness.measurement import Flash, Sram
-from search.config import Bounds, Budget, Data, Device, SearchConfig, Space, dump_config
+from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice, dump_config
 from search.cost import cost_of
 from search.evaluation import Evaluation, Outcome, Rejected
 from search.journal import Entry, Header, Journal
-from search.lowering import lower
 from search.report.run_folder import FrontRecord, Tested, write_front
-from search.space import sample
+from search.spaces.munas.lowering import lower
+from search.spaces.munas.sampling import sample
 from tests.measurements import make_measurement
 
-SPACE = Space(max_blocks=4, max_layers=2, max_filters=32, max_dense_blocks=2, max_units=64)
+SPACE = SpaceChoice(max_blocks=4, max_layers=2, max_filters=32, max_dense_blocks=2, max_units=64)
 CONFIG = SearchConfig(
     name="demo",
     search=Budget(rounds=60, population=20, sample_size=6),

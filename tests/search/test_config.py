@@ -18,7 +18,7 @@ from search.config import (
     Image,
     SearchConfig,
     Sound,
-    Space,
+    SpaceChoice,
     Training,
     dump_config,
     load_config,
@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_papers(tmp_path: Path) -> None:
         rounds=2000, population=100, sample_size=25, workers=2, minutes=0.0, seed=0, window=4,
         candidate_deadline_s=900.0,
     )  # fmt: skip
-    assert config.space == Space(10, 3, 128, 3, 256), "the full space"
+    assert config.space == SpaceChoice(10, 3, 128, 3, 256), "the full space"
     assert config.bounds == Bounds()
     assert (config.device.via, config.device.engine) == ("virtual", "aot")
 
@@ -170,7 +170,7 @@ CONFIGS = st.builds(
         val_error=st.none() | st.floats(1e-9, 1),
         sram_bytes=st.none() | st.integers(1, 10**9),
     ),
-    space=st.builds(Space, max_filters=st.integers(1, 128)),
+    space=st.builds(SpaceChoice, max_filters=st.integers(1, 128)),
 )
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 
 from search.cost import cost_of, macs_of, model_size_of, peak_memory
 from search.evaluation import Cost
-from search.genotype import Genotype, Pooling
-from search.lowering import Add, DepthwiseConv2D, Flatten, Op, Pool2D, lower
+from search.lowering import Add, DepthwiseConv2D, Flatten, Op, Pool2D
+from search.spaces.munas.genotype import MunasGenotype, Pooling
+from search.spaces.munas.lowering import lower
 from tests.search.genotypes import (
     branch,
     conv,
@@ -21,7 +22,7 @@ from tests.search.genotypes import (
 )
 
 
-def lowered(genotype: Genotype, side: int = 28, channels: int = 1) -> tuple[Op, ...]:
+def lowered(genotype: MunasGenotype, side: int = 28, channels: int = 1) -> tuple[Op, ...]:
     return lower(genotype, (side, side, channels), 10)
 
 
@@ -140,7 +141,7 @@ def brute_force_peak(ops: tuple[Op, ...]) -> int:
 
 @settings(max_examples=200)
 @given(genotypes())
-def test_peak_memory_is_what_the_definition_says(genotype: Genotype) -> None:
+def test_peak_memory_is_what_the_definition_says(genotype: MunasGenotype) -> None:
     ops = lowered(genotype)
 
     assert peak_memory(ops) == brute_force_peak(ops)
@@ -148,7 +149,7 @@ def test_peak_memory_is_what_the_definition_says(genotype: Genotype) -> None:
 
 @settings(max_examples=100)
 @given(genotypes())
-def test_no_order_goes_below_the_memory_floor(genotype: Genotype) -> None:
+def test_no_order_goes_below_the_memory_floor(genotype: MunasGenotype) -> None:
     cost = cost_of(lowered(genotype))
 
     assert 0 < cost.memory_floor_bytes <= cost.peak_memory_bytes

@@ -9,14 +9,16 @@ from statistics import mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.config import Bounds, Space
+from search.config import Bounds, SpaceChoice
 from search.evaluation import Outcome
 from search.evolution import Evolution
-from search.genotype import Genotype
-from search.space import contains
+from search.spaces.munas.genotype import MunasGenotype
+from search.spaces.munas.space import Munas
 from tests.search.evaluations import make_evaluation, make_rejected
 
-TINY = Space(max_blocks=1, max_layers=1, max_filters=8, max_dense_blocks=1, max_units=12)
+TINY = Munas(
+    SpaceChoice(max_blocks=1, max_layers=1, max_filters=8, max_dense_blocks=1, max_units=12)
+)
 
 
 def make_evolution(**changes) -> Evolution:
@@ -24,13 +26,13 @@ def make_evolution(**changes) -> Evolution:
     return Evolution(**{**fields, **changes})
 
 
-def asked(evolution: Evolution) -> Genotype:
+def asked(evolution: Evolution) -> MunasGenotype:
     genotype = evolution.ask()
     assert genotype is not None
     return genotype
 
 
-def fill(evolution: Evolution, count: int, *, val_error: float = 0.5) -> list[Genotype]:
+def fill(evolution: Evolution, count: int, *, val_error: float = 0.5) -> list[MunasGenotype]:
     """Ask and tell `count` evaluations."""
     genotypes = []
     for _ in range(count):
@@ -39,7 +41,7 @@ def fill(evolution: Evolution, count: int, *, val_error: float = 0.5) -> list[Ge
     return genotypes
 
 
-def is_neighbour(child: Genotype, parent: Genotype) -> bool:
+def is_neighbour(child: MunasGenotype, parent: MunasGenotype) -> bool:
     """Whether one morphism may lead from parent to child, whatever it draws: they differ in at
     most one block, the pooling or the dense blocks."""
     differences = (
@@ -50,7 +52,7 @@ def is_neighbour(child: Genotype, parent: Genotype) -> bool:
 
 
 def test_random_candidates_until_the_population_is_full_then_children() -> None:
-    evolution = make_evolution(space=Space())
+    evolution = make_evolution(space=Munas())
     first = fill(evolution, 5)
 
     children = [asked(evolution) for _ in range(20)]
@@ -80,7 +82,7 @@ def test_the_oldest_dies_however_good_it_was() -> None:
 
 def test_the_tournament_prefers_the_fitter() -> None:
     """With 12 draws among 5 members the best one is missing from 7 % of the tournaments."""
-    evolution = make_evolution(sample_size=5, population=5, space=Space())
+    evolution = make_evolution(sample_size=5, population=5, space=Munas())
     evolution.sample_size = 12
     fill(evolution, 4, val_error=0.5)
     (best,) = fill(evolution, 1, val_error=0.01)
@@ -129,11 +131,11 @@ def test_what_was_told_without_being_asked_is_not_asked_either() -> None:
 def test_draws_keep_the_caps_of_the_space() -> None:
     evolution = make_evolution(population=100)
 
-    assert all(contains(asked(evolution), TINY) for _ in range(50))
+    assert all(TINY.contains(asked(evolution)) for _ in range(50))
 
 
 def test_a_used_up_space_is_admitted(monkeypatch) -> None:
-    monkeypatch.setattr("search.evolution.sample", lambda rng, space: make_ghost())
+    monkeypatch.setattr(Munas, "sample", lambda space, rng: make_ghost())
     evolution = make_evolution()
 
     assert evolution.ask() == make_ghost()
@@ -143,13 +145,13 @@ def test_a_used_up_space_is_admitted(monkeypatch) -> None:
 def test_children_that_are_all_known_give_way_to_random_draws(monkeypatch) -> None:
     evolution = make_evolution()
     members = fill(evolution, 5)
-    monkeypatch.setattr("search.evolution.morph", lambda parent, rng, space: ("", members[0]))
+    monkeypatch.setattr(Munas, "morph", lambda space, parent, rng: ("", members[0]))
 
     assert asked(evolution) not in members
 
 
-def make_ghost() -> Genotype:
-    return Genotype.from_json(make_rejected().genotype)
+def make_ghost() -> MunasGenotype:
+    return MunasGenotype.from_json(make_rejected().genotype)
 
 
 @settings(max_examples=20)
@@ -177,12 +179,12 @@ def test_the_state_is_json_and_changes_with_every_draw_and_every_member() -> Non
 
 def test_what_is_better_is_found() -> None:
     """On a made-up error (filters short of 100) evolution halves that of its first draws."""
-    space = Space(max_blocks=1, max_layers=1, max_dense_blocks=1, max_units=12)
+    space = Munas(SpaceChoice(max_blocks=1, max_layers=1, max_dense_blocks=1, max_units=12))
     evolution = make_evolution(
         population=20, sample_size=10, space=space, bounds=Bounds(val_error=0.001)
     )
 
-    def error(genotype: Genotype) -> float:
+    def error(genotype: MunasGenotype) -> float:
         return min(abs(100 - (layer.filters or 0)) for _, _, layer in genotype.layers()) / 1000
 
     errors = []

@@ -10,7 +10,14 @@ import sys
 import pytest
 from hypothesis import given
 
-from search.genotype import ConvBlock, ConvLayer, Genotype, Pooling, arrange, joined_width
+from search.spaces.munas.genotype import (
+    ConvBlock,
+    ConvLayer,
+    MunasGenotype,
+    Pooling,
+    arrange,
+    joined_width,
+)
 from tests.search.genotypes import (
     branch,
     conv,
@@ -30,15 +37,17 @@ EXAMPLE = network(
 
 
 @given(genotypes())
-def test_json_round_trip_gives_an_equal_genotype(genotype: Genotype) -> None:
-    again = Genotype.from_json(json.loads(json.dumps(genotype.to_json())))
+def test_json_round_trip_gives_an_equal_genotype(genotype: MunasGenotype) -> None:
+    again = MunasGenotype.from_json(json.loads(json.dumps(genotype.to_json())))
 
     assert again == genotype
     assert again.archid == genotype.archid
 
 
 @given(genotypes(), genotypes())
-def test_archids_agree_exactly_where_genotypes_do(one: Genotype, other: Genotype) -> None:
+def test_archids_agree_exactly_where_genotypes_do(
+    one: MunasGenotype, other: MunasGenotype
+) -> None:
     assert (one.archid == other.archid) == (one == other)
 
 
@@ -48,7 +57,7 @@ def test_archid_does_not_depend_on_the_order_of_keys() -> None:
             return {key: reverse(value[key]) for key in reversed(value)}
         return [reverse(item) for item in value] if isinstance(value, list) else value
 
-    assert Genotype.from_json(reverse(EXAMPLE.to_json())).archid == EXAMPLE.archid
+    assert MunasGenotype.from_json(reverse(EXAMPLE.to_json())).archid == EXAMPLE.archid
 
 
 def test_archid_is_fixed_for_all_time() -> None:
@@ -147,7 +156,7 @@ def edited(path: str, value: object) -> dict:
 )
 def test_json_that_is_no_genotype_is_refused_with_the_place(table: object, message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        Genotype.from_json(table)
+        MunasGenotype.from_json(table)
 
     assert message in str(caught.value)
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.genotype import Genotype, Pooling
 from search.lowering import (
     Add,
     Conv2D,
@@ -18,8 +17,9 @@ from search.lowering import (
     Pad,
     Pool2D,
     Shape,
-    lower,
 )
+from search.spaces.munas.genotype import MunasGenotype, Pooling
+from search.spaces.munas.lowering import lower
 from tests.search.genotypes import (
     branch,
     conv,
@@ -33,7 +33,7 @@ from tests.search.genotypes import (
 SHAPES = st.tuples(st.integers(1, 96), st.integers(1, 96), st.integers(1, 3))
 
 
-def body(genotype: Genotype, shape: Shape = (28, 28, 1)) -> list[Op]:
+def body(genotype: MunasGenotype, shape: Shape = (28, 28, 1)) -> list[Op]:
     """The operators between the Input and the Flatten."""
     ops = lower(genotype, shape, 10)
     (end,) = [index for index, op in enumerate(ops) if isinstance(op, Flatten)]
@@ -43,7 +43,7 @@ def body(genotype: Genotype, shape: Shape = (28, 28, 1)) -> list[Op]:
 @settings(max_examples=300)
 @given(genotypes(), SHAPES, st.integers(2, 100))
 def test_every_genotype_lowers_for_every_input(
-    genotype: Genotype, shape: Shape, classes: int
+    genotype: MunasGenotype, shape: Shape, classes: int
 ) -> None:
     ops = lower(genotype, shape, classes)
 
@@ -54,7 +54,7 @@ def test_every_genotype_lowers_for_every_input(
 
 @settings(max_examples=300)
 @given(genotypes(), SHAPES)
-def test_the_operators_fit_together(genotype: Genotype, shape: Shape) -> None:
+def test_the_operators_fit_together(genotype: MunasGenotype, shape: Shape) -> None:
     ops = lower(genotype, shape, 10)
 
     made: dict[str, Shape] = {}
@@ -73,7 +73,7 @@ def test_the_operators_fit_together(genotype: Genotype, shape: Shape) -> None:
 
 @settings(max_examples=300)
 @given(genotypes(), SHAPES)
-def test_each_operator_follows_its_own_arithmetic(genotype: Genotype, shape: Shape) -> None:
+def test_each_operator_follows_its_own_arithmetic(genotype: MunasGenotype, shape: Shape) -> None:
     for op in lower(genotype, shape, 10):
         match op:
             case Conv2D() | DepthwiseConv2D():

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.config import Space
-from search.genotype import Genotype, Pooling
-from search.morphisms import MORPHISMS, morph
-from search.space import FULL, contains, sample
+from search.config import SpaceChoice
+from search.spaces.munas.genotype import MunasGenotype, Pooling
+from search.spaces.munas.morphisms import MORPHISMS, morph
+from search.spaces.munas.sampling import FULL, contains, sample
 from tests.search.genotypes import (
     branch,
     conv,
@@ -24,24 +24,26 @@ from tests.search.genotypes import (
 )
 
 
-def neighbours(name: str, genotype: Genotype, space: Space = FULL) -> list[Genotype]:
+def neighbours(
+    name: str, genotype: MunasGenotype, space: SpaceChoice = FULL
+) -> list[MunasGenotype]:
     return list(MORPHISMS[name](genotype, np.random.default_rng(0), space))
 
 
 @settings(max_examples=60)
 @given(genotypes(), st.sampled_from(sorted(MORPHISMS)))
 def test_every_neighbour_is_a_valid_genotype_other_than_its_parent(
-    genotype: Genotype, name: str
+    genotype: MunasGenotype, name: str
 ) -> None:
     for child in neighbours(name, genotype):
         assert child != genotype
-        assert Genotype.from_json(child.to_json()) == child
+        assert MunasGenotype.from_json(child.to_json()) == child
         assert not child.blocks[0].branch
 
 
 @settings(max_examples=60)
 @given(genotypes(), st.integers(0, 2**32))
-def test_morph_takes_one_step_by_the_morphism_it_names(genotype: Genotype, seed: int) -> None:
+def test_morph_takes_one_step_by_the_morphism_it_names(genotype: MunasGenotype, seed: int) -> None:
     name, child = morph(genotype, np.random.default_rng(seed))
 
     assert child != genotype
@@ -150,7 +152,7 @@ def test_change_kind_keeps_what_both_kinds_have() -> None:
 def test_change_kind_draws_what_the_new_kind_needs() -> None:
     parent = network(series(depthwise(5, 2)))
 
-    to_conv, to_pointwise = neighbours("change_kind", parent, Space(max_filters=1))
+    to_conv, to_pointwise = neighbours("change_kind", parent, SpaceChoice(max_filters=1))
 
     assert to_conv == network(series(conv(1, 5, 2)))
     assert to_pointwise == network(series(pointwise(1)))
@@ -183,7 +185,7 @@ def test_layer_morphisms(name: str, parent: list, children: list) -> None:
     assert found == [network(series(*layers)) for layers in children]
 
 
-def with_head(pooling: Pooling | None = None, dense: tuple[int, ...] = (10,)) -> Genotype:
+def with_head(pooling: Pooling | None = None, dense: tuple[int, ...] = (10,)) -> MunasGenotype:
     return network(series(conv()), pooling=pooling, dense=dense)
 
 
@@ -223,16 +225,16 @@ def test_toggle_pooling_draws_one_where_there_is_none() -> None:
 
 
 def test_add_dense_block_reaches_every_place() -> None:
-    children = neighbours("add_dense_block", with_head(dense=(20, 30)), Space(max_units=10))
+    children = neighbours("add_dense_block", with_head(dense=(20, 30)), SpaceChoice(max_units=10))
 
     assert [child.dense for child in children] == [(10, 20, 30), (20, 10, 30), (20, 30, 10)]
 
 
 def test_new_layers_keep_the_caps_of_the_space() -> None:
-    space = Space(max_filters=5, max_units=12)
+    space = SpaceChoice(max_filters=5, max_units=12)
     rng = np.random.default_rng(1)
     for _ in range(50):
-        parent = sample(rng, Space(max_blocks=4, max_filters=5, max_units=12))
+        parent = sample(rng, SpaceChoice(max_blocks=4, max_filters=5, max_units=12))
         for name in ("add_block", "add_layer", "add_dense_block", "change_kind"):
             for child in MORPHISMS[name](parent, rng, space):
                 assert contains(child, space)

@@ -19,9 +19,8 @@ import pytest
 
 from harness.board import ROOT
 from harness.errors import BoardError, ConfigError, HilnasError, JournalError
-from search.config import Bounds, Budget, Data, Device, SearchConfig, Space, load_config
+from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice, load_config
 from search.evaluation import Evaluation, Outcome, Rejected
-from search.genotype import Genotype
 from search.journal import read_journal
 from search.progress import (
     Arrived,
@@ -34,6 +33,7 @@ from search.progress import (
     time_left,
 )
 from search.run import RunResult, run_search
+from search.spaces.munas.genotype import MunasGenotype
 from search.workers import Evaluate
 from tests.search import fake_evaluation as fake
 from tests.search.evaluations import make_evaluation, make_rejected
@@ -45,7 +45,7 @@ CONFIG = SearchConfig(
     Device("nucleo_f412zg"),
     Data("digits"),
     bounds=Bounds(val_error=0.1, macs=100_000, flash_bytes=20_000),
-    space=Space(max_blocks=3, max_filters=16, max_units=32),
+    space=SpaceChoice(max_blocks=3, max_filters=16, max_units=32),
 )
 
 
@@ -102,7 +102,7 @@ def test_analytic_rejections_say_which_bound_and_are_not_evaluated(whole: Path) 
 
 def test_outcomes_carry_the_genotype_and_the_cost_of_their_candidate(whole: Path) -> None:
     for entry in read_journal(whole / "journal.jsonl").entries:
-        assert Genotype.from_json(entry.outcome.genotype).archid == entry.outcome.archid
+        assert MunasGenotype.from_json(entry.outcome.genotype).archid == entry.outcome.archid
         assert entry.outcome.cost.macs > 0
 
 
@@ -339,7 +339,7 @@ def test_bounds_that_nothing_meets_are_an_error_of_the_configuration(
 
 def test_a_used_up_space_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.evolution.Evolution.ask", lambda evolution: next(drawn, None))
-    drawn = iter([Genotype.from_json(make_evaluation().genotype)])
+    drawn = iter([MunasGenotype.from_json(make_evaluation().genotype)])
 
     result = search(tmp_path, replace(CONFIG, bounds=Bounds()))
 

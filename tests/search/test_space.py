@@ -9,27 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config import Space
-from search.genotype import ConvLayer, Genotype
-from search.space import contains, sample
+from search.config import SpaceChoice
+from search.spaces.munas.genotype import ConvLayer, MunasGenotype
+from search.spaces.munas.sampling import contains, sample
 from tests.search.genotypes import conv, genotypes, network, series
 
 DRAWS = 4000
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[Genotype]:
+def drawn() -> list[MunasGenotype]:
     rng = np.random.default_rng(0)
     return [sample(rng) for _ in range(DRAWS)]
 
 
 @pytest.fixture(scope="module")
-def drawn_layers(drawn: list[Genotype]) -> list[ConvLayer]:
+def drawn_layers(drawn: list[MunasGenotype]) -> list[ConvLayer]:
     return [layer for genotype in drawn for _, _, layer in genotype.layers()]
 
 
 def test_every_value_of_every_range_is_drawn(
-    drawn: list[Genotype], drawn_layers: list[ConvLayer]
+    drawn: list[MunasGenotype], drawn_layers: list[ConvLayer]
 ) -> None:
     assert {len(g.blocks) for g in drawn} == set(range(1, 11))
     assert {len(block.layers) for g in drawn for block in g.blocks} == {1, 2, 3}
@@ -49,7 +49,7 @@ def share(hits: list[bool]) -> float:
 
 
 def test_the_odds_are_those_of_the_original(
-    drawn: list[Genotype], drawn_layers: list[ConvLayer]
+    drawn: list[MunasGenotype], drawn_layers: list[ConvLayer]
 ) -> None:
     """Within 5 standard deviations of the binomial."""
     for hits, odds in (
@@ -65,7 +65,7 @@ def test_the_odds_are_those_of_the_original(
         assert abs(share(hits) - odds) < 5 * deviation
 
 
-def test_numbers_of_blocks_are_drawn_evenly(drawn: list[Genotype]) -> None:
+def test_numbers_of_blocks_are_drawn_evenly(drawn: list[MunasGenotype]) -> None:
     counts = Counter(len(g.blocks) for g in drawn)
 
     assert max(counts.values()) < 1.4 * min(counts.values())
@@ -89,7 +89,7 @@ def test_the_global_generator_is_left_alone() -> None:
 @given(
     st.integers(0, 2**32),
     st.builds(
-        Space,
+        SpaceChoice,
         max_blocks=st.integers(1, 10),
         max_layers=st.integers(1, 3),
         max_filters=st.integers(1, 128),
@@ -97,12 +97,14 @@ def test_the_global_generator_is_left_alone() -> None:
         max_units=st.integers(10, 256),
     ),
 )
-def test_caps_hold_for_every_draw(seed: int, space: Space) -> None:
+def test_caps_hold_for_every_draw(seed: int, space: SpaceChoice) -> None:
     assert contains(sample(np.random.default_rng(seed), space), space)
 
 
 def test_caps_are_reached() -> None:
-    space = Space(max_blocks=2, max_layers=2, max_filters=3, max_dense_blocks=2, max_units=11)
+    space = SpaceChoice(
+        max_blocks=2, max_layers=2, max_filters=3, max_dense_blocks=2, max_units=11
+    )
     rng = np.random.default_rng(0)
     drawn = [sample(rng, space) for _ in range(300)]
     filters = {layer.filters for g in drawn for _, _, layer in g.layers()}
@@ -115,21 +117,21 @@ def test_caps_are_reached() -> None:
 
 
 @given(genotypes())
-def test_the_full_space_contains_every_genotype(genotype: Genotype) -> None:
+def test_the_full_space_contains_every_genotype(genotype: MunasGenotype) -> None:
     assert contains(genotype)
 
 
 @pytest.mark.parametrize(
     "space",
     [
-        Space(max_blocks=1),
-        Space(max_layers=1),
-        Space(max_filters=4),
-        Space(max_dense_blocks=1),
-        Space(max_units=19),
+        SpaceChoice(max_blocks=1),
+        SpaceChoice(max_layers=1),
+        SpaceChoice(max_filters=4),
+        SpaceChoice(max_dense_blocks=1),
+        SpaceChoice(max_units=19),
     ],
 )
-def test_a_capped_space_leaves_out_what_exceeds_one_cap(space: Space) -> None:
+def test_a_capped_space_leaves_out_what_exceeds_one_cap(space: SpaceChoice) -> None:
     genotype = network(series(conv(5)), series(conv(1), conv(1)), dense=(10, 20))
 
     assert not contains(genotype, space)

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from search.config import Space
-from search.genotype import (
+from search.config import SpaceChoice
+from search.spaces.munas.genotype import (
     BLOCKS,
     DENSE_BLOCKS,
     FILTERS,
@@ -23,21 +23,27 @@ from search.genotype import (
     UNITS,
     ConvBlock,
     ConvLayer,
-    Genotype,
+    MunasGenotype,
     Pooling,
     arrange,
     joined_width,
 )
-from search.space import FULL, sample_block, sample_layer, sample_pooling, sample_units
+from search.spaces.munas.sampling import (
+    FULL,
+    sample_block,
+    sample_layer,
+    sample_pooling,
+    sample_units,
+)
 
-Morphism = Callable[[Genotype, np.random.Generator, Space], Iterator[Genotype]]
+Morphism = Callable[[MunasGenotype, np.random.Generator, SpaceChoice], Iterator[MunasGenotype]]
 
 WIDTH_STEPS = (-5, -3, -1, 1, 3, 5)
 
 
 def morph(
-    genotype: Genotype, rng: np.random.Generator, space: Space = FULL
-) -> tuple[str, Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice = FULL
+) -> tuple[str, MunasGenotype]:
     """The name of a morphism, drawn uniformly from those that apply, and one of its neighbours,
     drawn uniformly. Some morphism applies to every genotype (a ReLU can always be toggled)."""
     names = list(MORPHISMS)
@@ -49,7 +55,9 @@ def morph(
     raise AssertionError("no morphism applies")
 
 
-def add_block(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def add_block(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """A new block of one layer at any place, in series or (not in the first place) as a branch."""
     blocks = genotype.blocks
     if len(blocks) + 1 not in BLOCKS:
@@ -60,7 +68,9 @@ def add_block(genotype: Genotype, rng: np.random.Generator, space: Space) -> Ite
             yield _with_blocks(genotype, [*blocks[:index], new, *blocks[index:]])
 
 
-def remove_block(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def remove_block(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """Without one block. A branch right behind a removed series block takes its place in series,
     so that the first block is never a branch."""
     blocks = genotype.blocks
@@ -75,8 +85,8 @@ def remove_block(genotype: Genotype, rng: np.random.Generator, space: Space) -> 
 
 
 def toggle_branch(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """One block but the first from series to branch or back; back in series it keeps the number of
     filters it had to have as a branch."""
     for index, block in enumerate(genotype.blocks[1:], start=1):
@@ -84,7 +94,9 @@ def toggle_branch(
         yield _with_block(genotype, index, arrange(not block.branch, block.layers, width))
 
 
-def add_layer(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def add_layer(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """A new layer at any place of any block that is not full."""
     for index, block in enumerate(genotype.blocks):
         if len(block.layers) + 1 not in LAYERS:
@@ -95,7 +107,9 @@ def add_layer(genotype: Genotype, rng: np.random.Generator, space: Space) -> Ite
             yield _with_layers(genotype, index, layers)
 
 
-def remove_layer(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def remove_layer(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """Without one layer of a block that has several."""
     for index, block in enumerate(genotype.blocks):
         if len(block.layers) - 1 not in LAYERS:
@@ -106,7 +120,9 @@ def remove_layer(genotype: Genotype, rng: np.random.Generator, space: Space) -> 
             )
 
 
-def change_kind(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def change_kind(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """One layer of another kind. What both kinds have is kept, the rest is drawn."""
     for i, j, layer in genotype.layers():
         for kind in KINDS:
@@ -128,8 +144,8 @@ def change_kind(genotype: Genotype, rng: np.random.Generator, space: Space) -> I
 
 
 def change_kernel(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """One kernel 2 larger or smaller."""
     for i, j, layer in genotype.layers():
         if layer.kernel is not None:
@@ -139,8 +155,8 @@ def change_kernel(
 
 
 def change_filters(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """1, 3 or 5 filters more or less in one layer."""
     for i, j, layer in genotype.layers():
         if layer.filters is not None:
@@ -151,8 +167,8 @@ def change_filters(
 
 
 def toggle_stride(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """One stride from 1 to 2 or back."""
     for i, j, layer in genotype.layers():
         if layer.stride is not None:
@@ -160,37 +176,39 @@ def toggle_stride(
 
 
 def toggle_pre_pool(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """The 2x2 max pooling before one layer, on or off."""
     for i, j, layer in genotype.layers():
         yield _with_layer(genotype, i, j, replace(layer, pre_pool=not layer.pre_pool))
 
 
 def toggle_batch_norm(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """Batch normalisation behind one layer, on or off."""
     for i, j, layer in genotype.layers():
         yield _with_layer(genotype, i, j, replace(layer, batch_norm=not layer.batch_norm))
 
 
-def toggle_relu(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def toggle_relu(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """ReLU behind one layer, on or off."""
     for i, j, layer in genotype.layers():
         yield _with_layer(genotype, i, j, replace(layer, relu=not layer.relu))
 
 
 def toggle_pooling(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """The final pooling removed, or one drawn where there is none."""
     yield replace(genotype, pooling=None if genotype.pooling else sample_pooling(rng))
 
 
 def change_pooling_kind(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """The final pooling from average to max or back."""
     if genotype.pooling is not None:
         kind = "max" if genotype.pooling.kind == "average" else "average"
@@ -198,8 +216,8 @@ def change_pooling_kind(
 
 
 def change_pooling_size(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """The final pooling's size 2 larger or smaller."""
     if genotype.pooling is not None:
         for size in (genotype.pooling.size - 2, genotype.pooling.size + 2):
@@ -208,8 +226,8 @@ def change_pooling_size(
 
 
 def add_dense_block(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """A new dense block at any place before the classifier."""
     dense = genotype.dense
     if len(dense) + 1 in DENSE_BLOCKS:
@@ -219,8 +237,8 @@ def add_dense_block(
 
 
 def remove_dense_block(
-    genotype: Genotype, rng: np.random.Generator, space: Space
-) -> Iterator[Genotype]:
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """Without one of several dense blocks."""
     dense = genotype.dense
     if len(dense) - 1 in DENSE_BLOCKS:
@@ -228,7 +246,9 @@ def remove_dense_block(
             yield replace(genotype, dense=(*dense[:place], *dense[place + 1 :]))
 
 
-def change_units(genotype: Genotype, rng: np.random.Generator, space: Space) -> Iterator[Genotype]:
+def change_units(
+    genotype: MunasGenotype, rng: np.random.Generator, space: SpaceChoice
+) -> Iterator[MunasGenotype]:
     """1, 3 or 5 units more or less in one dense block."""
     dense = genotype.dense
     for place, units in enumerate(dense):
@@ -262,21 +282,23 @@ MORPHISMS: dict[str, Morphism] = {
 }
 
 
-def _with_blocks(genotype: Genotype, blocks: Sequence[ConvBlock]) -> Genotype:
+def _with_blocks(genotype: MunasGenotype, blocks: Sequence[ConvBlock]) -> MunasGenotype:
     return replace(genotype, blocks=tuple(blocks))
 
 
-def _with_block(genotype: Genotype, index: int, block: ConvBlock) -> Genotype:
+def _with_block(genotype: MunasGenotype, index: int, block: ConvBlock) -> MunasGenotype:
     blocks = genotype.blocks
     return _with_blocks(genotype, [*blocks[:index], block, *blocks[index + 1 :]])
 
 
-def _with_layers(genotype: Genotype, index: int, layers: Sequence[ConvLayer]) -> Genotype:
+def _with_layers(
+    genotype: MunasGenotype, index: int, layers: Sequence[ConvLayer]
+) -> MunasGenotype:
     width = joined_width(genotype.blocks, index)
     block = arrange(genotype.blocks[index].branch, layers, width)
     return _with_block(genotype, index, block)
 
 
-def _with_layer(genotype: Genotype, i: int, j: int, layer: ConvLayer) -> Genotype:
+def _with_layer(genotype: MunasGenotype, i: int, j: int, layer: ConvLayer) -> MunasGenotype:
     layers = genotype.blocks[i].layers
     return _with_layers(genotype, i, [*layers[:j], layer, *layers[j + 1 :]])

@@ -1,0 +1,1 @@
+"""The µNAS space (arXiv 2010.14246)."""
