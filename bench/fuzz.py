@@ -33,7 +33,8 @@ BATCH = 50_000
 SLOW_S = 2.0  # of processor time
 SEEDS = 150  # valid models that a batch starts from
 LARGEST_SEED = 2000  # bytes: mostly structure, and soon read
-COMPILED = 50  # one accepted input in so many becomes C, too
+COMPILED = 20  # one accepted input in so many becomes C, too
+LIMITS = (None, 16, 128, 1024)  # bytes of arena: the seeds need tens to thousands
 KEPT = ROOT / "results" / "fuzz"
 # Where counts, offsets, types and floats turn: signs, powers of two, infinities, NaN, denormals.
 WORDS = (
@@ -64,6 +65,7 @@ def run(*, inputs: int = INPUTS, seed: int = 0) -> dict[str, object]:
         "inputs": total["inputs"],
         "accepted": total["accepted"],
         "compiled": total["compiled"],
+        "not_compiled": sum(n for name, n in total.items() if name.startswith("not compiled: ")),
         "refused": sum(n for name, n in total.items() if name.startswith("refused: ")),
         "kinds_of_refusal": sum(1 for name in total if name.startswith("refused: ")),
         "slowest_s": round(slowest, 3),
@@ -88,16 +90,17 @@ def _batch(seed: int) -> tuple[Counter[str], float, list[str]]:
     for _ in range(BATCH):
         data = mutate(rng.choice(models), models, rng)
         counts["inputs"] += 1
-        began = time.process_time()
+        began, outcome = time.process_time(), "refused"
         try:
             read_graph(data, where="fuzzed")
             counts["accepted"] += 1
             if counts["accepted"] % COMPILED == 0:
-                optimise = rng.choice(list(Optimise))
-                compile_sources(data, name="fuzzed", options=CompilerOptions(optimise))
+                outcome = "not compiled"
+                options = CompilerOptions(rng.choice(list(Optimise)), rng.choice(LIMITS))
+                compile_sources(data, name="fuzzed", options=options)
                 counts["compiled"] += 1
         except ModelError as error:
-            counts[f"refused: {re.sub('[0-9]+', '#', error.what)}"] += 1
+            counts[f"{outcome}: {re.sub('[0-9]+', '#', error.what)}"] += 1
         except Exception as error:
             broken.append(_keep(data, f"{type(error).__name__}: {error}"))
         took = time.process_time() - began

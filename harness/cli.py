@@ -1,6 +1,6 @@
 """What can be asked of the harness on the command line? Parses, calls, prints; decides nothing.
 
-The search adds its own commands to `app` (search/cli.py), which also holds the entry point.
+The search adds its own commands to `app` (search/cli.py) and starts the process.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rich.table import Table
 
 from harness.errors import HilnasError, UsageError
 from harness.options import CompilerOptions, Optimise
+from harness.outputs import require_folder, require_writable, write_text
 
 if TYPE_CHECKING:
     from harness.measurement import Measurement, Sram
@@ -39,7 +40,12 @@ errors = Console(stderr=True)
 
 JsonOption = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help="Also write the result as JSON ('-': stdout)."),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=require_writable,
+        help="Also write the result as JSON ('-': stdout).",
+    ),
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
 ViaOption = Annotated[str, typer.Option("--via", help="How the board is reached: virtual.")]
@@ -93,6 +99,32 @@ def run(command: Callable[[], object]) -> int:
     return 0
 
 
+def invoke() -> None:
+    """Do what the process's arguments ask for: `app` without typer's own ways to end, so that
+    wrong use reads like every other error and Ctrl-C is not taken for a quiet exit.
+
+    Raises:
+        UsageError: no such command, option or value.
+    """
+    command, arguments = typer.main.get_command(app), sys.argv[1:]
+    try:
+        with command.make_context("hilnas", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.TyperException as error:
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        if not said:  # there were no arguments: the help has been printed
+            sys.exit(2)
+        known = getattr(command, "commands", {})
+        words = ["hilnas", *(word for word in arguments[:1] if word in known)]
+        raise UsageError(
+            said[0].lower() + said[1:],
+            where=" ".join(words[1:]) or None,
+            hint=f"`{' '.join(words)} --help` tells what there is",
+        ) from None
+
+
 def _fail(sentence: str, code: int) -> int:
     if os.environ.get("HILNAS_DEBUG") == "1":
         traceback.print_exc()
@@ -108,7 +140,7 @@ def write_json(path: Path | None, value: object) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
     else:
-        path.write_text(text)
+        write_text(path, text)
 
 
 def read_model(path: Path) -> bytes:
@@ -199,7 +231,11 @@ def measure(
     through: ThroughOption = "memory",
     profile: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the inference's cycles go; FILE for speedscope."),
+        typer.Option(
+            metavar="FILE",
+            callback=require_writable,
+            help="Where the inference's cycles go; FILE for speedscope.",
+        ),
     ] = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -245,7 +281,7 @@ def measure(
             seen = profile_inference(
                 data, session, name=model.name, seed=seed, engine=chosen, options=options
             )
-        profile.write_text(json.dumps(seen.profile.speedscope))
+        write_text(profile, json.dumps(seen.profile.speedscope))
     print_profile(seen.profile, errors)
     errors.print(
         f"stack: {seen.painted_bytes:,} bytes by its paint, {seen.pointer_bytes:,} by its pointer",
@@ -257,7 +293,9 @@ def measure(
 def build(
     model: ModelArgument,
     board: BoardOption,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    out: Annotated[
+        Path, typer.Option("--out", callback=require_folder, help="Folder for the results.")
+    ],
     engine: EngineOption = "aot",
     optimise: OptimiseOption = Optimise.SPEED,
     arena_limit: ArenaLimitOption = None,

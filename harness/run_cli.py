@@ -17,6 +17,7 @@ from rich.table import Table
 
 from harness.cli import BoardOption, JsonOption, ViaOption, app, errors, write_json
 from harness.errors import UsageError
+from harness.outputs import require_writable, write_text
 
 if TYPE_CHECKING:
     from harness.run import Outcome, Request
@@ -85,7 +86,11 @@ def run(
     ] = Pace.AUTO,
     profile: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Cycles by function and line; FILE for speedscope."),
+        typer.Option(
+            metavar="FILE",
+            callback=require_writable,
+            help="Cycles by function and line; FILE for speedscope.",
+        ),
     ] = None,
     trace_sram: Annotated[
         bool, typer.Option("--trace-sram", help="Bytes of SRAM and stack really touched.")
@@ -108,8 +113,6 @@ def run(
     from harness.run import Request, run_image
     from harness.virtual.observed import Modes
 
-    for file in (profile, json_file):
-        _require_writable(file)
     request = Request(
         image=image,
         board=load_board(board),
@@ -139,7 +142,7 @@ def run(
     )
     _print_summary(outcome, request)
     if outcome.profile is not None and profile is not None:
-        profile.write_text(json.dumps(outcome.profile.speedscope))
+        write_text(profile, json.dumps(outcome.profile.speedscope))
         print_profile(outcome.profile, errors)
     if outcome.sram is not None:
         _print_sram(outcome.sram)
@@ -163,21 +166,6 @@ def _address(text: str | None) -> int | None:
     if not 0 <= address < 1 << 32:
         raise UsageError("--base is no address", expected="0x08000000, say", got=repr(text))
     return address
-
-
-def _require_writable(path: Path | None) -> None:
-    """Before a long run, not behind it. Leaves no file where there was none: the run may fail."""
-    if path is None or str(path) == "-":
-        return
-    try:
-        try:
-            path.open("x").close()
-        except FileExistsError:
-            path.open("a").close()
-        else:
-            path.unlink()
-    except OSError as error:
-        raise UsageError(f"cannot be written: {error.strerror}", where=path) from None
 
 
 def _say(text: str) -> None:

@@ -1,5 +1,5 @@
-"""What can be asked of the search on the command line? Adds its commands to the harness's and
-holds the entry point of `hilnas`. Parses, calls, prints; decides nothing."""
+"""What can be asked of the search on the command line? Adds its commands to the harness's.
+Parses, calls, prints; decides nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from rich.markup import escape
 
 import harness.flash  # noqa: F401, adds `hilnas flash`
 import harness.run_cli  # noqa: F401, adds `hilnas run`
-from harness.cli import JsonOption, app, console, errors, run, write_json
+from harness.cli import JsonOption, app, console, errors, invoke, run, write_json
 from harness.errors import JournalError, UsageError
+from harness.outputs import require_folder
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
@@ -53,7 +54,9 @@ def search(
         raise UsageError("--resume and --out exclude each other", hint="give one of them")
     config = load_config(config_file)
     check_device(config.device)
-    run_dir = resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    run_dir = require_folder(
+        resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    )
     try:
         dataset = _load(config)
         interrupted = _run(config, dataset, run_dir, resuming=resume is not None).interrupted
@@ -78,7 +81,7 @@ def search(
 
 @app.command()
 def report(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", callback=require_folder)],
     json_file: JsonOption = None,
 ) -> None:
     """Table, plot and page of a run, made anew from its folder alone."""
@@ -182,8 +185,4 @@ def _summary(run_dir: Path, found: Run) -> dict[str, Any]:
 
 def main() -> None:
     """The `hilnas` command."""
-    sys.exit(run(app))
-
-
-if __name__ == "__main__":
-    main()
+    sys.exit(run(invoke))

@@ -111,7 +111,7 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
             2,
             "(expected --through memory, got --through probe)",
         ),
-        (["build", "MODEL", *BOARD, "--out", "MODEL"], 1, "File exists"),
+        (["build", "MODEL", *BOARD, "--out", "MODEL"], 2, "cannot be written into: File exists"),
         (["measure", "/dev/zero", *BOARD], 1, "/dev/zero: is too large a file (expected <= "),
     ],
 )
@@ -137,8 +137,58 @@ def test_a_missing_compiler_is_named_with_its_package(call, model, monkeypatch):
     assert is_one_sentence(answer)
 
 
-def test_unknown_options_are_wrong_use(call):
-    assert call("measure", "--nonsense").code == 2
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["measure", "--bord", "x"],
+            "measure: no such option: --bord (Possible options: --board)",
+        ),
+        (["measure"], "measure: missing argument 'MODEL.tflite'"),
+        (["build", "m", *BOARD], "build: missing option '--out'"),
+        (["measure", "m", "--board"], "measure: option '--board' requires an argument"),
+        (["measure", "m", *BOARD, "-O", "x"], "'-O' / '--optimise': 'x' is not one of"),
+        (["measure", "m", *BOARD, "--repeats", "0"], "measure: invalid value for '--repeats'"),
+        (["mesure"], "no such command 'mesure'"),
+    ],
+)
+def test_wrong_words_get_one_sentence_and_no_box(call, words, sentence):
+    answer = call(*words)
+    (line,) = answer.err.splitlines()
+    assert (answer.code, answer.out) == (2, "")
+    assert line.startswith("hilnas: ") and sentence in line
+    command = "hilnas " + "".join(f"{word} " for word in words[:1] if word != "mesure")
+    assert line.endswith(f"; `{command}--help` tells what there is")
+
+
+def test_help_is_no_error_and_nothing_to_do_is(call):
+    asked, bare = call("--help"), call()
+    assert (asked.code, asked.err) == (0, "") and (bare.code, bare.err) == (2, "")
+    assert "Usage: hilnas [OPTIONS] COMMAND" in asked.out and asked.out.strip() == bare.out.strip()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("boards", "--json"),
+        ("doctor", "--json"),
+        ("measure", "m.tflite", *BOARD, "--json"),
+        ("measure", "m.tflite", *BOARD, "--profile"),
+        ("build", "m.tflite", *BOARD, "--out", "/tmp", "--json"),
+        ("build", "m.tflite", *BOARD, "--out"),
+        ("flash", "m.elf", *BOARD, "--json"),
+        ("run", "m.elf", *BOARD, "--json"),
+        ("run", "m.elf", *BOARD, "--profile"),
+        ("search", "c.toml", "--json"),
+        ("report", "run", "--json"),
+        ("report",),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_else(call, words):
+    """That the other files are not there is not even noticed."""
+    answer = call(*words, "/proc/absent/x")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("hilnas: /proc/absent/x: cannot be written")
 
 
 def test_a_bug_shows_one_sentence_unless_debugging(monkeypatch, capsys):

@@ -25,7 +25,7 @@ from tests.harness.virtual.firmware import compile_firmware
 from tests.harness.virtual.test_loader import objcopy, with_note
 
 BOARD = "nucleo_f412zg"
-HILNAS = [sys.executable, "-m", "search.cli", "run"]
+HILNAS = [sys.executable, "-m", "search", "run"]
 HELLO = """
 static void say(const char *text) { while (*text) put(*text++); }
 void main(void) { say("hello\\r\\n"); for (;;) put(get() ^ 0x20); }"""
@@ -350,7 +350,7 @@ def test_an_image_for_another_board_is_refused(run: Run, folder: Path, tmp_path:
             "nucleo_f412zg: stm32f412 has no UART 'UART4' "
             "(expected one of USART2, USART3, USART1, USART6)",
         ),
-        (("--uart", "usb"), "Invalid value for '--uart'"),
+        (("--uart", "usb"), "run: invalid value for '--uart'"),
     ],
 )
 def test_wrong_use_is_told_in_one_sentence(

@@ -169,6 +169,19 @@ def test_what_is_not_there_is_said_before_a_run_folder_is_made(call, tmp_path, c
     assert message in answer.err and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("option", ["--out", "--resume"])
+def test_a_run_folder_that_cannot_be_written_is_refused_before_the_data_are_read(
+    call, tmp_path, monkeypatch, option
+):
+    def load(*args, **kwargs):
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("search.data.load.load_dataset", load)
+    answer = call("search", write_config(tmp_path, rounds=3), option, "/proc/absent/run")
+    assert answer.code == 2
+    assert "hilnas: /proc/absent/run: cannot be written into: " in answer.err
+
+
 def test_a_full_disk_while_drawing_is_one_sentence(call, tmp_path, monkeypatch):
     run_dir = write_run(tmp_path / "run", make_outcomes(2))
     full = OSError(errno.ENOSPC, "No space left on device")  # as write() says it: without a name
