@@ -26,6 +26,7 @@ from harness.options import CompilerOptions, Optimise
 from harness.outputs import require_folder, require_writable, write_text
 
 if TYPE_CHECKING:
+    from harness.engines import Engine
     from harness.measurement import Measurement, Sram
 
 app = typer.Typer(
@@ -65,7 +66,19 @@ ArenaLimitOption = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    str, typer.Option("--engine", help="What runs the model: aot, compiled ahead of time.")
+    str,
+    typer.Option(
+        "--engine", help="What runs the model: aot, compiled ahead of time, or tflm, TFLite Micro."
+    ),
+]
+TflmDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tflm-dir",
+        metavar="DIR",
+        help="Where --engine tflm has its library: upstream's tree, or a gen/<build> in it. "
+        "Without it, HILNAS_TFLM_DIR.",
+    ),
 ]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL.tflite", help="A model quantised to int8 or 16x8.")
@@ -160,6 +173,18 @@ def read_model(path: Path) -> bytes:
         ) from None
 
 
+def _open_engine(name: str, tflm_dir: Path | None) -> Engine:
+    from harness.engines import open_engine
+
+    if tflm_dir is not None and name != "tflm":
+        raise UsageError(
+            "--tflm-dir names a library that this engine does not use",
+            expected="--engine tflm",
+            got=f"--engine {name}",
+        )
+    return open_engine(name, tflm_dir=tflm_dir)
+
+
 @contextmanager
 def _status() -> Iterator[Callable[[str], None]]:
     """A spinner that names the step, on stderr: stdout may carry JSON."""
@@ -223,6 +248,7 @@ def measure(
     board: BoardOption,
     via: ViaOption = "virtual",
     engine: EngineOption = "aot",
+    tflm_dir: TflmDirOption = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs after the warm-up.")] = 3,
     optimise: OptimiseOption = Optimise.SPEED,
     arena_limit: ArenaLimitOption = None,
@@ -241,13 +267,12 @@ def measure(
 ) -> None:
     """Latency, SRAM and flash of a .tflite on a board, outputs checked bit for bit."""
     from harness.board import load_board
-    from harness.engines import open_engine
     from harness.measure import measure as measure_model
     from harness.profile_tables import print_profile
     from harness.profiling import profile_inference
     from harness.session import open_session
 
-    chosen = open_engine(engine)
+    chosen = _open_engine(engine, tflm_dir)
     if profile is not None and through == "probe":
         raise UsageError(
             "--profile watches a board from inside, which a probe does not",
@@ -297,15 +322,15 @@ def build(
         Path, typer.Option("--out", callback=require_folder, help="Folder for the results.")
     ],
     engine: EngineOption = "aot",
+    tflm_dir: TflmDirOption = None,
     optimise: OptimiseOption = Optimise.SPEED,
     arena_limit: ArenaLimitOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Firmware ELF, map and deploy/: a plain C library of the model."""
     from harness.board import load_board
-    from harness.engines import open_engine
 
-    chosen = open_engine(engine)
+    chosen = _open_engine(engine, tflm_dir)
     described = load_board(board)
     data = read_model(model)
     out.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ def examine() -> list[Check]:
         _boards(),
         _cache(),
         _tool("cc", "apt-get install build-essential", required=False),
+        _tflm(),
         _folder(
             "Fashion-MNIST",
             Path("/usr/share/datasets/fashion-mnist"),
@@ -101,6 +102,26 @@ def _extension() -> Check:
     return _attempt(
         "virtual board's native core", lambda: Path(open_library()._name).name, "make setup"
     )
+
+
+def _tflm() -> Check:
+    """The library of engine tflm, if one is named, and whether every board can link it."""
+    from harness.board import board_names, load_board
+    from harness.engines.tflm.abi import check_abi, check_cxx
+    from harness.engines.tflm.library import find_library
+
+    name = "TFLite Micro library"
+    try:
+        library = find_library(None)
+        check_cxx()
+        for board in board_names():
+            check_abi(library, load_board(board))
+    except HilnasError as error:
+        fix = error.hint or "`hilnas build --engine tflm` says more"
+        return Check(name, False, False, str(error).removesuffix(f"; {error.hint}"), fix)
+    except OSError as error:
+        return Check(name, False, False, str(error), "check its permissions")
+    return Check(name, True, False, f"{library.version}: {library.archive}", "")
 
 
 def _pty() -> Check:

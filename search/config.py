@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +88,23 @@ class SpaceChoice:
 
 @dataclass(frozen=True)
 class Device:
-    """Where candidates are measured, and what their code is to be good at: speed or size."""
+    """Where candidates are measured, and what their code is to be good at: speed or size.
+    tflm_dir: where engine tflm has its library ("" = where HILNAS_TFLM_DIR says); in a file,
+    relative to its folder."""
 
     board: str
     via: str = "virtual"
     engine: str = "aot"
     optimise: str = "speed"
+    tflm_dir: str = ""
 
     def __post_init__(self) -> None:
         if self.optimise not in (known.value for known in Optimise):
             raise ValueError(f"[device] optimise must be speed or size, got {self.optimise!r}")
+
+    @property
+    def library_dir(self) -> Path | None:
+        return Path(self.tflm_dir) if self.tflm_dir else None
 
     @property
     def options(self) -> CompilerOptions:
@@ -259,7 +266,12 @@ class SearchConfig:
 
 def load_config(path: Path) -> SearchConfig:
     """Raises ConfigError naming file, table and key."""
-    return load_toml(path, SearchConfig)
+    config = load_toml(path, SearchConfig)
+    if not config.device.tflm_dir:
+        return config
+    # Absolute from here on: a run keeps its configuration in another folder.
+    tflm_dir = str(path.absolute().parent / config.device.tflm_dir)
+    return replace(config, device=replace(config.device, tflm_dir=tflm_dir))
 
 
 def dump_config(config: SearchConfig) -> str:

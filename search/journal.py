@@ -29,7 +29,7 @@ from search.lowering import Shape
 SCHEMA = 1
 
 # What a resumed run may change: none of these decides which candidate follows which.
-MAY_CHANGE = ("search.minutes", "search.workers")
+MAY_CHANGE = ("search.minutes", "search.workers", "device.tflm_dir")
 MAY_GROW = ("search.rounds",)
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 
 from harness.board import Board, load_board
-from harness.engines import open_engine
+from harness.engines import Engine, open_engine
 from harness.errors import BoardError, LinkError, UnknownBoardError
 from harness.measure import measure
 from harness.measurement import Measurement
@@ -58,6 +58,11 @@ class Workplace:
         return self._session
 
 
+def engine_of(device: Device) -> Engine:
+    """Raises UsageError and ToolchainError as open_engine."""
+    return open_engine(device.engine, tflm_dir=device.library_dir)
+
+
 def check_device(device: Device) -> Board:
     """The described board.
 
@@ -65,7 +70,7 @@ def check_device(device: Device) -> Board:
         UsageError, ToolchainError: an engine that is not there, or cannot be opened.
         UnknownBoardError: no such board, or not reachable that way.
     """
-    open_engine(device.engine)
+    engine_of(device)
     board = load_board(device.board)
     if device.via not in VIAS:
         raise UnknownBoardError(
@@ -88,7 +93,7 @@ def open_workplace(config: SearchConfig) -> Workplace:
     workplace = Workplace(
         dataset,
         lambda: open_session(board, config.device.via),
-        partial(measure, engine=open_engine(config.device.engine), options=config.device.options),
+        partial(measure, engine=engine_of(config.device), options=config.device.options),
     )
     atexit.register(workplace.close)
     return workplace

@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
 
 from harness.board import Board, load_board
-from harness.engines import Engine, open_engine
+from harness.engines import Engine
 from harness.errors import JournalError
 from harness.options import CompilerOptions
 from search.data.dataset import Dataset
@@ -29,6 +29,7 @@ from search.report.run_folder import (
     read_run,
     write_front,
 )
+from search.workplace import engine_of
 
 
 def ship_front(
@@ -51,7 +52,7 @@ def ship_front(
     """
     run = read_run(run_dir)
     device = run.config.device
-    board, options, engine = load_board(device.board), device.options, open_engine(device.engine)
+    board, options, engine = load_board(device.board), device.options, engine_of(device)
     models = {e.archid: _read_model(run_dir, e) for e in run.front}
     test = dataset.load_test()
     before = read_front(run_dir)

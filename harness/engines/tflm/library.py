@@ -24,13 +24,11 @@ _DOWNLOADS = Path("tensorflow/lite/micro/tools/make/downloads")
 _THIRD_PARTY = (_DOWNLOADS / "flatbuffers/include", _DOWNLOADS / "gemmlowp")
 _BUILD_TYPES = ("debug", "default", "release_with_logs", "release")
 _MOST_PARENTS = 4  # of a folder that lies in the tree: gen/<build>/lib
-_LONGEST_VERSION = (
-    160  # characters: it travels in one frame with other strings
-)
+_LONGEST_VERSION = 160  # characters: it travels in one frame with other strings
 _HOW = (
-    "build one as upstream's tensorflow/lite/micro/cortex_m_generic/README.md says (its "
-    "documentation is in tensorflow/lite/micro/docs) and name the tree, or its gen/<build>, with "
-    f"--tflm-dir, tflm_dir of a configuration's [device], or {VARIABLE}"
+    "build upstream's target cortex_m_generic as its tensorflow/lite/micro/cortex_m_generic/"
+    "README.md and tensorflow/lite/micro/docs say, and name the tree with --tflm-dir, tflm_dir in "
+    f"a configuration's [device], or {VARIABLE}"
 )
 
 
