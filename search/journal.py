@@ -275,5 +275,6 @@ def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             flat.update(_flatten(value, f"{prefix}{key}."))
         else:
-            flat[f"{prefix}{key}"] = value
+            # As it is read back: JSON knows no tuples.
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
     return flat
