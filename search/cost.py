@@ -18,7 +18,7 @@ IN_PLACE = (Add, DepthwiseConv2D, Pool2D)
 
 
 def cost_of(ops: Sequence[Op]) -> Cost:
-    """The cost of lowered operators (as from lowering.lower, the last one's output is the
+    """The cost of lowered operators (as from a space's lower, the last one's output is the
     network's)."""
     return Cost(
         macs=sum(macs_of(op) for op in ops),
@@ -34,9 +34,9 @@ def macs_of(op: Op) -> int:
     match op:
         case Conv2D():
             height, width, filters = op.output_shape
-            return height * width * filters * op.kernel**2 * op.input_shape[2]
+            return height * width * filters * math.prod(op.kernel) * op.input_shape[2]
         case DepthwiseConv2D():
-            return math.prod(op.output_shape) * op.kernel**2
+            return math.prod(op.output_shape) * math.prod(op.kernel)
         case Dense():
             return op.input_shape[0] * op.output_shape[0]
         case _:
@@ -48,11 +48,11 @@ def model_size_of(op: Op) -> int:
     a bias once batch normalisation is folded into it."""
     match op:
         case Conv2D():
-            weights = op.kernel**2 * op.input_shape[2] * op.output_shape[2]
+            weights = math.prod(op.kernel) * op.input_shape[2] * op.output_shape[2]
             return weights * WEIGHT_BYTES + op.output_shape[2] * BIAS_BYTES
         case DepthwiseConv2D():
             channels = op.output_shape[2]
-            return op.kernel**2 * channels * WEIGHT_BYTES + channels * BIAS_BYTES
+            return math.prod(op.kernel) * channels * WEIGHT_BYTES + channels * BIAS_BYTES
         case Dense():
             inputs, units = op.input_shape[0], op.output_shape[0]
             return inputs * units * WEIGHT_BYTES + units * BIAS_BYTES

@@ -174,13 +174,14 @@ def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:
                     value = image
                 case Conv2D():
                     folded = weights[op.name]
-                    value = tf.nn.conv2d(operands[0], folded.weights, op.stride, "VALID")
+                    padding = op.padding.upper()
+                    value = tf.nn.conv2d(operands[0], folded.weights, op.stride, padding)
                     value = tf.nn.bias_add(value, folded.bias)
                     value = tf.nn.relu(value) if op.relu else value
                 case DepthwiseConv2D():
                     folded = weights[op.name]
-                    strides = [1, op.stride, op.stride, 1]
-                    value = tf.nn.depthwise_conv2d(operands[0], folded.weights, strides, "VALID")
+                    strides, padding = [1, *op.stride, 1], op.padding.upper()
+                    value = tf.nn.depthwise_conv2d(operands[0], folded.weights, strides, padding)
                     value = tf.nn.bias_add(value, folded.bias)
                     value = tf.nn.relu(value) if op.relu else value
                 case Dense():
@@ -198,6 +199,7 @@ def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:
                     value = tf.pad(operands[0], margins)
                 case Add():
                     value = tf.add(operands[0], operands[1])
+                    value = tf.nn.relu(value) if op.relu else value
                 case Flatten():
                     value = tf.reshape(operands[0], [-1, op.output_shape[0]])
         values[op.name] = value

@@ -17,14 +17,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Input, Op, Pad, Pool2D
+from search.lowering import (
+    Add,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Flatten,
+    Input,
+    Op,
+    Pad,
+    Pool2D,
+    padding_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Folded:
     """An operator's weights as TensorFlow lays them out, batch normalisation folded in, float32.
 
-    weights: Conv2D (kernel, kernel, in, out); DepthwiseConv2D (kernel, kernel, channels, 1);
+    weights: Conv2D (height, width, in, out); DepthwiseConv2D (height, width, channels, 1);
     Dense (in, out). bias: (out,).
     """
 
@@ -57,7 +68,9 @@ class Network(nn.Module):
             match op:
                 case Input():
                     value = images
-                case Conv2D() | DepthwiseConv2D() | Dense():
+                case Conv2D() | DepthwiseConv2D():
+                    value = self.layers[str(index)](_surround(op, operands[0]))
+                case Dense():
                     value = self.layers[str(index)](operands[0])
                 case Pool2D(kind="max"):
                     value = functional.max_pool2d(operands[0], op.size)
@@ -70,6 +83,7 @@ class Network(nn.Module):
                     )
                 case Add():
                     value = operands[0] + operands[1]
+                    value = functional.relu(value) if op.relu else value
                 case Flatten():
                     value = operands[0].permute(0, 2, 3, 1).flatten(1)  # (n, h * w * c)
             values[op.name] = value
@@ -102,6 +116,7 @@ def _build_layer(
             op.output_shape[-1],
             op.kernel,
             op.stride,
+            _even_padding(op),
             groups=op.input_shape[-1] if isinstance(op, DepthwiseConv2D) else 1,
             bias=not normalised,
         )
@@ -114,6 +129,20 @@ def _build_layer(
     if op.relu:
         layers.append(nn.ReLU())
     return nn.Sequential(*layers)
+
+
+def _even_padding(op: Conv2D | DepthwiseConv2D) -> tuple[int, int]:
+    """The padding that torch can do by itself: as much above as below, and left as right."""
+    above, below, left, right = padding_of(op)
+    return (above, left) if (above, left) == (below, right) else (0, 0)
+
+
+def _surround(op: Conv2D | DepthwiseConv2D, x: Tensor) -> Tensor:
+    """Zeros around (n, c, h, w) where the layer itself cannot add them."""
+    above, below, left, right = padding_of(op)
+    if (above, left) == (below, right):
+        return x
+    return functional.pad(x, (left, right, above, below))
 
 
 def _fold(op: Conv2D | DepthwiseConv2D | Dense, layer: nn.Sequential) -> Folded:

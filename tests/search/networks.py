@@ -25,16 +25,30 @@ SMALL = SpaceChoice(max_blocks=4, max_layers=2, max_filters=12, max_dense_blocks
 
 EVERY_OPERATOR: tuple[Op, ...] = (
     Input("input", (8, 8, 1)),
-    Conv2D("conv", ("input",), (8, 8, 1), (6, 6, 5), 3, 1, True, True),
+    Conv2D("conv", ("input",), (8, 8, 1), (6, 6, 5), (3, 3), (1, 1), True, True),
     Pool2D("max", ("conv",), (6, 6, 5), (3, 3, 5), "max", (2, 2)),
-    DepthwiseConv2D("depthwise", ("conv",), (6, 6, 5), (2, 2, 5), 3, 2, True, False),
+    DepthwiseConv2D("depthwise", ("conv",), (6, 6, 5), (2, 2, 5), (3, 3), (2, 2), True, False),
     Pad("pad", ("depthwise",), (2, 2, 5), (3, 3, 5)),
     Add("add", ("max", "pad"), (3, 3, 5)),
-    Conv2D("pointwise", ("add",), (3, 3, 5), (3, 3, 4), 1, 1, False, False),
+    Conv2D("pointwise", ("add",), (3, 3, 5), (3, 3, 4), (1, 1), (1, 1), False, False),
     Pool2D("average", ("pointwise",), (3, 3, 4), (1, 3, 4), "average", (3, 1)),
     Flatten("flatten", ("average",), (1, 3, 4), (12,)),
     Dense("dense", ("flatten",), (12,), (10,), True),
     Dense("classifier", ("dense",), (10,), (3,), False),
+)
+
+# What TensorFlow pads unevenly, in one direction, or not at all; and a sum with ReLU.
+SAME_PADDING: tuple[Op, ...] = (
+    Input("input", (8, 7, 2)),
+    Conv2D("tall", ("input",), (8, 7, 2), (4, 7, 3), (5, 2), (2, 1), True, True, "same"),
+    DepthwiseConv2D("even", ("tall",), (4, 7, 3), (4, 7, 3), (3, 5), (1, 1), True, False, "same"),
+    Add("add", ("tall", "even"), (4, 7, 3), relu=True),
+    DepthwiseConv2D("uneven", ("add",), (4, 7, 3), (2, 4, 3), (3, 3), (2, 2), True, True, "same"),
+    Conv2D("skips", ("add",), (4, 7, 3), (2, 4, 3), (1, 1), (2, 2), True, False, "same"),
+    Add("sum", ("uneven", "skips"), (2, 4, 3)),
+    Pool2D("global", ("sum",), (2, 4, 3), (1, 1, 3), "average", (2, 4)),
+    Flatten("flatten", ("global",), (1, 1, 3), (3,)),
+    Dense("classifier", ("flatten",), (3,), (3,), False),
 )
 
 
@@ -43,6 +57,14 @@ def sample_networks(
 ) -> list[tuple[Op, ...]]:
     rng = np.random.default_rng(seed)
     return [lower(sample(rng, SMALL), shape, classes) for _ in range(count)]
+
+
+def same_padding(axis: int, op: Conv2D | DepthwiseConv2D) -> tuple[int, int]:
+    """Before and behind, as TensorFlow documents SAME (tf.nn, "notes on padding")."""
+    size, kernel, stride = op.input_shape[axis], op.kernel[axis], op.stride[axis]
+    left_over = size % stride
+    total = max(kernel - (left_over or stride), 0)
+    return total // 2, total - total // 2
 
 
 def infer_plainly(ops: Sequence[Op], weights: dict, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -57,9 +79,12 @@ def infer_plainly(ops: Sequence[Op], weights: dict, image: np.ndarray) -> dict[s
                 y = image.astype(float)
             case Conv2D() | DepthwiseConv2D():
                 w = weights[op.name]
+                padded = x[0]
+                if op.padding == "same":
+                    padded = np.pad(x[0], [*map(same_padding, range(2), [op] * 2), (0, 0)])
                 for i, j in np.ndindex(op.output_shape[:2]):
-                    top, left = i * op.stride, j * op.stride
-                    window = x[0][top : top + op.kernel, left : left + op.kernel]
+                    top, left = i * op.stride[0], j * op.stride[1]
+                    window = padded[top : top + op.kernel[0], left : left + op.kernel[1]]
                     if isinstance(op, Conv2D):
                         y[i, j] = np.einsum("hwc,hwco->o", window, w.weights) + w.bias
                     else:
@@ -73,6 +98,7 @@ def infer_plainly(ops: Sequence[Op], weights: dict, image: np.ndarray) -> dict[s
                 y[: op.input_shape[0], : op.input_shape[1]] = x[0]
             case Add():
                 y = x[0] + x[1]
+                y = np.maximum(y, 0) if op.relu else y
             case Flatten():
                 y = x[0].reshape(-1)
             case Dense():

@@ -22,7 +22,7 @@ from search.export import export_int8, export_untrained, int8_error, int8_output
 from search.network import Network, draw_untrained_weights
 from search.train import float_error, train
 from tests.search.idx_files import make_dataset
-from tests.search.networks import EVERY_OPERATOR, infer_plainly, sample_networks
+from tests.search.networks import EVERY_OPERATOR, SAME_PADDING, infer_plainly, sample_networks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,6 +140,24 @@ def test_outputs_are_the_micro_kernels_up_to_one_step(model: bytes, dataset) -> 
     reference = np.concatenate([reference_outputs(model, [to_int8(i[None])])[0] for i in images])
     assert np.abs(outputs.astype(int) - reference).max() <= 1
     assert np.mean(outputs != reference) < 0.02
+
+
+def test_padding_the_same_way_on_both_sides_of_the_export() -> None:
+    """TensorFlow pads by itself what torch is told to pad: the outputs are the definition's."""
+    weights = draw_untrained_weights(SAME_PADDING, seed=2)
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 7, 2), dtype=np.uint8)
+    model = export_int8(SAME_PADDING, weights, images)
+    graph = read(model)
+    assert [operator.op for operator in graph.operators].count("ADD") == 2
+    assert "PAD" not in {operator.op for operator in graph.operators}
+    quantization = graph.tensors[graph.outputs[0]].quantisation
+    reals = (int8_outputs(model, images).astype(float) - quantization.zero_points[0]) * (
+        quantization.scales[0]
+    )
+    expected = np.array(
+        [infer_plainly(SAME_PADDING, weights, image / 255)["classifier"] for image in images]
+    )
+    assert np.abs(reals - expected).max() < 0.1 * np.abs(expected).max()
 
 
 def test_error_counts_wrong_classes_over_ragged_batches(model: bytes, dataset) -> None:

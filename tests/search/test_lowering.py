@@ -77,10 +77,11 @@ def test_each_operator_follows_its_own_arithmetic(genotype: MunasGenotype, shape
     for op in lower(genotype, shape, 10):
         match op:
             case Conv2D() | DepthwiseConv2D():
-                assert 1 <= op.kernel <= min(op.input_shape[:2])
+                assert 1 <= op.kernel[0] == op.kernel[1] <= min(op.input_shape[:2])
                 for axis in (0, 1):
                     # positions 0, stride, ... whose window still lies inside
-                    inside = range(0, op.input_shape[axis] - op.kernel + 1, op.stride)
+                    last = op.input_shape[axis] - op.kernel[axis]
+                    inside = range(0, last + 1, op.stride[axis])
                     assert op.output_shape[axis] == len(inside)
                 if isinstance(op, DepthwiseConv2D):
                     assert op.output_shape[2] == op.input_shape[2]
@@ -106,25 +107,41 @@ def test_a_plain_network_operator_by_operator() -> None:
 
     assert lower(genotype, (28, 28, 1), 10) == (
         Input("input", (28, 28, 1)),
-        Conv2D("block0_layer0", ("input",), (28, 28, 1), (12, 12, 8), 5, 2, True, True),
+        Conv2D("block0_layer0", ("input",), (28, 28, 1), (12, 12, 8), (5, 5), (2, 2), True, True),
         DepthwiseConv2D(
-            "block0_layer1", ("block0_layer0",), (12, 12, 8), (10, 10, 8), 3, 1, False, False
+            "block0_layer1",
+            ("block0_layer0",),
+            (12, 12, 8),
+            (10, 10, 8),
+            (3, 3),
+            (1, 1),
+            False,
+            False,
         ),
         Pool2D("block1_layer0_pool", ("block0_layer1",), (10, 10, 8), (5, 5, 8), "max", (2, 2)),
-        Conv2D("block1_layer0", ("block1_layer0_pool",), (5, 5, 8), (5, 5, 16), 1, 1, False, True),
+        Conv2D(
+            "block1_layer0",
+            ("block1_layer0_pool",),
+            (5, 5, 8),
+            (5, 5, 16),
+            (1, 1),
+            (1, 1),
+            False,
+            True,
+        ),
         Pool2D("head_pool", ("block1_layer0",), (5, 5, 16), (1, 1, 16), "average", (4, 4)),
         Flatten("flatten", ("head_pool",), (1, 1, 16), (16,)),
         Dense("dense0", ("flatten",), (16,), (32,), True),
         Dense("dense1", ("dense0",), (32,), (20,), True),
         Dense("classifier", ("dense1",), (20,), (10,), False),
-    )
+    )  # fmt: skip
 
 
 def test_a_kernel_is_clamped_to_the_smaller_side() -> None:
     (op,) = body(network(series(conv(2, 7))), (9, 4, 3))
 
     assert isinstance(op, Conv2D)
-    assert (op.kernel, op.output_shape) == (4, (6, 1, 2))
+    assert (op.kernel, op.output_shape) == ((4, 4), (6, 1, 2))
 
 
 def test_a_pre_pool_is_clamped_and_left_out_on_a_single_pixel() -> None:
@@ -167,7 +184,7 @@ def test_a_depthwise_end_of_a_branch_is_matched_by_a_plain_1x1_convolution() -> 
 
     assert isinstance(end, DepthwiseConv2D) and end.output_shape == (26, 26, 1)
     assert match == Conv2D(
-        "block1_match", (end.name,), (26, 26, 1), (26, 26, 4), 1, 1, False, False
+        "block1_match", (end.name,), (26, 26, 1), (26, 26, 4), (1, 1), (1, 1), False, False
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from search.lowering import Conv2D, Dense, DepthwiseConv2D
 from search.network import Network, draw_untrained_weights
-from tests.search.networks import EVERY_OPERATOR, infer_plainly, sample_networks
+from tests.search.networks import EVERY_OPERATOR, SAME_PADDING, infer_plainly, sample_networks
 
 
 def perturb(network: Network, seed: int = 0) -> None:
@@ -21,7 +21,9 @@ def perturb(network: Network, seed: int = 0) -> None:
 
 
 @pytest.mark.parametrize(
-    "ops", [EVERY_OPERATOR, *sample_networks(6)], ids=["every", *map(str, range(6))]
+    "ops",
+    [EVERY_OPERATOR, SAME_PADDING, *sample_networks(6)],
+    ids=["every", "same", *map(str, range(6))],
 )
 def test_logits_are_those_of_the_definitions_with_folded_weights(ops: tuple) -> None:
     network = Network(ops, seed=1).eval()
