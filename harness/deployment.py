@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from harness.tflite import Graph
 
 
 def write_deployment(program: Program, out_dir: Path, *, name: str = "model") -> None:
-    """Write <name>.h, main.c, CMakeLists.txt, README.md, and src/ with the model and the kernels
-    it needs, into `out_dir`, which is created; files of the same names are replaced.
+    """Write <name>.h, main.c, CMakeLists.txt, README.md, src/ with the model and the kernels it
+    needs, and SHA256SUMS of all of them into `out_dir`, which is created. Files of the same names
+    are replaced. What else an earlier deployment left is deleted, if nobody has changed it: src/
+    is compiled as a whole.
 
     Raises:
         BuildError: the folder cannot be written.
@@ -54,8 +57,12 @@ def write_deployment(program: Program, out_dir: Path, *, name: str = "model") ->
         "CMakeLists.txt": _fill(_CMAKE, values),
         "README.md": _fill(_README, values),
     }
+    sums = {file_name: _digest(text.encode()) for file_name, text in files.items()}
+    files[_SUMS] = "".join(f"{digest}  {file_name}\n" for file_name, digest in sums.items())
     try:
         (out_dir / "src").mkdir(parents=True, exist_ok=True)
+        for stale in _left_in(out_dir) - {out_dir / file_name for file_name in files}:
+            stale.unlink()
         for file_name, text in files.items():
             (out_dir / file_name).write_text(text)
     except OSError as error:
@@ -64,6 +71,28 @@ def write_deployment(program: Program, out_dir: Path, *, name: str = "model") ->
             where=out_dir,
             hint="choose a folder that is writable",
         ) from None
+
+
+def _left_in(folder: Path) -> set[Path]:
+    """What an earlier deployment wrote into `folder` and is as it was then. Its list is no more
+    trusted than any other file: it names files of a deployment and nothing outside."""
+    sums = folder / _SUMS
+    if not sums.is_file():
+        return set()
+    listed = re.findall(
+        r"^([0-9a-f]{64})  ((?:src/)?\w[\w.]*)$", sums.read_text(errors="replace"), re.M
+    )
+    return {
+        path
+        for digest, name in listed
+        if (path := folder / name).is_file()
+        and not path.is_symlink()
+        and _digest(path.read_bytes()) == digest
+    }
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _tensors(graph: Graph, indices: tuple[int, ...], prefix: str) -> list[dict[str, object]]:
@@ -100,6 +129,7 @@ def _fill(template: str, values: dict[str, object]) -> str:
     return re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), template)
 
 
+_SUMS = "SHA256SUMS"  # as sha256sum writes and checks it
 _STATEFUL = "once, and wherever a new sequence begins"
 _STATELESS = "does nothing: this model has no state"
 
@@ -183,4 +213,7 @@ Outputs
 `cc @level@ main.c src/*.c` compiles the example, `cmake -B build && cmake --build build` the
 library and the example. For a Cortex-M4: `@level@ -mcpu=cortex-m4 -mthumb`; DSP instructions are
 used where the core has them, and the results are the same bit for bit.
+
+`SHA256SUMS` lists these files. The next model that is built into this folder replaces them, and
+what it does not need is deleted; files that you have changed or added in `src/` stay.
 """

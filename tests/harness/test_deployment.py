@@ -3,6 +3,7 @@ nothing of hilnas's firmware."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_an_application_sees_one_header(tmp_path: Path) -> None:
     write_deployment(compiled(small_network()), tmp_path)
 
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["CMakeLists.txt", "README.md", "main.c", "model.h", "src"]
+    assert names == ["CMakeLists.txt", "README.md", "SHA256SUMS", "main.c", "model.h", "src"]
     assert re.findall(r'#include "(.*)"', (tmp_path / "main.c").read_text()) == ["model.h"]
 
 
@@ -106,6 +107,51 @@ def test_it_holds_the_kernels_it_needs_and_no_others(tmp_path: Path) -> None:
     assert not any(re.search("conv|softmax", name) and name.endswith(".c") for name in names)
     listed = re.findall(r"\w+\.c", (tmp_path / "CMakeLists.txt").read_text())
     assert set(listed) == {"main.c", *(name for name in names if name.endswith(".c"))}
+
+
+def test_another_model_in_the_same_folder_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    again, alone = tmp_path / "again", tmp_path / "alone"
+    write_deployment(compiled(small_network()), again, name="first")
+    write_deployment(compiled(fully_connected_model()), again)
+    write_deployment(compiled(fully_connected_model()), alone)
+
+    left = {path.relative_to(again): path.read_bytes() for path in again.rglob("*.*")}
+    assert left == {path.relative_to(alone): path.read_bytes() for path in alone.rglob("*.*")}
+    assert run_on_host(again)
+
+
+def test_what_is_not_as_it_was_written_is_not_deleted(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "deploy", tmp_path / "outside.c"
+    write_deployment(compiled(small_network()), folder, name="first")
+    outside.write_text("")
+    changed, own, link = (folder / "src" / name for name in ("softmax_s8.c", "own.c", "first.c"))
+    changed.write_text("/* mine */\n")
+    own.write_text("")
+    link.rename(tmp_path / "moved.c")
+    link.symlink_to(tmp_path / "moved.c")
+    with (folder / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{hashlib.sha256(b'').hexdigest()}  ../outside.c\n")
+        sums.write(f"{hashlib.sha256(b'').hexdigest()}  {outside}\nno sum at all\n")
+
+    write_deployment(compiled(fully_connected_model()), folder)
+
+    assert all(path.exists() for path in (changed, own, link, outside))
+    assert not (folder / "first.h").exists()
+
+
+def test_its_files_can_be_checked(tmp_path: Path) -> None:
+    write_deployment(compiled(small_network()), tmp_path)
+
+    checked = subprocess.run(
+        ["sha256sum", "--check", "SHA256SUMS"],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert checked.stdout.count(": OK\n") == len(files) - 1
 
 
 def test_it_builds_with_cmake(tmp_path: Path) -> None:
