@@ -24,6 +24,7 @@ from rich.table import Table
 from harness.errors import HilnasError, UsageError
 from harness.options import CompilerOptions, Optimise
 from harness.outputs import require_folder, require_writable, write_text
+from harness.tables import print_table
 
 if TYPE_CHECKING:
     from harness.engines import Engine
@@ -213,7 +214,7 @@ def boards(json_file: JsonOption = None) -> None:
             ", ".join(VIAS),
         )
     if str(json_file) != "-":
-        console.print(table)
+        print_table(console, table)
     write_json(json_file, [{**asdict(board), "via": list(VIAS)} for board in described])
 
 
@@ -236,7 +237,7 @@ def doctor(json_file: JsonOption = None) -> None:
         )
         table.add_row(mark, check.name, escape(check.found), escape(check.fix))
     if str(json_file) != "-":
-        console.print(table)
+        print_table(console, table)
     write_json(json_file, [asdict(check) for check in checks])
     if any(check.required and not check.ok for check in checks):
         raise typer.Exit(1)
@@ -365,7 +366,7 @@ def build(
         table.add_column(overflow="fold")
         for name, value in facts.items():
             table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
-        console.print(table)
+        print_table(console, table)
     write_json(json_file, facts)
 
 
@@ -373,6 +374,9 @@ def print_measurement(result: Measurement, *, title: str) -> None:
     """The numbers under their label."""
     cycles, latency = result.cycles, result.latency_us
     table = Table(title=escape(title), caption=escape(result.label), show_header=False)
+    table.add_column()
+    table.add_column()
+    table.add_column(overflow="fold", min_width=20)
     table.add_row("latency", f"{latency.median / 1000:.3f} ms", f"{cycles.median:,.0f} cycles")
     table.add_row(
         "spread",
@@ -398,7 +402,7 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         f"weights {result.flash.weights_bytes:,} + code {result.flash.code_bytes:,}",
     )
     table.add_row("output", "bit-exact", escape(result.output.reference))
-    console.print(table)
+    print_table(console, table)
     if result.layers:
         _print_layers(result)
 
@@ -416,9 +420,16 @@ def _explain_arena(sram: Sram) -> str:
 
 
 def _print_layers(result: Measurement) -> None:
-    table = Table(title="Layers (profiled pass)", caption=escape(result.label), box=SIMPLE_HEAD)
-    for heading in ("#", "operator", "cycles", "%", "MACs", "MAC/cycle", "bytes moved"):
-        table.add_column(heading, justify="left" if heading == "operator" else "right")
+    table = Table(
+        title="Layers (profiled pass)",
+        caption=escape(result.label),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("operator", overflow="fold")
+    for heading in ("cycles", "%", "MACs", "MAC/cycle", "bytes moved"):
+        table.add_column(heading, justify="right", no_wrap=True)
     total = sum(layer.cycles for layer in result.layers)
     for layer in result.layers:
         table.add_row(
@@ -432,7 +443,7 @@ def _print_layers(result: Measurement) -> None:
         )
     table.add_section()
     table.add_row("", "sum", f"{total:,}", "", f"{sum(x.macs for x in result.layers):,}", "", "")
-    console.print(table)
+    print_table(console, table)
 
 
 def _per_cycle(macs: int, cycles: float, unit: str = " MAC/cycle") -> str:

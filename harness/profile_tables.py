@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.tables import print_table
 from harness.virtual.profile import Profile
 
 TOP = 20  # rows of a table; --json has all of them
@@ -33,10 +34,12 @@ def print_profile(profile: Profile, console: Console) -> None:
             f"{function.calls:,}",
             _went_into(function.cycles),
         )
-    console.print(table)
+    print_table(console, table)
     lines = Table(title="Cycles by source line", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("line", "function", "cycles", "%"):
-        lines.add_column(heading, justify="left" if heading in ("line", "function") else "right")
+    for heading in ("line", "function"):
+        lines.add_column(heading, overflow="fold")
+    for heading in ("cycles", "%"):
+        lines.add_column(heading, justify="right", no_wrap=True)
     for line in profile.lines[:TOP]:
         lines.add_row(
             escape(f"{line.file}:{line.line}"),
@@ -45,7 +48,7 @@ def print_profile(profile: Profile, console: Console) -> None:
             _percent(line.own_cycles, profile.cycles),
         )
     if any(line.line for line in profile.lines):
-        console.print(lines)
+        print_table(console, lines)
 
 
 def _went_into(cycles: dict[str, int]) -> str:

@@ -18,6 +18,7 @@ from rich.table import Table
 from harness.cli import BoardOption, JsonOption, ViaOption, app, errors, write_json
 from harness.errors import UsageError
 from harness.outputs import require_writable, write_text
+from harness.tables import print_table
 
 if TYPE_CHECKING:
     from harness.run import Outcome, Request
@@ -224,7 +225,7 @@ def _print_sram(sram: SramUse) -> None:
                 f"{use.written_bytes:,}",
             )
         table.add_section()
-    errors.print(table)
+    print_table(errors, table)
     for stack in sram.stacks:
         _say(
             f"{stack.name} stack: {stack.used_bytes:,} bytes, from 0x{stack.highest:08x} down to "
