@@ -62,6 +62,8 @@ def read_object(member: Member, archive: Path) -> ObjectFacts:
     where = f"{archive}({member.name})"
     try:
         elf = ELFFile(io.BytesIO(member.data))
+        if elf["e_type"] != "ET_REL":
+            raise _broken(where, str(elf["e_type"]))
         if elf.num_sections() > _MOST_SECTIONS:
             raise _broken(where, f"{elf.num_sections()} sections")
         names: dict[str, int] = {}
