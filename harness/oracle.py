@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -67,13 +68,27 @@ def reference_sequence(
             `deadline_s` seconds.
     """
     with _lock:
-        global _worker
-        if _worker is not None and not _worker.alive:
-            _worker.close()
-            _worker = None
-        if _worker is None:
-            _worker = _Worker()
-        return _worker.ask(model, sequence, deadline_s)
+        return _living().infer(model, sequence, deadline_s)
+
+
+def recorded_allocations(model: bytes, *, deadline_s: float = _DEADLINE_S) -> str:
+    """What the interpreter prints about the arena it set up for `model`, on this machine: head,
+    tail, and the tail's parts (RecordingMicroAllocator::PrintAllocations).
+
+    Raises: see reference_sequence.
+    """
+    with _lock:
+        return _living().allocations(model, deadline_s)
+
+
+def _living() -> _Worker:
+    global _worker
+    if _worker is not None and not _worker.alive:
+        _worker.close()
+        _worker = None
+    if _worker is None:
+        _worker = _Worker()
+    return _worker
 
 
 class _Worker:
@@ -103,9 +118,20 @@ class _Worker:
             assert stream is not None
             stream.close()
 
-    def ask(
+    def infer(
         self, model: bytes, sequence: list[list[Array]], deadline_s: float
     ) -> list[list[Array]]:
+        arrays = [array for inputs in sequence for array in inputs]
+        _, outputs = self._ask({"runs": len(sequence)}, model, arrays, deadline_s)
+        return _split(outputs, len(sequence))
+
+    def allocations(self, model: bytes, deadline_s: float) -> str:
+        answer, _ = self._ask({"allocations": True}, model, [], deadline_s)
+        return str(answer["allocations"])
+
+    def _ask(
+        self, question: dict[str, Any], model: bytes, arrays: list[Array], deadline_s: float
+    ) -> tuple[dict[str, Any], list[Array]]:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._log.seek(0)
         self._log.truncate()
@@ -118,12 +144,7 @@ class _Worker:
         timer = threading.Timer(deadline_s, stop)
         timer.start()
         try:
-            arrays = [array for inputs in sequence for array in inputs]
-            send(
-                self._process.stdin,
-                {"runs": len(sequence)},
-                [np.frombuffer(model, np.uint8), *arrays],
-            )
+            send(self._process.stdin, question, [np.frombuffer(model, np.uint8), *arrays])
             answer, outputs = receive(self._process.stdout)
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
@@ -157,7 +178,7 @@ class _Worker:
                 where=REFERENCE,
                 hint="check that inputs and model belong together",
             )
-        return _split(outputs, len(sequence))
+        return answer, outputs
 
     def _said(self) -> str:
         """What the interpreter printed last, for a message."""
@@ -230,6 +251,10 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             if kept is None or kept[0] != data:
                 kept = None
                 kept = (data, _open(runtime, data))
+            if request.get("allocations"):
+                found = {"allocations": _printed(kept[1].print_allocations)}
+                send(answers, {"missing": False, "error": "", **found}, [])
+                continue
             kept[1].reset()
             outputs = [
                 array
@@ -251,6 +276,20 @@ def _open(runtime: Any, model: bytes) -> Any:
             if arena_bytes == _ARENAS[-1]:
                 raise
     raise AssertionError("unreachable")
+
+
+def _printed(print_something: Callable[[], None]) -> str:
+    """What a C library writes to this process's standard error meanwhile."""
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            print_something()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        held.seek(0)
+        return held.read().decode("utf-8", "replace")
 
 
 def _infer(interpreter: Any, inputs: list[Array]) -> list[Array]:

@@ -227,6 +227,7 @@ class ModelFactory:
     version: int = 3
     subgraphs: int = 1
     custom_code: str | None = None
+    metadata: list[str] = field(default_factory=list)  # names of entries that hold nothing
 
     def tensor(
         self,
@@ -279,6 +280,10 @@ class ModelFactory:
         ]
         subgraph = _table(builder, fields)
         code_tables = [self._code(builder, op) for op in codes]
+        metadata = [
+            _table(builder, [(0, "Offset", builder.CreateString(name)), (1, "Uint32", 0)])
+            for name in self.metadata
+        ]
         root = _table(
             builder,
             [
@@ -286,6 +291,7 @@ class ModelFactory:
                 (1, "Offset", _offsets(builder, code_tables)),
                 (2, "Offset", _offsets(builder, [subgraph] * self.subgraphs)),
                 (4, "Offset", _offsets(builder, buffers)),
+                *([(6, "Offset", _offsets(builder, metadata))] if metadata else []),
             ],
         )
         builder.Finish(root, b"TFL3")

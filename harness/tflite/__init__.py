@@ -6,6 +6,7 @@ the flatbuffer. Knows nothing of arenas, C or boards.
     graph.py        the immutable graph
     operators/      what each supported operator must look like, one module a family
     reader.py       plain values -> graph
+    reordering.py   the same file with its operators in another order
 """
 
 from harness.tflite.graph import (
@@ -35,6 +36,7 @@ from harness.tflite.graph import (
     Window,
 )
 from harness.tflite.reader import load_graph, read_graph
+from harness.tflite.reordering import reordered
 
 __all__ = [
     "Activation",
@@ -63,4 +65,5 @@ __all__ = [
     "Window",
     "load_graph",
     "read_graph",
+    "reordered",
 ]

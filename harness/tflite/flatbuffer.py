@@ -52,6 +52,12 @@ class Tables:
 
 
 @dataclass(frozen=True)
+class Places:
+    """A vector of tables that are not looked at: (address of its first element, addresses of the
+    tables)."""
+
+
+@dataclass(frozen=True)
 class Union:
     """A table whose type is told by the scalar field `tag`; unknown tags decode to None."""
 
@@ -59,7 +65,7 @@ class Union:
     specs: Mapping[int, Mapping[str, tuple[int, Field]]]
 
 
-Field = Scalar | Vector | String | Table | Tables | Union
+Field = Scalar | Vector | String | Table | Tables | Places | Union
 Spec = Mapping[str, tuple[int, Field]]
 
 
@@ -149,16 +155,19 @@ class Decoder:
             case Table(spec):
                 return self._table(self._forward(at, name), spec, name)
             case Tables(spec):
-                start = self._forward(at, name)
-                count = int(self._unpack("I", start, name))
-                self._need(start + 4, 4 * count, name)
-                return [
-                    self._table(self._forward(start + 4 + 4 * i, name), spec, f"{name}[{i}]")
-                    for i in range(count)
-                ]
+                _, places = self._places(at, name)
+                return [self._table(place, spec, f"{name}[{i}]") for i, place in enumerate(places)]
+            case Places():
+                return self._places(at, name)
             case Union(tag, specs):
                 chosen = specs.get(siblings[tag])
                 return self._table(self._forward(at, name), chosen, name) if chosen else None
+
+    def _places(self, at: int, name: str) -> tuple[int, list[int]]:
+        start = self._forward(at, name)
+        count = int(self._unpack("I", start, name))
+        self._need(start + 4, 4 * count, name)
+        return start + 4, [self._forward(start + 4 + 4 * i, name) for i in range(count)]
 
     def _vector(self, at: int, dtype: str, name: str) -> np.ndarray[Any, np.dtype[Any]]:
         count = int(self._unpack("I", at, name))

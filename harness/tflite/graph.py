@@ -276,6 +276,11 @@ class Graph:
     folded: tuple[Operator, ...] = ()
     spare_bytes: int | None = None
 
+    @property
+    def file_operators(self) -> tuple[Operator, ...]:
+        """Those that run and those that need not, in the file's order."""
+        return tuple(sorted((*self.operators, *self.folded), key=lambda one: one.index))
+
     def tensor(self, index: int) -> Tensor:
         return self.tensors[index]
 

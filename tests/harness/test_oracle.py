@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,15 @@ import pytest
 
 from harness import oracle
 from harness.errors import HilnasError, ToolchainError
-from harness.oracle import REFERENCE, receive, reference_outputs, reference_sequence, send, serve
+from harness.oracle import (
+    REFERENCE,
+    receive,
+    recorded_allocations,
+    reference_outputs,
+    reference_sequence,
+    send,
+    serve,
+)
 from tests.tflite_factory import NONE, ModelFactory, fully_connected_model, small_network, svdf
 
 INPUT = np.zeros((1, 12), np.int8)
@@ -149,6 +158,21 @@ def test_the_childs_side_gives_up_on_a_model_that_no_arena_holds() -> None:
 
     answers.seek(0)
     assert receive(answers)[0]["error"] == "TFLM failed to allocate tensors"
+
+
+def test_what_the_interpreter_allocates_is_recorded_and_it_still_answers() -> None:
+    model = fully_connected_model(depth=12, channels=5)
+    text = recorded_allocations(model).replace("\r", "")
+
+    assert re.search(r"(?m)Arena allocation head 32 bytes$", text)  # 12 and 5, in units of 16
+    assert re.search(r"(?m)Arena allocation tail \d+ bytes$", text)
+    assert len(reference_outputs(model, [INPUT])) == 1
+
+
+def test_a_model_that_crashes_while_it_is_recorded_is_an_error() -> None:
+    with pytest.raises(HilnasError, match="crashed on this model"):
+        recorded_allocations(aborting_model())
+    assert "Arena allocation" in recorded_allocations(fully_connected_model())
 
 
 def test_neither_tensorflow_nor_torch_is_imported() -> None:
