@@ -1,8 +1,14 @@
-"""How do all tests run? Properties without wall-time limits; the same examples each time in CI."""
+"""How do all tests run? Properties without wall-time limits; the same examples each time in CI.
+Those marked `tflm` use the library that HILNAS_TFLM_DIR names, and are skipped without."""
 
 import os
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from harness.engines.tflm.library import Library
 
 settings.register_profile(
     "hilnas",
@@ -11,3 +17,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("hilnas")
+
+
+@pytest.fixture(scope="session")
+def tflm_library() -> "Library":
+    """The user's TFLite Micro library."""
+    from harness.engines.tflm.library import VARIABLE, find_library
+
+    if not os.environ.get(VARIABLE):
+        pytest.skip(f"no TFLite Micro library: {VARIABLE} is not set")
+    return find_library(None)

@@ -154,3 +154,10 @@ def make_tree(root: Path, data: bytes | None = None, build: str = RELEASE) -> Pa
     (tree / ".git/HEAD").write_text(f"{COMMIT}\n")
     put_library(tree, library_bytes() if data is None else data, build)
     return tree
+
+
+def undefined_in(path: Path) -> set[str]:
+    """Of upstream's functions those that an object calls."""
+    command = ["arm-none-eabi-nm", "--undefined-only", str(path)]
+    text = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
+    return {line.split()[-1] for line in text.splitlines() if "tflite" in line}
