@@ -1,9 +1,10 @@
 """Which data set does a configuration name, and where is it? Loaders by name; the fallback that is
-said aloud."""
+said aloud; what every set must hold, whichever loader read it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from harness.errors import DatasetError
 from search.config import Data
 from search.data.dataset import Dataset, Split, split_validation
 from search.data.idx import find_idx, read_samples
+from search.data.source import Source
 
 FASHION_MNIST_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian: dataset-fashion-mnist
 
@@ -26,64 +28,46 @@ def load_dataset(data: Data, *, seed: int) -> Dataset:
         raise DatasetError(
             f"unknown data set {data.name!r}",
             expected=f"one of {', '.join(sorted(_LOADERS))}",
-            hint='any four idx files load as "mnist_like" with [data] path',
+            hint="docs/data.md says what each of them reads",
         )
-    return _LOADERS[data.name](data, seed)
+    return _build(data, seed, _LOADERS[data.name](data))
 
 
-def _load_fashion_mnist(data: Data, seed: int) -> Dataset:
-    folder = Path(data.path) if data.path else FASHION_MNIST_DIR
-    if not data.path and not folder.is_dir():
-        notice = (
-            f"Fashion-MNIST is not there ({folder}): this run uses scikit-learn's digits instead; "
-            "install Debian's package dataset-fashion-mnist (non-free) for the real thing."
-        )
-        return _load_digits(data, seed, notice)
-    return _load_idx(data, seed, folder)
-
-
-def _load_mnist_like(data: Data, seed: int) -> Dataset:
+def _path_of(data: Data, what: str) -> Path:
     if not data.path:
         raise DatasetError(
-            'data set "mnist_like" has no folder',
-            expected="[data] path: the folder of the four idx files",
+            f"data set {data.name!r} has no path",
+            expected=f"[data] path: {what}",
             hint="add it to the configuration",
         )
-    return _load_idx(data, seed, Path(data.path))
+    return Path(data.path)
 
 
-def _load_idx(data: Data, seed: int, folder: Path) -> Dataset:
+def _fashion_mnist(data: Data) -> Source:
+    if data.path or FASHION_MNIST_DIR.is_dir():
+        return _idx(Path(data.path) if data.path else FASHION_MNIST_DIR)
+    notice = (
+        f"Fashion-MNIST is not there ({FASHION_MNIST_DIR}): this run uses scikit-learn's digits "
+        "instead; install Debian's package dataset-fashion-mnist (non-free) for the real thing."
+    )
+    return _digits(notice)
+
+
+def _mnist_like(data: Data) -> Source:
+    return _idx(_path_of(data, "the folder of the four idx files"))
+
+
+def _idx(folder: Path) -> Source:
     if not folder.is_dir():
         raise DatasetError("no such folder", where=folder, hint="check [data] path")
     samples = read_samples(folder, "train")
     for name, dimensions in (("t10k-images", 3), ("t10k-labels", 1)):
         find_idx(folder, name, dimensions)  # not opened, but missed before the search, not after
     classes = int(samples.labels.max()) + 1
-
-    def load_test() -> Split:
-        test = read_samples(folder, "t10k")
-        if test.images.shape[1:] != samples.images.shape[1:]:
-            raise DatasetError(
-                "test images differ from the training images",
-                where=folder,
-                expected=f"shape {samples.images.shape[1:]}",
-                got=f"{test.images.shape[1:]}",
-                hint="the files are not of one set",
-            )
-        if int(test.labels.max()) >= classes:
-            raise DatasetError(
-                "a test label has no training image",
-                where=folder,
-                expected=f"labels 0 to {classes - 1}",
-                got=int(test.labels.max()),
-                hint="the files are not of one set",
-            )
-        return test.first(data.test_limit)
-
-    return _build(data, seed, samples, classes, load_test)
+    return Source(samples, classes, partial(read_samples, folder, "t10k"))
 
 
-def _load_digits(data: Data, seed: int, notice: str = "") -> Dataset:
+def _digits(notice: str = "") -> Source:
     """scikit-learn's 1797 hand-written digits, 8 x 8, 0..16 -> 0..255. They come as one heap; the
     last fifth in their own order is the test split (by other writers than the rest)."""
     from sklearn.datasets import load_digits  # seconds to import, needed only here
@@ -92,46 +76,128 @@ def _load_digits(data: Data, seed: int, notice: str = "") -> Dataset:
     images = np.round(heap.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     labels = heap.target.astype(np.int64)
     cut = len(labels) * 4 // 5
-    test = Split(images[cut:], labels[cut:]).first(data.test_limit)
-    return _build(data, seed, Split(images[:cut], labels[:cut]), 10, lambda: test, notice)
+    test = Split(images[cut:], labels[cut:])
+    samples = Split(images[:cut], labels[:cut])
+    return Source(samples, 10, lambda: test, name="digits", notice=notice)
 
 
-def _build(
-    data: Data,
-    seed: int,
-    samples: Split,
-    classes: int,
-    load_test: Callable[[], Split],
-    notice: str = "",
-) -> Dataset:
-    if len(np.unique(samples.labels)) < 2:
+def _cifar(kind: str, data: Data) -> Source:
+    from search.data import cifar
+
+    path = _path_of(data, "the archive as it is published, or its unpacked folder")
+    return cifar.load_cifar(path, getattr(cifar, kind))
+
+
+def _speech_commands(data: Data) -> Source:
+    from search.data.speech_commands import load_speech_commands  # scipy
+
+    return load_speech_commands(_path_of(data, "the folder of one folder a word"), data.sound)
+
+
+def _image_folder(data: Data) -> Source:
+    from search.data.image_folder import load_image_folder  # Pillow
+
+    path = _path_of(data, "the folder of one folder a class")
+    return load_image_folder(path, data.image, data.test_fraction)
+
+
+def _numpy(data: Data) -> Source:
+    from search.data.numpy_files import load_numpy
+
+    return load_numpy(_path_of(data, "a .npz file or a folder of .npy files"), data.test_fraction)
+
+
+def _python(data: Data) -> Source:
+    from search.data.python_hook import load_python
+
+    return load_python(_path_of(data, "a Python file with a function load(split)"))
+
+
+def _build(data: Data, seed: int, source: Source) -> Dataset:
+    where = data.path or data.name
+    if len(np.unique(source.samples.labels)) < 2:
         raise DatasetError(
             "all training images are of one class",
-            where=data.path or data.name,
+            where=where,
             expected="at least 2 classes",
             hint="there is nothing to learn",
         )
-    train, validation = split_validation(
-        samples,
-        fraction=data.validation_fraction,
-        seed=seed,
-        train_limit=data.train_limit,
-        validation_limit=data.validation_limit,
-    )
-    height, width, channels = samples.images.shape[1:]
+    if source.validation is None:
+        train, validation = split_validation(
+            source.samples,
+            fraction=data.validation_fraction,
+            seed=seed,
+            train_limit=data.train_limit,
+            validation_limit=data.validation_limit,
+        )
+    else:
+        rng = np.random.default_rng(seed)
+        train = source.samples.take(
+            rng.permutation(len(source.samples))[: data.train_limit or None]
+        )
+        shape = source.samples.images.shape[1:]
+        _check_alike(source.validation, shape, source.classes, "validation", where)
+        validation = source.validation.first(data.validation_limit)
+    height, width, channels = source.samples.images.shape[1:]
     return Dataset(
-        name="digits" if notice else data.name,
+        name=source.name or data.name,
         input_shape=(height, width, channels),
-        classes=classes,
+        classes=source.classes,
         train=train,
         validation=validation,
-        load_test=load_test,
-        notice=notice,
+        load_test=_load_test(
+            source.load_test, source.samples, source.classes, data.test_limit, where
+        ),
+        notice=source.notice,
+        class_names=source.class_names,
     )
 
 
-_LOADERS: dict[str, Callable[[Data, int], Dataset]] = {
-    "fashion_mnist": _load_fashion_mnist,
-    "mnist_like": _load_mnist_like,
-    "digits": _load_digits,
+def _load_test(
+    load: Callable[[], Split], like: Split, classes: int, limit: int, where: str
+) -> Callable[[], Split]:
+    """`load`, checked and capped. Only facts about `like` are kept, not its images."""
+    shape, encoding = like.images.shape[1:], like.encoding
+
+    def load_checked() -> Split:
+        test = load()
+        _check_alike(test, shape, classes, "test", where)
+        assert test.encoding == encoding, "a loader encodes all splits alike"
+        return test.first(limit)
+
+    return load_checked
+
+
+def _check_alike(
+    split: Split, shape: tuple[int, ...], classes: int, name: str, where: str
+) -> None:
+    if split.images.shape[1:] != shape:
+        raise DatasetError(
+            f"{name} images differ from the training images",
+            where=where,
+            expected=f"shape {shape}",
+            got=f"{split.images.shape[1:]}",
+            hint="the files are not of one set",
+        )
+    if int(split.labels.max()) >= classes:
+        raise DatasetError(
+            f"a {name} label has no training image",
+            where=where,
+            expected=f"labels 0 to {classes - 1}",
+            got=int(split.labels.max()),
+            hint="the files are not of one set",
+        )
+
+
+_LOADERS: dict[str, Callable[[Data], Source]] = {
+    "cifar10": partial(_cifar, "CIFAR10"),
+    "cifar100": partial(_cifar, "CIFAR100"),
+    "cifar100_coarse": partial(_cifar, "CIFAR100_COARSE"),
+    "digits": lambda data: _digits(),
+    "fashion_mnist": _fashion_mnist,
+    "image_folder": _image_folder,
+    "mnist_like": _mnist_like,
+    "numpy": _numpy,
+    "python": _python,
+    "speech_commands": _speech_commands,
 }
