@@ -16,6 +16,7 @@ from harness.measurement import load_measurement
 from harness.session import VIAS
 from tests.commands import Answer
 from tests.commands import call as call_command
+from tests.harness.engines.tflm.trees import COMMIT, SOFT, library_bytes, make_tree
 from tests.tflite_factory import small_network
 
 BOARD = ("--board", "nucleo_f412zg")
@@ -80,9 +81,11 @@ def test_what_was_measured_is_out_even_if_profiling_fails(call, model, tmp_path,
     assert not files[1].exists()
 
 
-def test_the_only_engine_is_the_one_that_is_offered(call):
-    offered = call("measure", "--help").out
-    assert "aot" in offered and "tflm" not in offered
+def test_both_engines_are_offered_and_where_a_library_is_named(call):
+    for command in ("measure", "build"):
+        offered = call(command, "--help").out
+        assert "aot" in offered and "tflm" in offered
+        assert "--tflm-dir" in offered and "HILNAS_TFLM_DIR" in offered
 
 
 def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
@@ -106,6 +109,11 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
             "cannot be measured via 'hardware'",
         ),
         (["measure", "MODEL", *BOARD, "--engine", "tvm"], 2, "there is no engine 'tvm' (expected"),
+        (
+            ["measure", "MODEL", *BOARD, "--tflm-dir", "."],
+            2,
+            "--tflm-dir names a library that this engine does not use (expected --engine tflm",
+        ),
         (
             ["measure", "MODEL", *BOARD, "--profile", "p.json", "--through", "probe"],
             2,
@@ -253,6 +261,32 @@ class TestDoctor:
         checks = {check.name: check for check in doctor.examine()}
         assert "does not run" in checks["arm-none-eabi-gcc"].found
         assert not checks["newlib"].ok
+
+    def tflm(self) -> doctor.Check:
+        (check,) = [check for check in doctor.examine() if check.name == "TFLite Micro library"]
+        return check
+
+    def test_no_tflm_library_is_no_fault_and_says_how_to_get_one(self, monkeypatch):
+        monkeypatch.delenv("HILNAS_TFLM_DIR", raising=False)
+        check = self.tflm()
+        assert (check.ok, check.required) == (False, False)
+        assert check.found == "no TFLite Micro library is named"
+        assert "cortex_m_generic/README.md" in check.fix and "HILNAS_TFLM_DIR" in check.fix
+
+    def test_a_tflm_library_is_shown_with_version_and_path(self, monkeypatch, tmp_path):
+        tree = make_tree(tmp_path)
+        monkeypatch.setenv("HILNAS_TFLM_DIR", str(tree))
+        check = self.tflm()
+        assert check.ok and check.found.startswith(f"{COMMIT[:12]}, cmsis_nn, release, objects ")
+        assert "GCC: (" in check.found and str(tree) in check.found
+
+    def test_a_tflm_library_that_no_board_can_link_is_told_with_the_remedy(
+        self, monkeypatch, tmp_path
+    ):
+        monkeypatch.setenv("HILNAS_TFLM_DIR", str(make_tree(tmp_path, library_bytes(flags=SOFT))))
+        check = self.tflm()
+        assert not check.ok and "compiled with another float ABI" in check.found
+        assert check.fix.startswith("build it with TARGET_ARCH=cortex-m4+fp")
 
     def test_another_unicorn_than_the_pinned_one_is_refused(self, monkeypatch):
         monkeypatch.setattr(doctor, "UNICORN_VERSION", "9.9.9")

@@ -60,6 +60,23 @@ def test_a_device_may_be_optimised_for_size(tmp_path: Path) -> None:
         load(tmp_path, MINIMAL.replace("[device]", '[device]\noptimise = "fast"'))
 
 
+def test_a_relative_folder_of_a_library_is_relative_to_the_file(tmp_path: Path) -> None:
+    named = MINIMAL.replace("[device]", '[device]\nengine = "tflm"\ntflm_dir = "../tflite-micro"')
+    config = load(tmp_path, named)
+
+    assert config.device.library_dir == tmp_path / "../tflite-micro"
+    again = tmp_path / "elsewhere"
+    again.mkdir()
+    assert load(again, dump_config(config)) == config, "a run keeps it in another folder"
+
+
+def test_an_absolute_folder_of_a_library_is_meant_as_it_is(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL.replace("[device]", '[device]\ntflm_dir = "/opt/tflm"'))
+
+    assert config.device.library_dir == Path("/opt/tflm")
+    assert load(tmp_path, MINIMAL).device.library_dir is None, "HILNAS_TFLM_DIR says where"
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
