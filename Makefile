@@ -20,12 +20,12 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	find firmware harness -name '*.[ch]' | xargs .venv/bin/clang-format --dry-run --Werror
+	find firmware harness -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format --dry-run --Werror
 
 format: setup
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	find firmware harness -name '*.[ch]' | xargs .venv/bin/clang-format -i
+	find firmware harness -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format -i
 
 bench: setup
 	.venv/bin/python -m bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.codegen import generate
@@ -43,28 +44,42 @@ def write_deployment(program: Program, out_dir: Path, *, name: str = "model") ->
         "macs": program.given.total_macs,
         "level": "-Os" if program.plan.optimise is Optimise.SIZE else "-O3",
         "sources": "\n".join(f"    {path}" for path in sorted(sources) if path.endswith(".c")),
-        "inputs": _describe(graph, graph.inputs),
-        "outputs": _describe(graph, graph.outputs),
-        "fill": "\n".join(_fill(_FILL, v) for v in _tensors(graph, graph.inputs, f"{name}_INPUT")),
+        "inputs": describe_tensors(graph, graph.inputs),
+        "outputs": describe_tensors(graph, graph.outputs),
+        "fill": "\n".join(
+            fill_in(_FILL, v) for v in _tensors(graph, graph.inputs, f"{name}_INPUT")
+        ),
         "print": "\n".join(
-            _fill(_PRINT, v) for v in _tensors(graph, graph.outputs, f"{name}_OUTPUT")
+            fill_in(_PRINT, v) for v in _tensors(graph, graph.outputs, f"{name}_OUTPUT")
         ),
     }
     files = {
         **sources,
         f"{name}.h": generated[f"{name}.h"],
-        "main.c": _fill(_MAIN, values),
-        "CMakeLists.txt": _fill(_CMAKE, values),
-        "README.md": _fill(_README, values),
+        "main.c": fill_in(_MAIN, values),
+        "CMakeLists.txt": fill_in(_CMAKE, values),
+        "README.md": fill_in(_README, values),
     }
-    sums = {file_name: _digest(text.encode()) for file_name, text in files.items()}
-    files[_SUMS] = "".join(f"{digest}  {file_name}\n" for file_name, digest in sums.items())
+    write_files(out_dir, files)
+
+
+def write_files(out_dir: Path, files: Mapping[str, str]) -> None:
+    """Texts by their paths in `out_dir`, which is created. What an earlier call left there and
+    nobody has changed since is deleted.
+
+    Raises:
+        BuildError: the folder cannot be written.
+    """
+    sums = {name: _digest(text.encode()) for name, text in files.items()}
+    listed = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
     try:
-        (out_dir / "src").mkdir(parents=True, exist_ok=True)
-        for stale in _left_in(out_dir) - {out_dir / file_name for file_name in files}:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for stale in _left_in(out_dir) - {out_dir / name for name in (*files, _SUMS)}:
             stale.unlink()
-        for file_name, text in files.items():
-            (out_dir / file_name).write_text(text)
+        for name, text in {**files, _SUMS: listed}.items():
+            path = out_dir / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
     except OSError as error:
         raise BuildError(
             f"deployment cannot be written: {error.strerror}",
@@ -112,7 +127,8 @@ def _tensors(graph: Graph, indices: tuple[int, ...], prefix: str) -> list[dict[s
     return tensors
 
 
-def _describe(graph: Graph, indices: tuple[int, ...]) -> str:
+def describe_tensors(graph: Graph, indices: tuple[int, ...]) -> str:
+    """A line of Markdown for each: type, shape, quantisation."""
     lines = []
     for position, index in enumerate(indices):
         tensor = graph.tensor(index)
@@ -125,7 +141,8 @@ def _describe(graph: Graph, indices: tuple[int, ...]) -> str:
     return "\n".join(lines)
 
 
-def _fill(template: str, values: dict[str, object]) -> str:
+def fill_in(template: str, values: Mapping[str, object]) -> str:
+    """`template` with `values` in the place of each @name@."""
     return re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), template)
 
 

@@ -20,7 +20,7 @@ class Footprint:
 
     flash_bytes: all of it, padding included. weights_bytes: the model's constants (weights,
     biases, scales, operator parameters). runtime_overhead_bytes: kernels, engine, the model's
-    instructions, and what the C library contributes. static_bytes: .data and .bss.
+    instructions, and what libraries contribute. static_bytes: .data and .bss.
     arena_bytes: the tensor arena with its guard.
     """
 
@@ -37,7 +37,7 @@ _PLACED = "\nLinker script and memory map\n"  # discarded sections stand before
 # and attributes have addresses, too: 0, where some chips have their flash.
 _RUNTIME_SECTION = re.compile(
     r"^ \.(?:text|rodata|data)\S*\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) "
-    r"(?:CMakeFiles/(?:model|engine|kernels)\.dir/|\S*\blib(?:c|m|gcc)\.a\()",
+    r"(?:CMakeFiles/(?:model|engine|kernels)\.dir/|\S+\.a\()",
     re.MULTILINE | re.ASCII,
 )
 

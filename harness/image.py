@@ -33,6 +33,7 @@ from harness.options import Optimise
 from harness.wire import NONCE_BYTES
 from harness.workspace import (
     FIRMWARE_DIR,
+    LinkedLibrary,
     Recipe,
     Workspace,
     cache_dir,
@@ -93,6 +94,7 @@ def build_image(
     *,
     engine: str = "aot",
     engine_dir: Path | None = None,
+    library: LinkedLibrary | None = None,
     selftest: bool = False,
     optimise: Optimise = Optimise.SPEED,
     out_dir: Path | None = None,
@@ -101,7 +103,8 @@ def build_image(
 ) -> Image:
     """Compile and link the generated `sources` (file name -> text) with the firmware for `board`.
 
-    `engine` is a folder under firmware/engine; `engine_dir` uses another one, without the kernels.
+    `engine` is a folder under firmware/engine; `engine_dir` uses another one. `library` is linked
+    with it; our kernels are only without both.
     `selftest` adds the PROVOKE request; `optimise` chooses -O3 or -Os. firmware.elf and
     firmware.map go to `out_dir`, or to the cache, where the newest are kept.
 
@@ -120,6 +123,7 @@ def build_image(
         optimise,
         engine,
         engine_dir,
+        library,
     )
     nonce = _nonce_of(recipe, sources)
     with lease(recipe) as workspace:
@@ -186,18 +190,20 @@ def _recipe(
     optimise: Optimise,
     engine: str,
     engine_dir: Path | None,
+    library: LinkedLibrary | None = None,
 ) -> Recipe:
     compiler = _find(compiler_name)
     return Recipe(
         board_values=board_values,
         port=port,
         engine_dir=_engine_dir(engine, engine_dir),
-        kernels=engine_dir is None,
+        kernels=engine_dir is None and library is None,
         selftest=selftest,
         optimise=optimise,
         compiler=compiler,
         compiler_version=_version_of(compiler, compiler.stat().st_mtime_ns),
         model_files=_file_names(sources),
+        library=library,
     )
 
 
@@ -224,18 +230,18 @@ def _version_of(compiler: Path, _changed_ns: int) -> str:
 
 def _engine_dir(engine: str, engine_dir: Path | None) -> Path:
     folder = engine_dir if engine_dir is not None else FIRMWARE_DIR / "engine" / engine
-    if not any(folder.glob("*.c")):
+    if not any(folder.glob("*.c*")):
         raise UsageError(
-            f"engine {engine!r} has no sources", where=folder, hint="the engine built here is aot"
+            f"engine {engine!r} has no sources", where=folder, hint="use a folder of engine/"
         )
     return folder.absolute()
 
 
 def _file_names(sources: Mapping[str, str]) -> tuple[str, ...]:
     for name in sources:
-        if not re.fullmatch(r"[A-Za-z0-9_]+\.[ch]", name):
+        if not re.fullmatch(r"[A-Za-z0-9_]+\.(c|cc|h)", name):
             raise BuildError(
-                "is no name for a generated source", where=name, expected="*.c or *.h"
+                "is no name for a generated source", where=name, expected="*.c, *.cc or *.h"
             )
     return tuple(sorted(sources))
 

@@ -30,6 +30,7 @@ _NOISE_MAX = 8192  # bytes without one good frame; a board's boot loader may cha
 _ATTEMPTS = 3
 _SHOWN_BYTES = 32
 _TRANSCRIPT_MAX = 1 << 18
+_SAID_MAX = 3  # of what the engine said of a failure: the last words tell most
 # A second copy of these does no harm; a second RUN would see overwritten inputs.
 _IDEMPOTENT = (wire.Hello, wire.Prepare, wire.WriteInput, wire.ReadOutput)
 
@@ -109,6 +110,7 @@ class Link:
         self._noise = 0
         self._last_error: FrameError | None = None
         self._ready: deque[wire.Frame] = deque()
+        self._said: deque[str] = deque(maxlen=_SAID_MAX)
         try:
             self._log_file = log.open("ab") if log is not None else None
         except OSError as error:
@@ -197,6 +199,7 @@ class Link:
         data = b"\0" + wire.encode(wire.Frame(self._sequence, message))
         attempts = _ATTEMPTS if isinstance(message, _IDEMPOTENT) else 1
         awaited = f"the reply to {type(message).__name__}"
+        self._said.clear()
         for _ in range(attempts):
             self.write(data)
             deadline = Deadline(deadline_s / attempts)
@@ -229,6 +232,9 @@ class Link:
         if isinstance(message, wire.LayerDone):
             if on_layer is not None:
                 on_layer(message)
+            return None
+        if isinstance(message, wire.Log):
+            self._said.append(message.text.strip())
             return None
         if isinstance(message, wire.Refused):
             raise self._refusal(message, name)
@@ -332,17 +338,20 @@ class Link:
     def _refusal(self, refused: wire.Refused, what: str) -> RequestRefusedError:
         reason = wire.REFUSALS.get(refused.code, f"code {refused.code}")
         return RequestRefusedError(
-            f"the unit refused {what}: {reason}, detail {refused.detail}",
+            f"the unit refused {what}: {reason}, detail {refused.detail}{self._quote()}",
             where=self.port,
             hint="was the image built by this version of hilnas?",
         )
+
+    def _quote(self) -> str:
+        return "".join(f", {text!r}" for text in self._said)
 
     def _fault(self, fault: wire.Fault, doing: str) -> FirmwareFaultError:
         registers = {name: value for name, value in asdict(fault).items() if name != "kind"}
         kind = wire.FAULT_KINDS.get(fault.kind, f"fault {fault.kind}")
         shown = ", ".join(f"{name} {value:08x}" for name, value in registers.items())
         return FirmwareFaultError(
-            f"{kind} in {self._place_of(fault)} while {doing}: {shown}",
+            f"{kind} in {self._place_of(fault)} while {doing}: {shown}{self._quote()}",
             kind=kind,
             registers=registers,
             where=self.port,

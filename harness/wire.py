@@ -165,6 +165,14 @@ class LayerDone:
 
 
 @dataclass(frozen=True)
+class Log:
+    """What the engine says of a failure, at most PAYLOAD_MAX bytes, before the unit answers."""
+
+    type: ClassVar[int] = 0xC2
+    text: str
+
+
+@dataclass(frozen=True)
 class Fault:
     """The unit met fault `kind` and waits for a reset. pc, lr, psr are 0 when the core could not
     stack them."""
@@ -202,6 +210,7 @@ Message = (
     | OutputChunk
     | Provoked
     | LayerDone
+    | Log
     | Fault
     | Refused
 )
@@ -354,6 +363,8 @@ def _payload_of(message: Message) -> bytes:
             return _READ.pack(tensor, offset, length)
         case LayerDone(index, cycles):
             return _LAYER.pack(index, cycles)
+        case Log(text):
+            return text.encode()
         case Fault(kind, pc, lr, psr, cfsr, hfsr, mmfar, bfar, sp):
             return _FAULT.pack(kind, pc, lr, psr, cfsr, hfsr, mmfar, bfar, sp)
         case Refused(code, request_type, detail):
@@ -467,6 +478,7 @@ _READERS: dict[int, Callable[[bytes], Message]] = {
     Provoke.type: lambda payload: Provoke(*struct.unpack("<B", payload)),
     Provoked.type: _read_empty(Provoked),
     LayerDone.type: lambda payload: LayerDone(*_LAYER.unpack(payload)),
+    Log.type: lambda payload: Log(payload.decode(errors="replace")),
     Fault.type: lambda payload: Fault(*_FAULT.unpack(payload)),
     Refused.type: lambda payload: Refused(*_REFUSED.unpack(payload)),
 }

@@ -29,6 +29,16 @@ _STALE_S = 14 * 24 * 3600.0  # a kind of build not used for this long is deleted
 
 
 @dataclass(frozen=True)
+class LinkedLibrary:
+    """An archive built elsewhere, and what C++ sources that use it are compiled with."""
+
+    archive: Path
+    sha256: str  # of what is in it
+    include_dirs: tuple[Path, ...]
+    defines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything a build tree depends on, the model's own text excepted."""
 
@@ -41,6 +51,7 @@ class Recipe:
     compiler: Path
     compiler_version: str
     model_files: tuple[str, ...]
+    library: LinkedLibrary | None = None
 
     def content_digest(self) -> bytes:
         """What the image's bytes follow from besides the model: the same on every machine."""
@@ -52,11 +63,14 @@ class Recipe:
             self.selftest,
             self.optimise.value,
             self.compiler_version,
+            None if self.library is None else (self.library.sha256, self.library.defines),
         )
         digest.update(repr((facts, self.model_files)).encode())
         folders = [FIRMWARE_DIR / name for name in ("app", "cmake", "port")] + [self.engine_dir]
         if self.kernels:
             folders.append(FIRMWARE_DIR / "kernels")
+        if self.library is not None:
+            folders.append(FIRMWARE_DIR / "engine" / "cxx")
         for folder in folders:
             for path in sorted(folder.rglob("*.*")):
                 _add_file(digest, path)
@@ -66,8 +80,9 @@ class Recipe:
 
     def key(self) -> str:
         """Same key, same build tree: the content and the places CMake remembers."""
-        places = repr((FIRMWARE_DIR, self.engine_dir, self.compiler, tool("cmake"), tool("ninja")))
-        return hashlib.sha256(self.content_digest() + places.encode()).hexdigest()[:24]
+        places = (FIRMWARE_DIR, self.engine_dir, self.compiler, tool("cmake"), tool("ninja"))
+        text = repr((*places, self.library))
+        return hashlib.sha256(self.content_digest() + text.encode()).hexdigest()[:24]
 
 
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
@@ -181,6 +196,13 @@ def _configure(workspace: Workspace, recipe: Recipe) -> None:
         f"-DSELFTEST={'ON' if recipe.selftest else 'OFF'}",
         f"-DOPTIMISE={recipe.optimise.value}",
     ]
+    if recipe.library is not None:
+        command += [
+            f"-DCMAKE_CXX_COMPILER={recipe.compiler.with_name('arm-none-eabi-g++')}",
+            f"-DLIBRARY={recipe.library.archive}",
+            f"-DLIBRARY_INCLUDES={';'.join(map(str, recipe.library.include_dirs))}",
+            f"-DLIBRARY_DEFINES={';'.join(recipe.library.defines)}",
+        ]
     if recipe.port != "host":
         command.append(f"-DCMAKE_TOOLCHAIN_FILE={FIRMWARE_DIR / 'cmake' / 'arm-none-eabi.cmake'}")
     code, output = run_killable(command, deadline_s=_CONFIGURE_DEADLINE_S)

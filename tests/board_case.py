@@ -210,6 +210,23 @@ class BoardCase:
         with pytest.raises(RequestRefusedError, match="refused Run: the engine failed, detail 7"):
             run(flashed, make_input(code=7))
 
+    def test_an_engine_that_cannot_be_set_up_says_why_and_has_no_tensors(
+        self, session: Session, build: Build
+    ) -> None:
+        session.flash(build(model_sources(reset_code=9)))
+        with pytest.raises(
+            RequestRefusedError,
+            match="refused Prepare: the engine failed, detail 9, 'no room for two'",
+        ):
+            session.prepare(0xA5)
+        for use in (
+            lambda: session.write_input(0, bytes(TENSOR_BYTES)),
+            session.run,
+            lambda: session.read_output(0),
+        ):
+            with pytest.raises(RequestRefusedError, match="not prepared, detail 0;"):
+                use()
+
     def test_faults_cannot_be_provoked_in_a_shipped_image(
         self, session: Session, build: Build
     ) -> None:

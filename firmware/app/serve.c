@@ -54,8 +54,12 @@ static void greet(const wire_header_t *request) {
 static void prepare(const wire_header_t *request) {
     pattern = wire_payload()[0];
     paint_memory(pattern);
-    engine_reset();
-    prepared = true;
+    int32_t code = engine_reset();
+    prepared = code == 0;
+    if (!prepared) {
+        refuse(request, REFUSED_ENGINE, (uint32_t)code);
+        return;
+    }
     reply(request, 0);
 }
 
@@ -76,6 +80,10 @@ static uint8_t *locate(const wire_header_t *request, uint32_t count,
     }
     if (length > tensor.bytes - offset) {
         refuse(request, REFUSED_OUT_OF_RANGE, length);
+        return NULL;
+    }
+    if (tensor.data == NULL) {
+        refuse(request, REFUSED_NOT_PREPARED, 0);
         return NULL;
     }
     return tensor.data + offset;

@@ -18,6 +18,7 @@ typedef enum {
     WIRE_PROVOKE = 0x06,
     WIRE_BOOT = 0xC0,
     WIRE_LAYER = 0xC1,
+    WIRE_LOG = 0xC2,
     WIRE_FAULT = 0xE0,
     WIRE_REFUSED = 0xE1,
 } wire_type_t;

@@ -4,5 +4,8 @@ set(CMAKE_SYSTEM_PROCESSOR arm)
 if(NOT CMAKE_C_COMPILER)
   set(CMAKE_C_COMPILER arm-none-eabi-gcc)
 endif()
+if(NOT CMAKE_CXX_COMPILER)
+  set(CMAKE_CXX_COMPILER arm-none-eabi-g++)
+endif()
 # A probe program cannot be linked before the linker script is there.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)

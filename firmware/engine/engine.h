@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint8_t *data; /* inside the arena */
     uint32_t bytes;
@@ -18,7 +22,7 @@ typedef void (*engine_on_layer_t)(uint32_t index, void *context);
 
 extern const char engine_name[]; /* "aot", "tflm" */
 extern const char engine_version[];
-extern const char engine_kernels[]; /* "dsp", "reference" */
+extern const char engine_kernels[]; /* "dsp", "cmsis_nn", "reference" */
 
 uint8_t *engine_arena(void); /* ENGINE_GUARD_BYTES longer than engine_arena_bytes() */
 uint32_t engine_arena_bytes(void);
@@ -28,12 +32,21 @@ uint32_t engine_output_count(void);
 engine_tensor_t engine_output(uint32_t index);
 uint32_t engine_layer_count(void);
 
-/* Forgets what earlier inferences left in the arena: called after the arena was painted and before
- * inputs are written. */
-void engine_reset(void);
+/* Where a tensor lies may be known only after engine_reset() succeeded; how large it is, always. */
+
+/* Sets the arena up for the next inference and forgets what earlier ones left there: called after
+ * the arena was painted and before inputs are written. Returns 0 on success, else an
+ * engine-specific code; then there is nothing to be invoked. */
+int32_t engine_reset(void);
 
 /* Runs one inference on what the inputs hold. on_layer may be NULL. Returns 0 on success, else an
  * engine-specific code. Inputs may be overwritten: the arena is reused during the inference. */
 int32_t engine_invoke(engine_on_layer_t on_layer, void *context);
 
+/* The app gives an engine this one: tells the host, in the engine's words, why something fails. */
+void engine_log(const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -21,14 +21,17 @@ def model_sources(
     weights_words: int = 4,
     bias: int = BIAS,
     input_count: int = 1,
+    reset_code: int = 0,
 ) -> dict[str, str]:
-    """A "generated model" for the test engine: output = reversed(input + bias)."""
+    """A "generated model" for the test engine: output = reversed(input + bias). One with a
+    `reset_code` cannot be set up."""
     words = ", ".join(str(word) for word in [bias] + [0x01020304] * (weights_words - 1))
     return {
         "model.h": "#include <stdint.h>\n"
         f"#define MODEL_TENSOR_BYTES {TENSOR_BYTES}\n"
         f"#define MODEL_ARENA_BYTES {arena_bytes}\n"
         f"#define MODEL_INPUT_COUNT {input_count}\n"
+        f"#define MODEL_RESET_CODE {reset_code}\n"
         "uint8_t model_step(uint32_t index, uint8_t value);\n",
         "model.c": '#include "model.h"\n'
         f"static const uint32_t bias[{weights_words}] = {{{words}}};\n"

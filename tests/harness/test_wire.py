@@ -74,6 +74,7 @@ messages = st.one_of(
     st.builds(wire.Provoke, u8),
     st.builds(wire.Provoked),
     st.builds(wire.LayerDone, u16, u64),
+    st.builds(wire.Log, st.text(max_size=wire.PAYLOAD_MAX // 4)),
     st.builds(wire.Fault, u8, *[u32] * 8),
     st.builds(wire.Refused, u8, u8, u32),
 )

@@ -47,7 +47,10 @@ engine_tensor_t engine_output(uint32_t index) {
     return tensor;
 }
 
-void engine_reset(void) { model_reset(engine_arena_storage); }
+int32_t engine_reset(void) {
+    model_reset(engine_arena_storage);
+    return 0;
+}
 
 int32_t engine_invoke(engine_on_layer_t on_layer, void *context) {
     return model_invoke(engine_arena_storage, on_layer, context);

@@ -1,7 +1,7 @@
 /* An engine whose every effect is known, to test the app with: two layers; the output is each input
- * byte after model_step(), reversed. The first input bytes are commands: [0] how many words of 8
- * bytes of stack to use, [1] the code to return, [2] what to write behind the arena unless 0, [3]
- * for how many times 65536 turns to spin. */
+ * byte after model_step(), reversed. With a MODEL_RESET_CODE it has no tensors. The first input
+ * bytes are commands: [0] how many words of 8 bytes of stack to use, [1] the code to return, [2]
+ * what to write behind the arena unless 0, [3] for how many times 65536 turns to spin. */
 #include "engine.h"
 
 #include <stddef.h>
@@ -21,18 +21,22 @@ uint8_t *engine_arena(void) { return engine_arena_storage; }
 
 uint32_t engine_arena_bytes(void) { return MODEL_ARENA_BYTES; }
 
+static uint8_t *place(uint32_t at) {
+    return MODEL_RESET_CODE == 0 ? engine_arena_storage + at : NULL;
+}
+
 uint32_t engine_input_count(void) { return MODEL_INPUT_COUNT; }
 
 engine_tensor_t engine_input(uint32_t index) {
     (void)index;
-    return (engine_tensor_t){engine_arena_storage + INPUT_AT, MODEL_TENSOR_BYTES};
+    return (engine_tensor_t){place(INPUT_AT), MODEL_TENSOR_BYTES};
 }
 
 uint32_t engine_output_count(void) { return 1; }
 
 engine_tensor_t engine_output(uint32_t index) {
     (void)index;
-    return (engine_tensor_t){engine_arena_storage + OUTPUT_AT, MODEL_TENSOR_BYTES};
+    return (engine_tensor_t){place(OUTPUT_AT), MODEL_TENSOR_BYTES};
 }
 
 uint32_t engine_layer_count(void) { return 2; }
@@ -46,7 +50,12 @@ __attribute__((noinline)) static void use_stack(uint32_t words) {
     (void)frame[0];
 }
 
-void engine_reset(void) {}
+int32_t engine_reset(void) {
+    if (MODEL_RESET_CODE != 0) {
+        engine_log("no room for two\n");
+    }
+    return MODEL_RESET_CODE;
+}
 
 int32_t engine_invoke(engine_on_layer_t on_layer, void *context) {
     uint8_t *input = engine_arena_storage + INPUT_AT;
