@@ -386,8 +386,8 @@ def test_a_program_that_is_not_there_is_named() -> None:
 
 
 def test_an_engine_without_sources_is_refused() -> None:
-    with pytest.raises(UsageError, match="engine 'tflm' has no sources"):
-        build_image(model_sources(), BOARD, engine="tflm")
+    with pytest.raises(UsageError, match="engine 'tvm' has no sources"):
+        build_image(model_sources(), BOARD, engine="tvm")
 
 
 @pytest.mark.parametrize("name", ["../model.c", "model.py", "a b.c", ""])
