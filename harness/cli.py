@@ -174,8 +174,10 @@ def read_model(path: Path) -> bytes:
         ) from None
 
 
-def _open_engine(name: str, tflm_dir: Path | None) -> Engine:
+def _open_engine(name: str, tflm_dir: Path | None, model: Path) -> Engine:
+    """`model` is what something can be said of should the engine's library be missing."""
     from harness.engines import open_engine
+    from harness.errors import ToolchainError
 
     if tflm_dir is not None and name != "tflm":
         raise UsageError(
@@ -183,7 +185,12 @@ def _open_engine(name: str, tflm_dir: Path | None) -> Engine:
             expected="--engine tflm",
             got=f"--engine {name}",
         )
-    return open_engine(name, tflm_dir=tflm_dir)
+    try:
+        return open_engine(name, tflm_dir=tflm_dir)
+    except ToolchainError as error:
+        from harness.engines.tflm.host_arena import with_estimate
+
+        raise with_estimate(error, read_model(model), name=str(model)) from None
 
 
 @contextmanager
@@ -273,7 +280,7 @@ def measure(
     from harness.profiling import profile_inference
     from harness.session import open_session
 
-    chosen = _open_engine(engine, tflm_dir)
+    chosen = _open_engine(engine, tflm_dir, model)
     if profile is not None and through == "probe":
         raise UsageError(
             "--profile watches a board from inside, which a probe does not",
@@ -326,20 +333,36 @@ def build(
     tflm_dir: TflmDirOption = None,
     optimise: OptimiseOption = Optimise.SPEED,
     arena_limit: ArenaLimitOption = None,
+    reorder: Annotated[
+        bool,
+        typer.Option(
+            "--reorder",
+            help="First put the operators into the order that takes TFLite Micro the least memory "
+            "(MODEL.reordered.tflite); that is what is built.",
+        ),
+    ] = False,
     json_file: JsonOption = None,
 ) -> None:
     """Firmware ELF, map and deploy/: a plain C library of the model."""
     from harness.board import load_board
+    from harness.reordered_build import ship_reordered
 
-    chosen = _open_engine(engine, tflm_dir)
+    chosen = _open_engine(engine, tflm_dir, model)
     described = load_board(board)
     data = read_model(model)
     out.mkdir(parents=True, exist_ok=True)
+    reordered: dict[str, int | str] = {}
     with _status() as on_step:
         options = CompilerOptions(optimise, arena_limit)
-        built = chosen.ship(
-            data, described, out, name=str(model), options=options, on_step=on_step
-        )
+        if reorder:
+            file = out / f"{model.stem}.reordered.tflite"
+            built, reordered = ship_reordered(
+                data, file, chosen, described, name=str(model), options=options, on_step=on_step
+            )
+        else:
+            built = chosen.ship(
+                data, described, out, name=str(model), options=options, on_step=on_step
+            )
     image = built.image
     facts: dict[str, Any] = {
         "board": described.name,
@@ -359,6 +382,7 @@ def build(
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,
         "runtime_overhead_bytes": image.runtime_overhead_bytes,
+        **reordered,
     }
     if str(json_file) != "-":
         table = Table(title=f"{model.name} for {described.name}", show_header=False)

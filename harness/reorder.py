@@ -50,6 +50,13 @@ class Reordered:
     def changed(self) -> bool:
         return self.order != tuple(range(len(self.order)))
 
+    @property
+    def summary(self) -> str:
+        """What was done, in a few words."""
+        if self.changed:
+            return f"another order, {'exact' if self.exact else 'by search'}"
+        return f"the order that it had is the best{'' if self.exact else ' that was found'}"
+
 
 def reorder(model: bytes, *, name: str, kernels: Kernels = Kernels.CMSIS_NN) -> Reordered:
     """`model` in the best order found for a library with these `kernels`; as it is, where none is

@@ -65,7 +65,7 @@ def test_a_chain_is_left_as_it_is() -> None:
     assert not found.changed and found.model == model and found.before == found.after
 
 
-@settings(max_examples=30, **_SETTINGS)
+@settings(max_examples=12, **_SETTINGS)
 @given(networks())
 def test_any_network_answers_the_same_in_no_more_memory(model: ModelFactory) -> None:
     data = model.build()

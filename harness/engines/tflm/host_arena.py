@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from harness.engines.tflm.head import ALIGNMENT, Head
 from harness.engines.tflm.scratch import Kernels
 from harness.engines.tflm.tail import tail_of
-from harness.errors import HilnasError
+from harness.errors import HilnasError, ToolchainError
 from harness.oracle import REFERENCE, recorded_allocations
 from harness.tflite import read_graph
 
@@ -24,6 +24,9 @@ from harness.tflite import read_graph
 # many networks (python -m bench tflm_arena).
 LARGEST_ERROR_BYTES = 96
 NETWORKS = 401
+CERTAINTY = (
+    f"estimated on this machine, error at most {LARGEST_ERROR_BYTES} bytes on {NETWORKS} networks"
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,8 @@ class Estimate:
     @property
     def sentence(self) -> str:
         return (
-            f"about {self.needed_bytes:,} bytes of arena with {self.kernels.value} kernels, of "
-            f"which {self.used_bytes:,} are in use once allocated: estimated on this machine, "
-            f"error at most {LARGEST_ERROR_BYTES} bytes on {NETWORKS} networks"
+            f"with {self.kernels.value} kernels its arena takes about {self.needed_bytes:,} "
+            f"bytes, {self.used_bytes:,} of them once it is allocated ({CERTAINTY})"
         )
 
 
@@ -82,6 +84,19 @@ def estimate(model: bytes, *, name: str, kernels: Kernels = Kernels.CMSIS_NN) ->
     placed = head.planned_bytes(head.own_order)
     needed = max(placed + tail.bytes, tail.allocation_bytes)
     return Estimate(kernels, placed, tail.bytes, -(-needed // ALIGNMENT) * ALIGNMENT)
+
+
+def with_estimate(error: ToolchainError, model: bytes, *, name: str) -> ToolchainError:
+    """`error`, that there is no library, with what can be said of `model` without one, if
+    anything."""
+    try:
+        said = estimate(model, name=name).sentence
+    except HilnasError:
+        return error
+    hint = f"{error.hint}; without one: {said}"
+    return ToolchainError(
+        error.what, where=error.where, expected=error.expected, got=error.got, hint=hint
+    )
 
 
 def record(model: bytes) -> Record:

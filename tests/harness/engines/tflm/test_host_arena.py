@@ -11,9 +11,9 @@ from bench.models import NO_MODELS, mlperf_tiny
 from harness.compiler import compile_sources
 from harness.engines.tflm import host_arena
 from harness.engines.tflm.head import Head
-from harness.engines.tflm.host_arena import estimate, record
+from harness.engines.tflm.host_arena import estimate, record, with_estimate
 from harness.engines.tflm.scratch import Kernels
-from harness.errors import HilnasError, UnsupportedModelError
+from harness.errors import HilnasError, ToolchainError, UnsupportedModelError
 from harness.tflite import read_graph
 from tests.random_networks import networks
 from tests.tflite_factory import ModelFactory, fully_connected_model, small_network, svdf
@@ -101,10 +101,19 @@ def test_a_record_that_is_not_understood_is_told(monkeypatch: pytest.MonkeyPatch
         record(small_network())
 
 
-def test_the_sentence_says_how_sure_it_is() -> None:
-    said = estimate(small_network(), name="m").sentence
-    assert "cmsis_nn kernels" in said
-    assert f"error at most {host_arena.LARGEST_ERROR_BYTES} bytes" in said
+def test_a_missing_library_comes_with_what_is_known_without_one() -> None:
+    missing = ToolchainError("no library", hint="build one")
+    told = with_estimate(missing, small_network(), name="m")
+    found = estimate(small_network(), name="m")
+
+    assert str(told).startswith("no library; build one; without one: with cmsis_nn kernels its")
+    assert f"about {found.needed_bytes:,} bytes, {found.used_bytes:,} of them" in str(told)
+    assert f"error at most {host_arena.LARGEST_ERROR_BYTES} bytes on" in str(told)
+
+
+def test_a_missing_library_stays_the_error_where_nothing_is_known() -> None:
+    missing = ToolchainError("no library", hint="build one")
+    assert with_estimate(missing, b"no model", name="m") is missing
 
 
 def test_upstreams_greedy_planner_may_need_more_than_the_largest_step() -> None:
