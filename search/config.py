@@ -11,15 +11,23 @@ from typing import Any
 from harness.options import CompilerOptions, Optimise
 from harness.toml import load_toml
 
+ALGORITHMS = ("evolution", "nsga2", "bayes", "random")
+
+# What can be minimised, and what of it is where nothing is said but bounds.
+OBJECTIVES = ("val_error", "latency_us", "sram_bytes", "flash_bytes", "macs", "energy_uj")
+DEFAULT_OBJECTIVES = ("val_error", "latency_us", "sram_bytes", "flash_bytes")
+
 
 @dataclass(frozen=True)
 class Budget:
-    """rounds: candidates taken past the analytic tier. minutes: no new candidate is started later
-    than this (0: no limit). workers: processes, one candidate each. population and sample_size:
-    aging evolution (Real et al. 2019). window: candidate i is chosen knowing the results of all up
-    to i - window; more lets workers wait less, fewer lets evolution know more. It must not depend
-    on `workers`, or the journal would. candidate_deadline_s: a candidate that takes longer has
-    failed, and its worker is killed."""
+    """algorithm: what chooses candidates, see search/algorithms. objectives: what it minimises;
+    where none is named, what fitness.objectives_of says. population: of evolution and NSGA-II;
+    sample_size: of a tournament of aging evolution (Real et al. 2019). rounds: candidates taken
+    past the analytic tier. minutes: no new candidate is started later than this (0: no limit).
+    workers: processes, one candidate each. window: candidate i is chosen knowing the results of
+    all up to i - window; more lets workers wait less, fewer lets the algorithm know more. It must
+    not depend on `workers`, or the journal would. candidate_deadline_s: a candidate that takes
+    longer has failed, and its worker is killed."""
 
     rounds: int = 2000
     population: int = 100
@@ -29,8 +37,16 @@ class Budget:
     seed: int = 0
     window: int = 4
     candidate_deadline_s: float = 900.0
+    algorithm: str = "evolution"
+    objectives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(
+                f"[search] algorithm must be one of {', '.join(ALGORITHMS)}, got "
+                f"{self.algorithm!r}"
+            )
+        _check_names("[search] objectives", self.objectives, OBJECTIVES)
         for name in ("rounds", "population", "sample_size", "workers", "window"):
             if getattr(self, name) < 1:
                 raise ValueError(f"[search] {name} must be at least 1, got {getattr(self, name)}")
@@ -224,21 +240,28 @@ class Training:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Upper bounds. A candidate that breaks a resource bound is rejected; val_error (0..1) is a
-    goal: it scales the fitness, and bounds the front once a network reaches it. None = unbounded.
-    """
+    """Upper bounds; None = unbounded. A candidate that breaks a hard bound is rejected. A soft one
+    is a goal: it scales the fitness, and bounds the front once a network reaches it. val_error
+    (0..1) is soft by nature, the others where `soft` names them."""
 
     val_error: float | None = None
     latency_us: float | None = None
     sram_bytes: int | None = None
     flash_bytes: int | None = None
     macs: int | None = None
+    energy_uj: float | None = None
+    soft: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_finite("bounds", self)
-        for name, value in vars(self).items():
+        for name in OBJECTIVES:
+            value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"[bounds] {name} must be positive, got {value}")
+        _check_names("[bounds] soft", self.soft, OBJECTIVES)
+        for name in self.soft:
+            if getattr(self, name) is None:
+                raise ValueError(f"[bounds] soft names {name}, which has no bound")
         if self.val_error is not None and self.val_error > 1:
             raise ValueError(f"[bounds] val_error must be at most 1, got {self.val_error}")
 
@@ -262,6 +285,29 @@ class SearchConfig:
                 "name must be 1 to 100 printable characters without '/', the first no dot, "
                 f"got {self.name!r}"
             )
+        self._check_objectives()
+
+    def _check_objectives(self) -> None:
+        objectives, bounds = self.search.objectives, self.bounds
+        # A measurement carries no energy: there is no meter on any way to a board.
+        if bounds.energy_uj is not None or "energy_uj" in objectives:
+            raise ValueError(
+                f"energy_uj is measured by no meter on {self.device.board} via {self.device.via}; "
+                "take it out of [bounds] and of [search] objectives"
+            )
+        if self.search.algorithm == "evolution":
+            for name in objectives:
+                if getattr(bounds, name) is None:
+                    raise ValueError(
+                        f"[search] objectives names {name}, which evolution scales by its bound; "
+                        "give it one in [bounds]"
+                    )
+        for name in bounds.soft if objectives else ():
+            if name not in objectives:
+                raise ValueError(
+                    f"[bounds] soft names {name}, which [search] objectives does not: a soft "
+                    "bound on it would have no effect"
+                )
 
 
 def load_config(path: Path) -> SearchConfig:
@@ -295,6 +341,14 @@ def _check_finite(table: str, values: object) -> None:
     for name, value in vars(values).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"[{table}] {name} must be finite, got {value}")
+
+
+def _check_names(where: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where} must be of {', '.join(known)}, got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{where} names one twice: {', '.join(names)}")
 
 
 def _toml(value: Any) -> str:

@@ -13,8 +13,12 @@ from typing import Any
 
 # The packages that decide what a search finds.
 PACKAGES = (
+    "botorch",
+    "gpytorch",
     "hilnas",
+    "moocore",
     "numpy",
+    "pymoo",
     "tensorflow",
     "tflite-micro",
     "torch",

@@ -1,12 +1,13 @@
 """What has a run found out so far? An append-only JSONL file, one candidate a line, synchronised
-to disk line by line. Knows nothing of evolution or workers.
+to disk line by line. Knows nothing of algorithms or workers.
 
 Line 1 is the header: {"schema", "config_sha256", "config", "versions"}. Line n + 2 is candidate n:
-{"index": n, "state", "outcome"}; `state` is Evolution.state_digest() right after the candidate was
-asked for, so that a replay notices where it leaves the recorded run.
+{"index": n, "state", "parent", "outcome"}; `state` is the algorithm's state_digest() right after
+the candidate was asked for, so that a replay notices where it leaves the recorded run; `parent` is
+the archid that the candidate is a morphism of, or null.
 
 Schema history
-    1   first form
+    1   first form; early journals of it have no `parent`
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.errors import JournalError
-from search.config import SearchConfig
+from search.config import Budget, Data, Device, SearchConfig
 from search.evaluation import Outcome, outcome_from_json, outcome_to_json
 from search.lowering import Shape
 
@@ -72,16 +73,19 @@ class Header:
 
 @dataclass(frozen=True)
 class Entry:
-    """One candidate. state: digest of the evolution right after it was asked for."""
+    """One candidate. state: digest of the algorithm right after it was asked for. parent: its
+    archid; None where the candidate was drawn, or the journal does not say."""
 
     index: int
     state: str
     outcome: Outcome
+    parent: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "index": self.index,
             "state": self.state,
+            "parent": self.parent,
             "outcome": outcome_to_json(self.outcome),
         }
 
@@ -118,7 +122,8 @@ def read_journal(path: Path) -> Record:
     for number, line in enumerate(lines[1:], start=2):
         table = _parse(line, path, number)
         try:
-            entry = Entry(table["index"], table["state"], outcome_from_json(table["outcome"]))
+            index, state, outcome = table["index"], table["state"], table["outcome"]
+            entry = Entry(index, state, outcome_from_json(outcome), table.get("parent"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _corrupt(f"is no candidate: {error!r}", path, number) from None
         if entry.index != number - 2:
@@ -256,6 +261,9 @@ def _header(table: dict[str, Any], path: Path) -> Header:
 
 
 def _check_same_config(recorded: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    # A key that the record lacks is younger; its default is what searches did before it.
+    defaults = SearchConfig("defaults", Budget(), Device(""), Data(""))
+    recorded = {**_flatten(asdict(defaults)), **recorded}
     for key in sorted(recorded.keys() | now.keys()):
         before, after = recorded.get(key), now.get(key)
         grown = key in MAY_GROW and int(before or 0) <= int(after or 0)

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ConfigError, HilnasError, JournalError
+from search.algorithms import protocol
+from search.algorithms.opening import open_algorithm
 from search.config import SearchConfig, dump_config
 from search.cost import cost_of
 from search.environment import environment, versions
@@ -31,7 +33,6 @@ from search.evaluation import (
     outcome_from_json,
     outcome_to_json,
 )
-from search.evolution import Evolution
 from search.fitness import broken_by_cost
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
@@ -137,6 +138,7 @@ class _Candidate:
     genotype: Genotype
     cost: Cost
     state: str
+    parent: str | None
     is_submitted: bool = False  # past the analytic tier
     replayed: bool = False
     outcome: Outcome | None = None
@@ -168,13 +170,7 @@ class _Run:
         self.problem = problem
         self.emit: OnEvent = on_event or (lambda event: None)
         self.space = open_space(config.space)
-        self.evolution = Evolution(
-            population=self.budget.population,
-            sample_size=self.budget.sample_size,
-            bounds=config.bounds,
-            seed=self.budget.seed,
-            space=self.space,
-        )
+        self.algorithm = open_algorithm(config, self.space, problem)
         self.queue: deque[_Candidate] = deque()
         self.outcomes: list[Outcome] = []
         self.stopped = ""
@@ -231,13 +227,15 @@ class _Run:
         return limit_s > 0 and time.monotonic() - self._began >= limit_s
 
     def _ask(self) -> None:
-        genotype = self.evolution.ask()
-        if genotype is None:
+        index = self.progress.candidates
+        replayed = index < len(self.recorded)
+        asked = self.algorithm.ask(self._recorded(index) if replayed else None)
+        if asked is None:
             self.stopped = "exhausted"
             return
-        index = self.progress.candidates
+        genotype, state = asked.genotype, self.algorithm.state_digest()
         cost = cost_of(self.space.lower(genotype, *self.problem))
-        candidate = _Candidate(index, genotype, cost, self.evolution.state_digest())
+        candidate = _Candidate(index, genotype, cost, state, asked.parent)
         self.progress = replace(self.progress, candidates=index + 1)
         reason = broken_by_cost(self.config.bounds, cost)
         self._rejections = self._rejections + 1 if reason else 0
@@ -246,7 +244,6 @@ class _Run:
             self._submitted += 1
             self._in_flight += 1
         self.queue.append(candidate)
-        replayed = index < len(self.recorded)
         self.emit(Asked(index, genotype.archid, cost, replayed, self.now()))
         if replayed:
             self._replay(candidate, self.recorded[index])
@@ -254,6 +251,17 @@ class _Run:
             self._arrive(candidate, candidate.reject("analytic", reason))
         else:
             self.workers.submit(Task(index, genotype.to_json()))
+
+    def _recorded(self, index: int) -> protocol.Asked:
+        entry = self.recorded[index]
+        try:
+            return protocol.Asked(self.space.read(entry.outcome.genotype), entry.parent)
+        except ValueError as error:
+            raise JournalError(
+                f"holds no genotype of the space {self.space.name}: {error}",
+                where=f"{self.journal.path}:{index + 2}",
+                hint="restore the file from a copy, or start a new run",
+            ) from None
 
     def _replay(self, candidate: _Candidate, entry: Entry) -> None:
         archid = candidate.genotype.archid
@@ -283,9 +291,10 @@ class _Run:
         outcome = candidate.outcome
         assert outcome is not None
         self._in_flight -= candidate.is_submitted
-        self.evolution.tell(candidate.genotype, outcome)
+        self.algorithm.tell(candidate.genotype, outcome)
         if not candidate.replayed:
-            self.journal.append(Entry(candidate.index, candidate.state, outcome))
+            entry = Entry(candidate.index, candidate.state, outcome, candidate.parent)
+            self.journal.append(entry)
         self.outcomes.append(outcome)
         self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))
         self._check_failures(candidate, outcome)
@@ -335,10 +344,10 @@ def _messages(record: Record, header: Header) -> tuple[str, ...]:
             "its candidate is evaluated again"
         )
     before, now = record.header.versions, header.versions
-    for name in sorted(before.keys() | now.keys()):
-        if before.get(name) != now.get(name):
+    for name in sorted(before):  # what was not recorded then decided nothing
+        if before[name] != now.get(name):
             messages.append(
-                f"{name} was {before.get(name)} and is {now.get(name)}: what follows need not be "
+                f"{name} was {before[name]} and is {now.get(name)}: what follows need not be "
                 "what the uninterrupted run would have found"
             )
     return tuple(messages)

@@ -16,7 +16,7 @@ from typing import Any
 from harness.errors import JournalError
 from search.config import SearchConfig, load_config
 from search.evaluation import Evaluation, Outcome
-from search.fitness import broken_by
+from search.fitness import Objectives, broken_by, excess
 from search.front import measurements_of, pareto_front
 from search.journal import read_journal
 from search.report.proxy import MacsProxy, judge_macs
@@ -85,15 +85,15 @@ def read_run(run_dir: Path) -> Run:
 
 
 def find_front(config: SearchConfig, outcomes: Sequence[Outcome]) -> tuple[Evaluation, ...]:
-    """The Pareto front of those whose final model keeps the bounds, fastest first. val_error is a
-    goal: as long as no network reaches it, the front holds those that miss it."""
+    """The Pareto front of those whose final model keeps the hard bounds, fastest first. val_error
+    and soft bounds are goals: as long as no network reaches them all, the front holds those that
+    miss one."""
     inside = [
         outcome
         for outcome in outcomes
         if isinstance(outcome, Evaluation) and broken_by(config.bounds, outcome.measured) is None
     ]
-    goal = config.bounds.val_error
-    good = [outcome for outcome in inside if goal is None or outcome.val_error <= goal]
+    good = [outcome for outcome in inside if not excess(Objectives.of(outcome), config.bounds)]
     front = pareto_front(good or inside)
     return tuple(sorted(front, key=lambda e: (e.measured.latency_us.median, e.val_error)))
 

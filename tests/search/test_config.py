@@ -45,7 +45,7 @@ def test_defaults_are_those_of_the_papers(tmp_path: Path) -> None:
 
     assert config.search == Budget(
         rounds=2000, population=100, sample_size=25, workers=2, minutes=0.0, seed=0, window=4,
-        candidate_deadline_s=900.0,
+        candidate_deadline_s=900.0, algorithm="evolution", objectives=(),
     )  # fmt: skip
     assert config.space == SpaceChoice(10, 3, 128, 3, 256), "the full space"
     assert config.bounds == Bounds()
@@ -91,6 +91,42 @@ def test_an_absolute_folder_of_a_library_is_meant_as_it_is(tmp_path: Path) -> No
             "[search] candidate_deadline_s must be positive, got 0.0",
         ),
         ("[search]\nround = 3", "unknown key 'round'"),
+        (
+            '[search]\nalgorithm = "nsga3"',
+            "[search] algorithm must be one of evolution, nsga2, bayes, random, got 'nsga3'",
+        ),
+        (
+            '[search]\nobjectives = ["latency"]',
+            "[search] objectives must be of val_error, latency_us, sram_bytes, flash_bytes, macs, "
+            "energy_uj, got 'latency'",
+        ),
+        (
+            '[search]\nobjectives = ["macs", "macs"]',
+            "[search] objectives names one twice: macs, macs",
+        ),
+        (
+            '[search]\nobjectives = ["val_error"]',
+            "[search] objectives names val_error, which evolution scales by its bound; give it "
+            "one in [bounds]",
+        ),
+        ('[search]\n[bounds]\nsoft = ["size"]', "[bounds] soft must be of val_error, latency_us"),
+        ('[search]\n[bounds]\nsoft = ["macs"]', "[bounds] soft names macs, which has no bound"),
+        (
+            '[search]\nobjectives = ["val_error"]\n[bounds]\nval_error = 0.1\nmacs = 5\n'
+            'soft = ["macs"]',
+            "[bounds] soft names macs, which [search] objectives does not: a soft bound on it "
+            "would have no effect",
+        ),
+        (
+            "[search]\n[bounds]\nenergy_uj = 10",
+            "energy_uj is measured by no meter on nucleo_f412zg via virtual; take it out of "
+            "[bounds] and of [search] objectives",
+        ),
+        (
+            '[search]\nalgorithm = "nsga2"\nobjectives = ["energy_uj"]',
+            "energy_uj is measured by no meter on nucleo_f412zg",
+        ),
+        ("[search]\n[bounds]\nenergy_uj = 0", "[bounds] energy_uj must be positive, got 0.0"),
         ("[search]\n[space]\nmax_blocks = 11", "[space] max_blocks must be 1 to 10, got 11"),
         ("[search]\n[space]\nmax_layers = 0", "[space] max_layers must be 1 to 3, got 0"),
         ("[search]\n[space]\nmax_filters = 0", "[space] max_filters must be 1 to 128, got 0"),
@@ -117,6 +153,14 @@ def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, table: str, mess
 
     assert message in str(caught.value)
     assert "search.toml" in str(caught.value)
+
+
+def test_objectives_without_bounds_are_for_algorithms_that_need_no_scale(tmp_path: Path) -> None:
+    text = MINIMAL.replace(
+        "[search]", '[search]\nalgorithm = "nsga2"\nobjectives = ["val_error", "macs"]'
+    )
+
+    assert load(tmp_path, text).search.objectives == ("val_error", "macs")
 
 
 def test_a_validation_fraction_outside_0_and_1_is_refused(tmp_path: Path) -> None:
@@ -171,6 +215,8 @@ CONFIGS = st.builds(
         minutes=st.floats(0, 1e6),
         seed=st.integers(0, 2**62),
         candidate_deadline_s=POSITIVE,
+        algorithm=st.sampled_from(["nsga2", "bayes", "random"]),
+        objectives=st.sampled_from([(), ("val_error", "sram_bytes")]),
     ),
     device=st.builds(Device, board=st.text()),
     data=st.builds(

@@ -19,6 +19,7 @@ import pytest
 
 from harness.board import ROOT
 from harness.errors import BoardError, ConfigError, HilnasError, JournalError
+from search.algorithms import protocol
 from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice, load_config
 from search.evaluation import Evaluation, Outcome, Rejected
 from search.journal import read_journal
@@ -338,8 +339,9 @@ def test_bounds_that_nothing_meets_are_an_error_of_the_configuration(
 
 
 def test_a_used_up_space_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.evolution.Evolution.ask", lambda evolution: next(drawn, None))
-    drawn = iter([MunasGenotype.from_json(make_evaluation().genotype)])
+    drawn = iter([protocol.Asked(MunasGenotype.from_json(make_evaluation().genotype), None)])
+    ask = "search.algorithms.evolution.Evolution.ask"
+    monkeypatch.setattr(ask, lambda evolution, recorded: next(drawn, None))
 
     result = search(tmp_path, replace(CONFIG, bounds=Bounds()))
 

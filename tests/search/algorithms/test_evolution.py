@@ -9,9 +9,9 @@ from statistics import mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.algorithms.evolution import Evolution
 from search.config import Bounds, SpaceChoice
 from search.evaluation import Outcome
-from search.evolution import Evolution
 from search.spaces.munas.genotype import MunasGenotype
 from search.spaces.munas.space import Munas
 from tests.search.evaluations import make_evaluation, make_rejected
@@ -22,14 +22,21 @@ TINY = Munas(
 
 
 def make_evolution(**changes) -> Evolution:
-    fields = dict(population=5, sample_size=3, bounds=Bounds(val_error=0.1), seed=0, space=TINY)
+    fields = dict(
+        population=5,
+        sample_size=3,
+        objectives=("val_error",),
+        bounds=Bounds(val_error=0.1),
+        seed=0,
+        space=TINY,
+    )
     return Evolution(**{**fields, **changes})
 
 
 def asked(evolution: Evolution) -> MunasGenotype:
-    genotype = evolution.ask()
-    assert genotype is not None
-    return genotype
+    answer = evolution.ask()
+    assert answer is not None
+    return answer.genotype
 
 
 def fill(evolution: Evolution, count: int, *, val_error: float = 0.5) -> list[MunasGenotype]:
@@ -61,6 +68,19 @@ def test_random_candidates_until_the_population_is_full_then_children() -> None:
     assert all(any(is_neighbour(child, parent) for parent in first) for child in children)
 
 
+def test_a_candidate_names_its_parent_and_a_draw_has_none() -> None:
+    evolution = make_evolution(space=Munas())
+    drawn = evolution.ask()
+    assert drawn is not None and drawn.parent is None
+    members = fill(evolution, 5)
+
+    child = evolution.ask()
+
+    assert child is not None
+    (parent,) = [member for member in members if member.archid == child.parent]
+    assert is_neighbour(child.genotype, parent)
+
+
 def test_rejected_candidates_never_enter_the_population() -> None:
     evolution = make_evolution()
     for tier in ("analytic", "measured", "failed"):
@@ -87,7 +107,7 @@ def test_the_tournament_prefers_the_fitter() -> None:
     fill(evolution, 4, val_error=0.5)
     (best,) = fill(evolution, 1, val_error=0.01)
 
-    parents = [evolution._parent().genotype for _ in range(300)]
+    parents = [evolution._parent() for _ in range(300)]
 
     assert parents.count(best) > 250
 
@@ -95,13 +115,15 @@ def test_the_tournament_prefers_the_fitter() -> None:
 def test_weights_are_drawn_afresh_for_each_parent() -> None:
     """One member has the least error, the other the least latency: both win some tournaments."""
     bounds = Bounds(val_error=0.1, latency_us=1000.0)
-    evolution = make_evolution(population=2, sample_size=2, bounds=bounds)
+    evolution = make_evolution(
+        population=2, sample_size=2, objectives=("val_error", "latency_us"), bounds=bounds
+    )
     evolution.sample_size = 20
     accurate, fast = asked(evolution), asked(evolution)
     evolution.tell(accurate, make_evaluation(accurate, val_error=0.01, cycles=400_000))
     evolution.tell(fast, make_evaluation(fast, val_error=0.4, cycles=1_000))
 
-    winners = [evolution._parent().genotype for _ in range(100)]
+    winners = [evolution._parent() for _ in range(100)]
 
     assert winners.count(accurate) > 20 and winners.count(fast) > 20
 
@@ -138,7 +160,7 @@ def test_a_used_up_space_is_admitted(monkeypatch) -> None:
     monkeypatch.setattr(Munas, "sample", lambda space, rng: make_ghost())
     evolution = make_evolution()
 
-    assert evolution.ask() == make_ghost()
+    assert asked(evolution) == make_ghost()
     assert evolution.ask() is None
 
 
@@ -162,6 +184,21 @@ def test_seed_and_outcomes_decide_everything(seed: int, count: int) -> None:
     assert fill(one, count) == fill(other, count)
     assert one.state() == other.state()
     assert one.state_digest() == other.state_digest()
+
+
+def test_the_choices_are_those_of_the_runs_on_record() -> None:
+    """A journal resumes only where the same candidates are asked for: neither a library nor a
+    rewriting may change them unnoticed."""
+    bounds = Bounds(val_error=0.1, latency_us=500.0)
+    objectives = ("val_error", "latency_us")
+    evolution = make_evolution(objectives=objectives, bounds=bounds, seed=7, space=Munas())
+    for _ in range(40):
+        genotype = asked(evolution)
+        state = evolution.state_digest()
+        error, cycles = int(genotype.archid[:4], 16) / 65536, 1 + int(genotype.archid[4:8], 16)
+        evolution.tell(genotype, make_evaluation(genotype, val_error=error, cycles=cycles))
+
+    assert (genotype.archid, state) == ("2de53f658b0964d1", "d91c092ac47853cd")
 
 
 def test_the_state_is_json_and_changes_with_every_draw_and_every_member() -> None:

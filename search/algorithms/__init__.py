@@ -1,0 +1,1 @@
+"""What chooses the next candidate: algorithms that are asked and told."""
