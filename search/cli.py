@@ -104,7 +104,9 @@ def _run(config: SearchConfig, dataset: Dataset, run_dir: Path, *, resuming: boo
     from search.display import Display
     from search.run import run_search
     from search.workers import Deferred
+    from search.workplace import engine_of
 
+    engine = engine_of(config.device)
     with Display(errors) as display:
         return run_search(
             config,
@@ -113,6 +115,7 @@ def _run(config: SearchConfig, dataset: Dataset, run_dir: Path, *, resuming: boo
             prepare=Deferred("search.evaluate", "prepare"),
             input_shape=dataset.input_shape,
             classes=dataset.classes,
+            engine_version="" if engine.name == "aot" else engine.version,
             resume=resuming,
             on_event=display.on_event,
         )

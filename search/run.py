@@ -78,6 +78,7 @@ def run_search(
     *,
     input_shape: Shape,
     classes: int,
+    engine_version: str = "",
     prepare: Prepare | None = None,
     resume: bool = False,
     on_event: OnEvent | None = None,
@@ -90,6 +91,7 @@ def run_search(
             not there.
         evaluate: see search.workers.Evaluate; runs in worker processes.
         input_shape, classes: of the data set, (height, width, channels).
+        engine_version: of a library that the user has built; "" where the engine is hilnas's own.
         prepare: what each worker does once, before its first candidate.
         resume: go on with the run in run_dir.
 
@@ -105,7 +107,13 @@ def run_search(
         raise JournalError(f"cannot be made: {error.strerror}", where=run_dir) from None
     if not run_dir.is_dir():
         raise JournalError("no such run folder", where=run_dir, hint="check the path")
-    header = Header.of(config, versions(), input_shape=input_shape, classes=classes)
+    header = Header.of(
+        config,
+        versions(),
+        input_shape=input_shape,
+        classes=classes,
+        engine_version=engine_version,
+    )
     with Journal(run_dir / JOURNAL_NAME) as journal:
         if resume:
             record = journal.resume(header)

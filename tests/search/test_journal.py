@@ -244,3 +244,22 @@ def test_another_data_set_under_the_same_name_is_refused(path: Path) -> None:
         pytest.raises(JournalError, match=r"found\.classes differs \(expected 0, got 10\)"),
     ):
         journal.resume(other)
+
+
+def test_two_versions_of_a_library_never_meet_in_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.create(Header.of(CONFIG, {}, engine_version="90b983c, cmsis_nn"))
+
+    with (
+        Journal(path) as journal,
+        pytest.raises(JournalError, match="found.engine_version differs .*90b983c, reference"),
+    ):
+        journal.resume(Header.of(CONFIG, {}, engine_version="90b983c, reference"))
+
+
+def test_a_library_may_move_to_another_folder(path: Path) -> None:
+    moved = replace(CONFIG, device=replace(CONFIG.device, tflm_dir="/opt/tflite-micro"))
+
+    resumed_with(path, moved)
+    assert Header.of(moved, {}).config_sha256 == HEADER.config_sha256
