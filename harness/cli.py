@@ -157,23 +157,6 @@ def write_json(path: Path | None, value: object) -> None:
         write_text(path, text)
 
 
-def read_model(path: Path) -> bytes:
-    """What `path` holds, a byte more than a model may have at most.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    from harness.tflite.reader import LARGEST_FILE
-
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the model: {error.strerror}", where=path, hint="check the path"
-        ) from None
-
-
 def _open_engine(name: str, tflm_dir: Path | None, model: Path) -> Engine:
     """`model` is what something can be said of should the engine's library be missing."""
     from harness.engines import open_engine
@@ -189,6 +172,7 @@ def _open_engine(name: str, tflm_dir: Path | None, model: Path) -> Engine:
         return open_engine(name, tflm_dir=tflm_dir)
     except ToolchainError as error:
         from harness.engines.tflm.host_arena import with_estimate
+        from harness.tflite import read_model
 
         raise with_estimate(error, read_model(model), name=str(model)) from None
 
@@ -279,6 +263,7 @@ def measure(
     from harness.profile_tables import print_profile
     from harness.profiling import profile_inference
     from harness.session import open_session
+    from harness.tflite import read_model
 
     chosen = _open_engine(engine, tflm_dir, model)
     if profile is not None and through == "probe":
@@ -346,6 +331,7 @@ def build(
     """Firmware ELF, map and deploy/: a plain C library of the model."""
     from harness.board import load_board
     from harness.reordered_build import ship_reordered
+    from harness.tflite import read_model
 
     chosen = _open_engine(engine, tflm_dir, model)
     described = load_board(board)

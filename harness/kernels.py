@@ -168,15 +168,20 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     stride, stride_columns = options.stride
     line = _round_up((output_columns - 1) * stride_columns + _round_up(reach_columns))
     inplace = output_columns <= columns and output_rows <= rows and options.multiplier == 1
+    span_rows, span = graph.tensor(operator.inputs[1]).shape[1:3]
     if optimise is Optimise.SIZE:
-        return DepthwiseStrips(1, line, (output_rows - 1) * stride + reach, output_rows, inplace)
+        # Words of the plane that a row of weights meets, 12 bytes each.
+        words = len({column * options.dilation[1] // 4 for column in range(span)})
+        plane_height = (output_rows - 1) * stride + reach
+        return DepthwiseStrips(
+            1, line, plane_height, output_rows, inplace, taps_bytes=12 * span_rows * words
+        )
     most_bytes = _spare(graph, min(max(source.bytes // 4, _STRIP_BYTES[0]), _STRIP_BYTES[1]))
 
     def most_height(planes: int) -> int:
         return (most_bytes // (planes * line) - reach) // stride + 1
 
     taps_bytes = 0
-    span_rows, span = graph.tensor(operator.inputs[1]).shape[1:3]
     own_loop = (
         (span_rows, span, reach, reach_columns) == (3, 3, 3, 3)
         and stride == stride_columns <= 2

@@ -33,7 +33,8 @@ void conv_2d_s8(const conv_2d_t *conv, const int8_t *input, int8_t *output, int8
 /* line: bytes from one row of a padded channel to the next, a multiple of 4 with room for reading
  * the last window's words to their end. strip_height: output rows made at a time, for which
  * plane_height rows of padded input are needed. planes: channels gathered at a time. taps_bytes:
- * memory for one channel's weights as depthwise_plane_s8_dsp.c reads them. */
+ * memory for one channel's weights as depthwise_plane_s8_dsp.c reads them, or in less flash
+ * depthwise_conv_2d_small_s8.c. */
 typedef struct {
     int32_t input_height, input_width, input_channels;
     int32_t output_height, output_width, output_channels;

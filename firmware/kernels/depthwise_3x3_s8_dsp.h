@@ -2,8 +2,6 @@
 #ifndef HILNAS_DEPTHWISE_3X3_S8_DSP_H
 #define HILNAS_DEPTHWISE_3X3_S8_DSP_H
 
-#include <stddef.h>
-
 #include "depthwise_plane_s8.h"
 #include "dsp.h"
 #include "requantize_dsp.h"
@@ -25,19 +23,69 @@ typedef struct {
 /* All of a block that does not depend on where it lies. */
 void depthwise_3x3_start_s8(block_t *block, const depthwise_conv_2d_t *conv, int32_t channel);
 
+#if DSP_LOOPS
+
+/* What the loops written as instructions have in common. The block is read from the stack, where
+ * their callers have it: a register for its address is one too many where another holds the frame.
+ * ASR by a register takes its lowest byte (ARMv7-M ARM, A7.7.11), so `rest` needs no unpacking. */
+#define BLOCK_MEMORY                                                                               \
+    [bias] "m"(block->bias), [offset] "m"(block->offset), [multiplier] "m"(block->multiplier),     \
+        [pitch] "m"(block->pitch), [row_pitch] "m"(block->row_pitch), [last] "m"(block->last),     \
+        [line_step] "m"(block->line_step), [row_step] "m"(block->row_step),                        \
+        [output_step] "m"(block->output_step)
+
+/* Between RESCALE_START and the last RESCALE, `even` and `other` hold offset and multiplier. */
+#define RESCALE_START                                                                              \
+    "ldr.w %[even], %[offset]\n\t"                                                                 \
+    "ldr.w %[other], %[multiplier]\n\t"
+#define RESCALE(sum)                                                                               \
+    "add.w %[odd], %[even], %[" sum "], asr #31\n\t"                                               \
+    "smmlar %[" sum "], %[" sum "], %[other], %[odd]\n\t"
+#define SATURATE(sum)                                                                              \
+    "asr.w %[" sum "], %[" sum "], %[rest]\n\t"                                                    \
+    "ssat %[" sum "], #8, %[" sum "]\n\t"
+
+/* Behind two columns of outputs, with the pitch in `even` and the row's end in `odd`: the next
+ * block of this row, or of the next one. */
+#define NEXT_BLOCK                                                                                 \
+    "add.w %[output], %[output], %[even], lsl #1\n\t"                                              \
+    "cmp.w %[row], %[odd]\n\t"                                                                     \
+    "bne.w 1b\n\t"                                                                                 \
+    "ldr.w %[a], %[line_step]\n\t"                                                                 \
+    "ldr.w %[b], %[row_step]\n\t"                                                                  \
+    "ldr.w %[other], %[output_step]\n\t"                                                           \
+    "ldr.w %[even], %[last]\n\t"                                                                   \
+    "add.w %[odd], %[odd], %[a]\n\t"                                                               \
+    "str.w %[odd], %[end]\n\t"                                                                     \
+    "add.w %[row], %[row], %[b]\n\t"                                                               \
+    "add.w %[output], %[output], %[other]\n\t"                                                     \
+    "cmp.w %[row], %[even]\n\t"                                                                    \
+    "bne.w 1b"
+
+#else
+
+typedef void make_block_t(const block_t *block, const int8_t *row, int32_t line, int8_t *output);
+
 /* A doubled sum as int8. */
 static inline int8_t finish_sum(const block_t *block, int32_t sum) {
     const int32_t nudge = block->offset + (sum >> 31);
     return (int8_t)ssat8(smmlar(sum, block->multiplier, nudge) >> (block->rest & 0xFF));
 }
 
-/* Operands of the loops' instructions. */
-#define BLOCK_OFFSETS                                                                              \
-    [bias] "i"(offsetof(block_t, bias)), [offset] "i"(offsetof(block_t, offset)),                  \
-        [multiplier] "i"(offsetof(block_t, multiplier)), [pitch] "i"(offsetof(block_t, pitch)),    \
-        [row_pitch] "i"(offsetof(block_t, row_pitch)), [end] "i"(offsetof(block_t, end)),          \
-        [last] "i"(offsetof(block_t, last)), [line_step] "i"(offsetof(block_t, line_step)),        \
-        [row_step] "i"(offsetof(block_t, row_step)),                                               \
-        [output_step] "i"(offsetof(block_t, output_step))
+/* Blocks of two columns of outputs, `step` bytes of the plane apart, down to block->last. Compiled
+ * into its caller, `make` with it. */
+static inline void for_each_block(const block_t *block, make_block_t *make, int32_t step,
+                                  const int8_t *row, int32_t line, int8_t *output) {
+    for (const int8_t *end = block->end; row != block->last; end += block->line_step) {
+        for (; row != end; row += step) {
+            make(block, row, line, output);
+            output += 2 * block->pitch;
+        }
+        row += block->row_step;
+        output += block->output_step;
+    }
+}
+
+#endif
 
 #endif

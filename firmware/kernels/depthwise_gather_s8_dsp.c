@@ -2,27 +2,26 @@
  * of 4x4 bytes. */
 #include "depthwise_gather_s8.h"
 
-#include <stddef.h>
-
 #include "dsp.h"
 #include "variant.h"
 
 #if KERNELS_DSP
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+#if DSP_LOOPS
 
 /* As instructions: a compiler makes two loops of it, one of them for tensors of one channel, which
  * do not come here, and spills the planes' addresses. */
 void depthwise_gather_four_s8(const depthwise_gather_t *gather, const int8_t *from, int8_t *to,
                               int32_t plane) {
+    const depthwise_gather_t g = *gather; /* on the stack, which needs no register of its own */
     uint32_t a, b, c, d, x, y;
-    int32_t left, rows = gather->rows;
+    int32_t left, rows = g.rows;
     if (rows <= 0) {
         return;
     }
     __asm__ volatile(
         "1:\n\t"
-        "ldr.w %[left], [%[gather], %[columns]]\n\t"
+        "ldr.w %[left], %[columns]\n\t"
         "subs.w %[left], %[left], #4\n\t"
         "blt.w 3f\n\t"
         ".p2align 2\n"
@@ -93,18 +92,16 @@ void depthwise_gather_four_s8(const depthwise_gather_t *gather, const int8_t *fr
         "add.w %[to], %[to], #1\n"
 
         "5:\n\t"
-        "ldr.w %[a], [%[gather], %[skip]]\n\t"
-        "ldr.w %[b], [%[gather], %[gap]]\n\t"
+        "ldr.w %[a], %[skip]\n\t"
+        "ldr.w %[b], %[gap]\n\t"
         "add.w %[from], %[from], %[a]\n\t"
         "add.w %[to], %[to], %[b]\n\t"
         "subs.w %[rows], %[rows], #1\n\t"
         "bne.w 1b"
         : [from] "+r"(from), [to] "+r"(to), [rows] "+r"(rows), [left] "=&r"(left), [a] "=&r"(a),
           [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [x] "=&r"(x), [y] "=&r"(y)
-        : [gather] "r"(gather), [channels] "r"(gather->channels), [plane] "r"(plane),
-          [plane3] "r"(3 * plane), [columns] "i"(offsetof(depthwise_gather_t, columns)),
-          [skip] "i"(offsetof(depthwise_gather_t, skip)),
-          [gap] "i"(offsetof(depthwise_gather_t, gap))
+        : [channels] "r"(g.channels), [plane] "r"(plane), [plane3] "r"(3 * plane),
+          [columns] "m"(g.columns), [skip] "m"(g.skip), [gap] "m"(g.gap)
         : "cc", "memory");
 }
 

@@ -4,8 +4,6 @@
  * and the third, share words of inputs, widened into their even and their odd bytes; what lies
  * between two words is packed from both. A row's weights are words in the same form, and a single
  * one where a word would hold but one. Everything else is made tap by tap. */
-#include <stddef.h>
-
 #include "depthwise_plane_s8.h"
 #include "dsp.h"
 #include "requantize_dsp.h"
@@ -40,18 +38,19 @@ typedef struct {
 } window_t;
 
 /* The sums of the windows that begin at x, x + 1, x + 2 and x + 3. */
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+#if DSP_LOOPS
 
 /* As instructions, for the reasons that depthwise_plane_3x3_s8_dsp.c gives. */
-static inline void sum_four(const window_t *window, const int8_t *x, const uint32_t *taps,
-                            int32_t bias, int32_t *sums) {
+static inline __attribute__((always_inline)) void sum_four(const window_t *window, const int8_t *x,
+                                                           const uint32_t *taps, int32_t bias,
+                                                           int32_t *sums) {
     int32_t a = bias, b = a, c = a, d = a, left;
     uint32_t even, odd, next_even, next_odd, even_taps, odd_taps;
     __asm__ volatile(
         ".p2align 2\n"
         "1:\n\t" /* a row */
         "ldr.w %[odd], [%[x]]\n\t"
-        "ldr.w %[left], [%[window], %[kernel_width]]\n\t"
+        "ldr.w %[left], %[kernel_width]\n\t"
         "sxtb16 %[even], %[odd]\n\t"
         "sxtb16 %[odd], %[odd], ror #8\n\t"
         "subs.w %[left], %[left], #2\n\t"
@@ -87,16 +86,15 @@ static inline void sum_four(const window_t *window, const int8_t *x, const uint3
         "smlatb %[d], %[odd], %[even_taps], %[d]\n"
 
         "4:\n\t"
-        "ldr.w %[left], [%[window], %[jump]]\n\t"
-        "ldr.w %[even_taps], [%[window], %[end]]\n\t"
+        "ldr.w %[left], %[jump]\n\t"
+        "ldr.w %[even_taps], %[end]\n\t"
         "add.w %[x], %[x], %[left]\n\t"
         "cmp.w %[taps], %[even_taps]\n\t"
         "bne.w 1b"
         : [x] "+r"(x), [taps] "+r"(taps), [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d),
           [left] "=&r"(left), [even] "=&r"(even), [odd] "=&r"(odd), [next_even] "=&r"(next_even),
           [next_odd] "=&r"(next_odd), [even_taps] "=&r"(even_taps), [odd_taps] "=&r"(odd_taps)
-        : [window] "r"(window), [end] "i"(offsetof(window_t, end)),
-          [kernel_width] "i"(offsetof(window_t, kernel_width)), [jump] "i"(offsetof(window_t, jump))
+        : [end] "m"(window->end), [kernel_width] "m"(window->kernel_width), [jump] "m"(window->jump)
         : "cc", "memory");
     sums[0] = a;
     sums[1] = b;

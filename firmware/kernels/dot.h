@@ -27,10 +27,7 @@ static inline int32_t dot_s8(const int8_t *a, const int8_t *b, int32_t count, in
 static inline int32_t dot_s16(const int16_t *a, const int16_t *b, int32_t count, int32_t sum) {
 #if KERNELS_DSP
     for (; count >= 2; count -= 2) {
-        uint32_t x, y;
-        memcpy(&x, a, sizeof x);
-        memcpy(&y, b, sizeof y);
-        sum = smlad(x, y, sum);
+        sum = smlad(load_halves(a), load_halves(b), sum);
         a += 2;
         b += 2;
     }

@@ -4,34 +4,11 @@
 #define HILNAS_DSP_H
 
 #include <stdint.h>
-#include <string.h>
 
-/* Any alignment: one LDR on ARMv7-M. */
-static inline uint32_t load_word(const int8_t *from) {
-    uint32_t word;
-    memcpy(&word, from, sizeof word);
-    return word;
-}
+#include "variant.h"
+#include "words.h"
 
-/* Two values of 16 bits, of any alignment. */
-static inline uint32_t load_halves(const int16_t *from) {
-    uint32_t pair;
-    memcpy(&pair, from, sizeof pair);
-    return pair;
-}
-
-/* The byte in all four places. */
-static inline uint32_t four_times(int32_t byte) { return (uint8_t)byte * 0x01010101u; }
-
-static inline void store_word(int8_t *to, uint32_t word) { memcpy(to, &word, sizeof word); }
-
-/* The lower half. */
-static inline void store_half(int8_t *to, uint32_t word) {
-    const uint16_t half = (uint16_t)word;
-    memcpy(to, &half, sizeof half);
-}
-
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
+#if DSP_INSTRUCTIONS
 
 /* Bytes 0 and 2, sign-extended into two halfwords. */
 static inline uint32_t sxtb16(uint32_t bytes) {

@@ -7,17 +7,11 @@
 
 #if KERNELS_DSP
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
-#define KERNELS_ASM 1
-#else
-#define KERNELS_ASM 0
-#endif
-
 typedef struct {
     int32_t a, b, d, e; /* two pairs of filters */
 } column_sums_t;
 
-#if KERNELS_ASM
+#if DSP_LOOPS
 
 #define FOUR_DEEP_SINGLE(i, write_back)                                                            \
     "ldr.w %[a], [%[w], #(8*" #i "+4)]\n\t"                                                        \
@@ -59,7 +53,7 @@ typedef struct {
 static inline __attribute__((always_inline)) column_sums_t multiply_column(
     const int32_t *w, const int32_t *v, const int32_t *c, int32_t depth, column_sums_t s) {
     const int32_t *const end = c + depth / 2;
-#if KERNELS_ASM
+#if DSP_LOOPS
     const int32_t *const rounds = c + (depth & ~31) / 2;
     if (c != rounds) {
         LOOP_SINGLE(FOUR_DEEP_SINGLE(0, "") FOUR_DEEP_SINGLE(1, "") FOUR_DEEP_SINGLE(2, "")
@@ -84,18 +78,14 @@ static inline __attribute__((always_inline)) column_sums_t multiply_column(
     return s;
 }
 
-static simple_t simple_filter(const filters_t *filters, const int32_t *rescaling, int32_t which) {
-    return make_simple(rescaling[which], -(int8_t)(rescaling[2] >> (8 * which)),
-                       filters->zero_point);
-}
-
 /* Not inlined: the rare cases must not take registers and flash from the common ones. */
 __attribute__((noinline)) static int8_t finish(int32_t sum, const filters_t *filters,
                                                const int32_t *record, int32_t which) {
     const int32_t *const rescaling =
         filters->per_channel ? record + 2 + filters->depth / 2 : filters->rescaling;
-    return filters->simple ? requantize_simple(sum, simple_filter(filters, rescaling, which))
-                           : requantize_filter(sum, filters, rescaling, which);
+    return filters->simple
+               ? requantize_simple(sum, simple_of_filter(rescaling, which, filters->zero_point))
+               : requantize_filter(sum, filters, rescaling, which);
 }
 
 /* One filter of a pair times one column of a group of four: what is left over by the fast ways. */
@@ -118,7 +108,7 @@ static void multiply_single(const filters_t *filters, const int32_t *column, int
     const int32_t *record = filters->records;
     const int32_t shares = filters->simple && !filters->per_channel;
     const simple_t shared =
-        shares ? simple_filter(filters, filters->rescaling, 0) : (simple_t){0, 0, 0};
+        shares ? simple_of_filter(filters->rescaling, 0, filters->zero_point) : (simple_t){0, 0, 0};
     for (int32_t left = filters->channels; left > 0; left -= 4) {
         const int32_t *const other = left > 2 ? record + words : record;
         column_sums_t s;

@@ -2,7 +2,7 @@
  * one, at once. */
 #include "dsp.h"
 #include "kernels.h"
-#include "requantize.h"
+#include "requantize_dsp.h"
 
 #define LOAD_FOUR(at)                                                                              \
     "ldr.w %[x0], [%[column], #" at "]\n\t"                                                        \
@@ -21,7 +21,7 @@ static void multiply_four(const int32_t *weights, const int32_t *column, int32_t
     int32_t s0 = add_wrapping(bias, column[0]), s1 = add_wrapping(bias, column[1]);
     int32_t s2 = add_wrapping(bias, column[2]), s3 = add_wrapping(bias, column[3]);
     const int32_t *const end = weights + depth / 2;
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+#if DSP_LOOPS
     /* Loads in runs, which a compiler takes apart. */
     uint32_t w, x0, x1, x2, x3;
     __asm__ volatile(".p2align 2\n\t"
@@ -58,18 +58,47 @@ static void multiply_four(const int32_t *weights, const int32_t *column, int32_t
 }
 
 /* Sums of two filters' products with a single column. */
-static void multiply_single(const int32_t *record, const int32_t *column, int32_t depth, int32_t *a,
-                            int32_t *b) {
+__attribute__((noinline)) static void multiply_single(const int32_t *record, const int32_t *column,
+                                                      int32_t depth, int32_t *a, int32_t *b) {
     int32_t sum_a = add_wrapping(record[0], *column), sum_b = add_wrapping(record[1], *column);
-    for (const int32_t *const end = record + depth / 2; record != end; record += 2) {
+    const int32_t *const end = record + depth / 2;
+    do { /* not `for`, of which -Os makes two jumps a round */
         const uint32_t even = (uint32_t)column[1], odd = (uint32_t)column[2];
         const uint32_t w = (uint32_t)record[2], v = (uint32_t)record[3];
         sum_a = smlad(sxtb16_odd(w), odd, smlad(w, even, sum_a));
         sum_b = smlad(sxtb16_odd(v), odd, smlad(v, even, sum_b));
+        record += 2;
         column += 2;
-    }
+    } while (record != end);
     *a = sum_a;
     *b = sum_b;
+}
+
+/* Sums of the first (0) or second (1) filter of a pair become every channels-th output. Not
+ * inlined: the rare case must not take the registers of the other one. */
+__attribute__((noinline)) static void finish_rare(const filters_t *filters,
+                                                  const int32_t *rescaling, int32_t which,
+                                                  const int32_t *sums, const int32_t *end,
+                                                  int8_t *output) {
+    for (; sums != end; sums++) {
+        *output = requantize_filter(*sums, filters, rescaling, which);
+        output += filters->channels;
+    }
+}
+
+/* The same. */
+static void finish(const filters_t *filters, const int32_t *rescaling, int32_t which,
+                   const int32_t *sums, const int32_t *end, int8_t *output) {
+    if (!filters->simple) {
+        finish_rare(filters, rescaling, which, sums, end, output);
+        return;
+    }
+    const int32_t channels = filters->channels, min = filters->min, max = filters->max;
+    const simple_t simple = simple_of_filter(rescaling, which, filters->zero_point);
+    do {
+        *output = (int8_t)clamp(requantize_simple(*sums, simple), min, max);
+        output += channels;
+    } while (++sums != end);
 }
 
 void matmul_small_s8(const filters_t *filters, const int32_t *columns, int32_t pixels,
@@ -89,13 +118,9 @@ void matmul_small_s8(const filters_t *filters, const int32_t *columns, int32_t p
             }
             const int32_t *const own = record + 2 + depth / 2;
             const int32_t *const rescaling = filters->per_channel ? own : filters->rescaling;
-            for (int32_t i = 0; i < count; i++) {
-                output[i * channels + c] = requantize_filter(sums[0][i], filters, rescaling, 0);
-            }
+            finish(filters, rescaling, 0, sums[0], sums[0] + count, output + c);
             if (++c < channels) {
-                for (int32_t i = 0; i < count; i++) {
-                    output[i * channels + c] = requantize_filter(sums[1][i], filters, rescaling, 1);
-                }
+                finish(filters, rescaling, 1, sums[1], sums[1] + count, output + c);
             }
             record += record_words(filters);
         }

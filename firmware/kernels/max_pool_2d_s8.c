@@ -1,33 +1,42 @@
-/* Maximum over windows clipped to the input. */
+/* Maximum over windows clipped to the input, four channels at a time. */
+#include "dsp.h"
 #include "kernels.h"
+#include "pooling_window.h"
 #include "requantize.h"
 
-static int32_t max_of(int32_t a, int32_t b) { return a > b ? a : b; }
-static int32_t min_of(int32_t a, int32_t b) { return a < b ? a : b; }
-
-void max_pool_2d_s8(const pool_2d_t *pool, const int8_t *input, int8_t *output) {
+static void find_max(const pool_2d_t *pool, const window_t *window, const void *input,
+                     void *output) {
+    const int8_t *const corner = (const int8_t *)input + window->corner;
+    int8_t *const pixel = (int8_t *)output + window->pixel;
     const int32_t channels = pool->channels;
-    const int32_t line = pool->input_width * channels;
-    for (int32_t row = 0; row < pool->output_height; row++) {
-        const int32_t top = row * pool->stride_height - pool->pad_top;
-        const int32_t first_y = max_of(top, 0);
-        const int32_t rows = min_of(top + pool->window_height, pool->input_height) - first_y;
-        for (int32_t column = 0; column < pool->output_width; column++) {
-            const int32_t left = column * pool->stride_width - pool->pad_left;
-            const int32_t first_x = max_of(left, 0);
-            const int32_t columns = min_of(left + pool->window_width, pool->input_width) - first_x;
-            const int8_t *const corner = input + first_y * line + first_x * channels;
-            for (int32_t c = 0; c < channels; c++) {
-                int32_t largest = INT8_MIN;
-                for (int32_t y = 0; y < rows; y++) {
-                    const int8_t *from = corner + y * line + c;
-                    for (int32_t x = 0; x < columns; x++) {
-                        largest = max_of(largest, *from);
-                        from += channels;
-                    }
-                }
-                *output++ = (int8_t)clamp(largest, pool->min, pool->max);
+    int32_t c = 0;
+#if KERNELS_DSP
+    for (; c <= channels - 4; c += 4) {
+        uint32_t largest = four_times(INT8_MIN);
+        for (int32_t y = 0; y < window->rows; y++) {
+            const int8_t *from = corner + y * window->line + c;
+            for (int32_t x = window->columns; x > 0; x--) {
+                largest = max_of_bytes(largest, load_word(from));
+                from += channels;
             }
         }
+        largest = max_of_bytes(largest, four_times(pool->min));
+        store_word(pixel + c, min_of_bytes(largest, four_times(pool->max)));
     }
+#endif
+    for (; c < channels; c++) {
+        int32_t largest = INT8_MIN;
+        for (int32_t y = 0; y < window->rows; y++) {
+            const int8_t *from = corner + y * window->line + c;
+            for (int32_t x = window->columns; x > 0; x--) {
+                largest = *from > largest ? *from : largest;
+                from += channels;
+            }
+        }
+        pixel[c] = (int8_t)clamp(largest, pool->min, pool->max);
+    }
+}
+
+void max_pool_2d_s8(const pool_2d_t *pool, const int8_t *input, int8_t *output) {
+    for_each_window(pool, find_max, input, output);
 }

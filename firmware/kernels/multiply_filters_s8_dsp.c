@@ -17,7 +17,7 @@
 
 #if KERNELS_DSP
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
+#if DSP_INSTRUCTIONS
 
 /* Words on the stack: first a copy of the job. */
 #define JOB(word) "[sp, #4*" #word "]\n\t"
@@ -193,9 +193,8 @@ __asm__(".syntax unified\n\t"
 static void multiply_pair(const multiply_filters_t *job) {
     const int32_t *const record = job->record, *x = job->columns;
     const int32_t *const rescaling = job->rescaling ? job->rescaling : record + 2 + job->depth / 2;
-    const simple_t simple[2] = {
-        make_simple(rescaling[0], -(int8_t)rescaling[2], job->zero_point),
-        make_simple(rescaling[1], -(int8_t)(rescaling[2] >> 8), job->zero_point)};
+    const simple_t simple[2] = {simple_of_filter(rescaling, 0, job->zero_point),
+                                simple_of_filter(rescaling, 1, job->zero_point)};
     int8_t *to = job->output;
     for (int32_t group = 0; group < job->groups; group++) {
         const int32_t *w = record + 2;

@@ -6,7 +6,7 @@
 #define OFFSETS 0xFF80FF80u
 #define HIGH_BYTES 0xFF00FF00u
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+#if DSP_LOOPS
 
 /* Loads in one run, instructions on words (multiply_filters_s8_dsp.c). */
 #define PACK(word, at)                                                                             \

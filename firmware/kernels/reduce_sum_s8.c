@@ -1,7 +1,7 @@
 /* Sums over one or two runs of adjacent axes, four neighbours at a time where there are four. */
-#include "copy.h"
 #include "kernels.h"
 #include "requantize.h"
+#include "words.h"
 
 static int8_t finish(const reduce_sum_t *reduce, int32_t sum) {
     sum = rescale(sum, reduce->multiplier, reduce->shift);
@@ -22,7 +22,7 @@ void reduce_sum_s8(const reduce_sum_t *reduce, const int8_t *input, int8_t *outp
                 for (int32_t far = 0; far < shape->far; far++) {
                     const int8_t *from = first + far * plane + i;
                     for (int32_t k = 0; k < near; k++) {
-                        const uint32_t four = copy_word(from);
+                        const uint32_t four = load_word(from);
                         a += (int8_t)four;
                         b += (int8_t)(four >> 8);
                         c += (int8_t)(four >> 16);

@@ -31,6 +31,12 @@ static inline simple_t simple_of(const requantization_t *out, int32_t channel) {
     return make_simple(out->multiplier[entry], -out->shift[entry], out->zero_point);
 }
 
+/* The same for the first (0) or second (1) filter of a pair, whose rescaling this is. */
+static inline simple_t simple_of_filter(const int32_t *rescaling, int32_t which,
+                                        int32_t zero_point) {
+    return make_simple(rescaling[which], -(int8_t)(rescaling[2] >> (8 * which)), zero_point);
+}
+
 /* Of twice the sum. */
 static inline int8_t requantize_doubled(int32_t twice, simple_t simple) {
     return (int8_t)ssat8(smmlar(twice, simple.multiplier, simple.offset + (twice >> 31)) >>

@@ -9,7 +9,7 @@ static inline int8_t low_sum(const sum_t *sum, uint32_t a, uint32_t b) {
     return (int8_t)ssat8_shifted_20(smlawb(sum->factor_2, b, x));
 }
 
-#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP) && defined(__OPTIMIZE__)
+#if DSP_LOOPS
 
 /* As instructions, all of them wide and at whole words, where they wait for no fetch. */
 static inline void sum_words(const sum_t *sum, const int8_t *input_1, const int8_t *input_2,

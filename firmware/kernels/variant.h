@@ -13,4 +13,17 @@
 #define KERNELS_NAME "reference"
 #endif
 
+/* Are the instructions themselves there? Then dsp.h is made of them, and whole loops are where the
+ * compiler optimises: otherwise it needs the registers that they take. */
+#if defined(__ARM_FEATURE_DSP) && !defined(HILNAS_EMULATE_DSP)
+#define DSP_INSTRUCTIONS 1
+#else
+#define DSP_INSTRUCTIONS 0
+#endif
+#if DSP_INSTRUCTIONS && defined(__OPTIMIZE__)
+#define DSP_LOOPS 1
+#else
+#define DSP_LOOPS 0
+#endif
+
 #endif

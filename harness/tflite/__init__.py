@@ -35,7 +35,7 @@ from harness.tflite.graph import (
     TransposeConv,
     Window,
 )
-from harness.tflite.reader import load_graph, read_graph
+from harness.tflite.reader import read_graph, read_model
 from harness.tflite.reordering import reordered
 
 __all__ = [
@@ -63,7 +63,7 @@ __all__ = [
     "Transpose",
     "TransposeConv",
     "Window",
-    "load_graph",
     "read_graph",
+    "read_model",
     "reordered",
 ]

@@ -37,21 +37,19 @@ _NUMPY_TYPES = {
 _ZERO_POINTS = {"int16": (-(1 << 15), (1 << 15) - 1), "int8": (-128, 127), "uint8": (0, 255)}
 
 
-def load_graph(path: Path) -> Graph:
-    """Read and check the model at `path`.
+def read_model(path: Path) -> bytes:
+    """What `path` holds, a byte more than a model may have at most.
 
     Raises:
-        UsageError: the file cannot be read.
-        MalformedModelError, UnsupportedModelError: see read_graph.
+        UsageError: it cannot be read.
     """
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
+            return file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(
-            f"cannot be read: {error.strerror}", where=path, hint="check the path"
+            f"cannot read the model: {error.strerror}", where=path, hint="check the path"
         ) from None
-    return read_graph(data, where=str(path))
 
 
 def read_graph(data: bytes, *, where: str) -> Graph:

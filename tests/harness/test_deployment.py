@@ -10,29 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import serial
 
-from harness.board import load_board
 from harness.compiler import Program, compile_sources
 from harness.deployment import write_deployment
 from harness.errors import BuildError, UsageError
 from harness.options import CompilerOptions, Optimise
 from harness.oracle import reference_outputs
-from harness.virtual import VirtualBoard
 from harness.workspace import tool
+from tests.deployed import ARM, STRICT, code, run_on_a_cortex_m4
 from tests.tflite_factory import ModelFactory, fully_connected_model, small_network
-
-FIRMWARE = Path(__file__).parents[1] / "firmware" / "deployment"
-ARM = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
-STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 def compiled(data: bytes, optimise: Optimise = Optimise.SPEED) -> Program:
     return compile_sources(data, name="net", options=CompilerOptions(optimise))
-
-
-def code(folder: Path) -> list[str]:
-    return ["main.c", *sorted(f"src/{path.name}" for path in (folder / "src").glob("*.c"))]
 
 
 def run_on_host(folder: Path, *flags: str) -> str:
@@ -64,19 +54,10 @@ def test_it_compiles_and_runs_on_its_own(tmp_path: Path, optimise: Optimise) -> 
 def test_it_runs_on_a_cortex_m4(tmp_path: Path, optimise: Optimise) -> None:
     data = small_network()
     write_deployment(compiled(data, optimise), tmp_path)
-    script, elf = FIRMWARE / "link.ld", tmp_path / "example.elf"
-    command = [*ARM, *STRICT, "-O2", "-nostartfiles", "-T", script, "-o", elf]
-    command += [FIRMWARE / "board.c", *code(tmp_path), "--specs=nosys.specs", "-Wl,--no-warnings"]
 
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    printed = run_on_a_cortex_m4(tmp_path, "-O2")
 
-    with (
-        VirtualBoard(load_board("nucleo_f412zg")) as board,
-        serial.Serial(board.port, timeout=10) as line,
-    ):
-        board.load(elf)
-        printed = line.read_until(b"\n").decode()
-    assert [int(value) for value in printed.split()] == expected_of_small_network(data)
+    assert printed == expected_of_small_network(data)
 
 
 def test_it_compiles_for_arm_without_optimisation_and_its_header_as_cpp(tmp_path: Path) -> None:

@@ -20,9 +20,18 @@ from harness.options import Optimise
 from harness.tflite import Conv2D, DepthwiseConv2D, TransposeConv
 
 
-def _convolution(code: Code, kind: str, function: str, **more: object) -> None:
+def write_convolution(
+    code: Code,
+    kind: str,
+    function: str,
+    *,
+    element: str = "int8_t",
+    scratch: str = "int8_t",
+    **more: object,
+) -> None:
     """The call of `function` with a table of the type `kind`, which has the members `more` besides
-    those of every convolution."""
+    those of every convolution. element, scratch: the types that its tensors and its scratch memory
+    consist of."""
     options = code.operator.options
     assert isinstance(options, Conv2D | DepthwiseConv2D)
     source, output = code.input(0), code.output
@@ -43,10 +52,10 @@ def _convolution(code: Code, kind: str, function: str, **more: object) -> None:
         dilation_width=options.dilation[1],
         pad_top=top,
         pad_left=left,
-        input_zero_point=source.q.zero_point,
         **more,
     )
-    code.call(function, table, code.address(source), code.address(output), code.scratch())
+    addresses = (code.address(tensor, element) for tensor in (source, output))
+    code.call(function, table, *addresses, code.scratch(scratch))
 
 
 def _conv_2d(code: Code) -> None:
@@ -56,10 +65,11 @@ def _conv_2d(code: Code) -> None:
     assert isinstance(kernel, ConvolutionKernel)
     count, height, width, channels = weights.shape
     lines = weights.reshape(count, height, width * channels)
-    _convolution(
+    write_convolution(
         code,
         "conv_2d_t",
         "conv_2d_s8",
+        input_zero_point=code.input(0).q.zero_point,
         filters=write_filters(code, lines, options.activation),
         block=kernel.block,
         buffer_words=kernel.buffer_words,
@@ -79,10 +89,11 @@ def _depthwise_conv_2d(code: Code) -> None:
         variant = "_small"
     elif strips.own_loop and found.short:
         variant = "_3x3" if options.stride[0] == 1 else "_3x3_stride_2"
-    _convolution(
+    write_convolution(
         code,
         "depthwise_conv_2d_t",
         f"depthwise_conv_2d{variant}_s8",
+        input_zero_point=code.input(0).q.zero_point,
         weights=code.table("weights", found.rows, "int8_t"),
         out=write_requantization(code, found),
         line=strips.line,

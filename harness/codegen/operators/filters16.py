@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.codegen.arithmetic import INT16_LIMITS, activation_range, filter_multipliers
 from harness.codegen.operators.code import Code, Writer
+from harness.codegen.operators.convolution import write_convolution
 from harness.codegen.tables import Array
 from harness.errors import UnsupportedModelError
 from harness.tflite import Conv2D, DepthwiseConv2D, FullyConnected
@@ -24,7 +25,14 @@ def _conv_2d(code: Code) -> None:
     weights = code.input(1).data
     assert weights is not None
     rows = weights.reshape(weights.shape[0], -1)
-    _convolution(code, "conv_2d_s16", _filters(code, rows, _paired(rows)), "int16_t")
+    write_convolution(
+        code,
+        "conv_2d_s16_t",
+        "conv_2d_s16",
+        element="int16_t",
+        scratch="int16_t",
+        filters=_filters(code, rows, _paired(rows)),
+    )
 
 
 def _depthwise_conv_2d(code: Code) -> None:
@@ -33,7 +41,13 @@ def _depthwise_conv_2d(code: Code) -> None:
     taps = weights.reshape(-1, weights.shape[3])
     padded = np.pad(taps, ((0, 0), (0, -taps.shape[1] % 4)))
     swapped = padded.reshape(-1, 4)[:, [0, 2, 1, 3]]
-    _convolution(code, "depthwise_conv_2d_s16", _filters(code, taps.T, swapped), "int8_t")
+    write_convolution(
+        code,
+        "conv_2d_s16_t",
+        "depthwise_conv_2d_s16",
+        element="int16_t",
+        filters=_filters(code, taps.T, swapped),
+    )
 
 
 def _fully_connected(code: Code) -> None:
@@ -48,33 +62,6 @@ def _fully_connected(code: Code) -> None:
     )
     addresses = (code.address(tensor, "int16_t") for tensor in (source, code.output))
     code.call("fully_connected_s16", table, *addresses, code.scratch("int16_t"))
-
-
-def _convolution(code: Code, function: str, filters: str, scratch: str) -> None:
-    options = code.operator.options
-    assert isinstance(options, Conv2D | DepthwiseConv2D)
-    source, output = code.input(0), code.output
-    top, left = options.pads
-    table = code.struct(
-        "conv_2d_s16_t",
-        input_height=source.shape[1],
-        input_width=source.shape[2],
-        input_channels=source.shape[3],
-        output_height=output.shape[1],
-        output_width=output.shape[2],
-        output_channels=output.shape[3],
-        kernel_height=code.input(1).shape[1],
-        kernel_width=code.input(1).shape[2],
-        stride_height=options.stride[0],
-        stride_width=options.stride[1],
-        dilation_height=options.dilation[0],
-        dilation_width=options.dilation[1],
-        pad_top=top,
-        pad_left=left,
-        filters=filters,
-    )
-    addresses = (code.address(tensor, "int16_t") for tensor in (source, output))
-    code.call(function, table, *addresses, code.scratch(scratch))
 
 
 def _paired(rows: Array) -> Array:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.options import Optimise
 from tests.host_model import check
-from tests.tflite_factory import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, ModelFactory
+from tests.tflite_factory import NONE, RELU, RELU6, RELU_N1_TO_1, ModelFactory
 
 Add = Callable[[st.DrawFn, ModelFactory], None]  # draws one operator into the model
 
@@ -63,22 +63,6 @@ def filters(
     # The accumulator's usual size, times or divided by what shifts left or all the way out.
     spread = source_scale * base * 127 * 20 * 10 ** draw(st.floats(-5.0, 5.0))
     return operands, float(np.float32(spread))
-
-
-def output_size(
-    model: ModelFactory,
-    source: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    padding: int,
-) -> tuple[int, int] | None:
-    """None where nothing fits and the model has something else in it already."""
-    found = []
-    for size, window, step, spread in zip(source, kernel, stride, dilation, strict=True):
-        reach = (window - 1) * spread + 1
-        found.append(-(-size // step) if padding == SAME else (size - reach) // step + 1)
-    return (found[0], found[1]) if min(found) > 0 else None
 
 
 def check_operator(add: Add, *, examples: int = 20) -> None:

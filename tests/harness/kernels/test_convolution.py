@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,80 +21,57 @@ from tests.harness.kernels.cases import (
     channels,
     check_operator,
     filters,
-    output_size,
     quantised,
-    sizes,
     zero_points,
 )
-from tests.tflite_factory import SAME, VALID, ModelFactory
+from tests.harness.kernels.windows import add_convolution, draw_windows
+from tests.tflite_factory import VALID, ModelFactory
 
 
 def add_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
-    padding, height, width = draw(st.sampled_from([SAME, VALID])), draw(sizes), draw(sizes)
-    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3)]))
-    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    windows = draw_windows(draw, kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)))
     if draw(st.booleans()):
-        kernel, stride = (1, 1), (1, 1)
-    depth, filters_count = draw(channels), draw(channels)
+        windows = replace(windows, kernel=(1, 1), stride=(1, 1))
+    depth, count = draw(channels), draw(channels)
     if draw(st.integers(0, 3)) == 0:  # several blocks, records that are worth a copy
-        depth, filters_count = draw(st.integers(10, 40)), draw(st.integers(1, 20))
-    source_details = quantised(draw)
-    found = output_size(model, (height, width), kernel, stride, dilation, padding)
-    if found is None:
+        depth, count = draw(st.integers(10, 40)), draw(st.integers(1, 20))
+    if windows.output is None:
         return
-    source = model.input((1, height, width, depth), **source_details)
-    operands, scale = filters(
-        draw, model, (filters_count, *kernel, depth), 0, source_details["scale"]
-    )
-    output = model.tensor((1, *found, filters_count), scale=scale, zero_point=draw(zero_points))
-    model.outputs.append(output)
-    model.operator(
-        "CONV_2D",
-        [source, *operands],
-        [output],
-        padding=padding,
-        stride_h=stride[0],
-        stride_w=stride[1],
-        dilation_h=dilation[0],
-        dilation_w=dilation[1],
-        activation=draw(activations),
+    details = quantised(draw)
+    source = model.input((1, *windows.size, depth), **details)
+    operands, scale = filters(draw, model, (count, *windows.kernel, depth), 0, details["scale"])
+    out = {"scale": scale, "zero_point": draw(zero_points)}
+    add_convolution(
+        model, "CONV_2D", windows, [source, *operands], count, out, activation=draw(activations)
     )
 
 
 def add_depthwise_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
     """Most are of the shapes that have a loop of their own; tall and wide ones take several strips
     and leave every remainder."""
-    height, width = draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
-    if draw(st.integers(0, 3)) == 0:
-        height = draw(st.integers(30, 60))
-    padding = draw(st.sampled_from([SAME, VALID]))
-    kernel = draw(st.one_of(st.just((3, 3)), st.tuples(st.integers(1, 6), st.integers(1, 6))))
-    dilation = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (2, 1), (1, 3)]))
+    tall = draw(st.integers(0, 3)) == 0
     step = draw(st.integers(1, 3))  # the interpreter wants equal strides
+    windows = draw_windows(
+        draw,
+        size=st.tuples(st.integers(30, 60) if tall else st.integers(1, 12), st.integers(1, 12)),
+        kernel=st.one_of(st.just((3, 3)), st.tuples(st.integers(1, 6), st.integers(1, 6))),
+        stride=st.just((step, step)),
+        dilation=st.sampled_from([(1, 1), (1, 1), (1, 1), (2, 1), (1, 3), (1, 5)]),
+    )
     depth = draw(st.one_of(channels, st.sampled_from([16, 17, 40])))
     multiplier = draw(st.sampled_from([1, 1, 2, 3]))
-    source_details = quantised(draw)
-    found = output_size(model, (height, width), kernel, (step, step), dilation, padding)
-    if found is None:
+    if windows.output is None:
         return
-    source = model.input((1, height, width, depth), **source_details)
-    operands, scale = filters(
-        draw, model, (1, *kernel, depth * multiplier), 3, source_details["scale"]
-    )
-    output = model.tensor(
-        (1, *found, depth * multiplier), scale=scale, zero_point=draw(zero_points)
-    )
-    model.outputs.append(output)
-    model.operator(
+    details, count = quantised(draw), depth * multiplier
+    source = model.input((1, *windows.size, depth), **details)
+    operands, scale = filters(draw, model, (1, *windows.kernel, count), 3, details["scale"])
+    add_convolution(
+        model,
         "DEPTHWISE_CONV_2D",
+        windows,
         [source, *operands],
-        [output],
-        padding=padding,
-        stride_h=step,
-        stride_w=step,
-        dilation_h=dilation[0],
-        dilation_w=dilation[1],
+        count,
+        {"scale": scale, "zero_point": draw(zero_points)},
         multiplier=multiplier,
         activation=draw(activations),
     )
@@ -101,29 +79,26 @@ def add_depthwise_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
 
 def add_transpose_conv(draw: st.DrawFn, model: ModelFactory) -> None:
     """An output that the stride need not divide, and filters from smaller than the stride on."""
-    padding, size = draw(st.sampled_from([SAME, VALID])), draw(st.tuples(sizes, sizes))
-    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
-    stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    depth, filters_count = draw(channels), draw(channels)
-    source_details = quantised(draw)
-    small = output_size(model, size, kernel, stride, (1, 1), padding)
-    if small is None:
-        return
-    shape = (1, *size, filters_count)
-    source = model.input((1, *small, depth), **source_details)
-    operands, scale = filters(
-        draw, model, (filters_count, *kernel, depth), 0, source_details["scale"]
+    windows = draw_windows(
+        draw,
+        kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+        dilation=st.just((1, 1)),
     )
+    depth, count = draw(channels), draw(channels)
+    if windows.output is None:
+        return
+    details, shape = quantised(draw), (1, *windows.size, count)
+    source = model.input((1, *windows.output, depth), **details)
+    operands, scale = filters(draw, model, (count, *windows.kernel, depth), 0, details["scale"])
     output = model.tensor(shape, scale=scale, zero_point=draw(zero_points))
     model.outputs.append(output)
     model.operator(
         "TRANSPOSE_CONV",
         [model.constant(np.array(shape, np.int32)), operands[0], source, *operands[1:]],
         [output],
-        padding=padding,
-        stride_h=stride[0],
-        stride_w=stride[1],
         activation=draw(activations),
+        **windows.options,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from tests.harness.kernels.cases import (
     activations,
     channels,
     check_operator,
-    output_size,
     quantised,
     scales,
     seeds,
     sizes,
 )
-from tests.tflite_factory import NONE, SAME, TYPES, VALID, ModelFactory
+from tests.harness.kernels.windows import Windows, add_convolution, add_pooling, draw_windows
+from tests.tflite_factory import NONE, SAME, TYPES, ModelFactory
 
 _shapes = st.lists(st.integers(1, 6), min_size=1, max_size=4).map(tuple)
 _windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -68,59 +69,38 @@ def filters(
 
 
 def add_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
-    padding, height, width = draw(st.sampled_from([SAME, VALID])), draw(sizes), draw(sizes)
-    kernel, stride = draw(_windows), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3)]))
+    windows = draw_windows(draw, kernel=_windows)
     depth, count = draw(channels), draw(channels)
     if draw(st.booleans()):
-        kernel, stride = (1, 1), (1, 1)
+        windows = replace(windows, kernel=(1, 1), stride=(1, 1))
         depth = draw(st.sampled_from([depth, 4, 8, 512]))
-    found = output_size(model, (height, width), kernel, stride, dilation, padding)
-    if found is None:
+    if windows.output is None:
         return
     scale = draw(scales)
-    source = model.input((1, height, width, depth), **int16(scale))
-    operands, out, options = filters(draw, model, (count, *kernel, depth), 0, scale)
-    output = model.tensor((1, *found, count), **int16(out))
-    model.outputs.append(output)
-    model.operator(
-        "CONV_2D",
-        [source, *operands],
-        [output],
-        padding=padding,
-        stride_h=stride[0],
-        stride_w=stride[1],
-        dilation_h=dilation[0],
-        dilation_w=dilation[1],
-        activation=draw(activations),
-        **options,
-    )
+    source = model.input((1, *windows.size, depth), **int16(scale))
+    operands, out, options = filters(draw, model, (count, *windows.kernel, depth), 0, scale)
+    options["activation"] = draw(activations)
+    add_convolution(model, "CONV_2D", windows, [source, *operands], count, int16(out), **options)
 
 
 def add_depthwise_conv_2d(draw: st.DrawFn, model: ModelFactory) -> None:
-    padding, height, width = draw(st.sampled_from([SAME, VALID])), draw(sizes), draw(sizes)
-    kernel, step = draw(_windows), draw(st.integers(1, 3))
-    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3)]))
+    step = draw(st.integers(1, 3))
+    windows = draw_windows(draw, kernel=_windows, stride=st.just((step, step)))
     depth, multiplier = draw(channels), draw(st.sampled_from([1, 1, 2, 3]))
     if draw(st.integers(0, 9)) == 0:  # more products than an int32 holds
-        padding, height, width, kernel, dilation, multiplier = SAME, 23, 23, (23, 23), (1, 1), 1
-    found = output_size(model, (height, width), kernel, (step, step), dilation, padding)
-    if found is None:
+        windows, multiplier = Windows((23, 23), (23, 23), (step, step), padding=SAME), 1
+    if windows.output is None:
         return
     scale, count = draw(scales), depth * multiplier
-    source = model.input((1, height, width, depth), **int16(scale))
-    operands, out, _ = filters(draw, model, (1, *kernel, count), 3, scale, wide_only=True)
-    output = model.tensor((1, *found, count), **int16(out))
-    model.outputs.append(output)
-    model.operator(
+    source = model.input((1, *windows.size, depth), **int16(scale))
+    operands, out, _ = filters(draw, model, (1, *windows.kernel, count), 3, scale, wide_only=True)
+    add_convolution(
+        model,
         "DEPTHWISE_CONV_2D",
+        windows,
         [source, *operands],
-        [output],
-        padding=padding,
-        stride_h=step,
-        stride_w=step,
-        dilation_h=dilation[0],
-        dilation_w=dilation[1],
+        count,
+        int16(out),
         multiplier=multiplier,
         activation=draw(activations),
     )
@@ -166,26 +146,7 @@ def add_add(draw: st.DrawFn, model: ModelFactory) -> None:
 
 
 def add_pool_2d(draw: st.DrawFn, model: ModelFactory) -> None:
-    padding, height, width = draw(st.sampled_from([SAME, VALID])), draw(sizes), draw(sizes)
-    window, stride = draw(_windows), draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    found = output_size(model, (height, width), window, stride, (1, 1), padding)
-    if found is None:
-        return
-    depth, details = draw(channels), int16(draw(scales))
-    source = model.input((1, height, width, depth), **details)
-    output = model.tensor((1, *found, depth), **details)
-    model.outputs.append(output)
-    model.operator(
-        draw(st.sampled_from(["AVERAGE_POOL_2D", "MAX_POOL_2D"])),
-        [source],
-        [output],
-        padding=padding,
-        stride_h=stride[0],
-        stride_w=stride[1],
-        filter_h=window[0],
-        filter_w=window[1],
-        activation=draw(activations),
-    )
+    add_pooling(draw, model, _windows, int16(draw(scales)))
 
 
 def add_sum(draw: st.DrawFn, model: ModelFactory) -> None:

@@ -13,7 +13,8 @@ from harness.compiler import CompilerOptions
 from harness.measure import measure
 from harness.options import Optimise
 from harness.session import Session, open_session
-from tests.tflite_factory import NONE, RELU6, SAME, VALID, ModelFactory
+from tests.harness.kernels.windows import Windows, add_convolution
+from tests.tflite_factory import NONE, RELU6, SAME, ModelFactory
 
 
 @pytest.fixture(scope="module")
@@ -40,34 +41,18 @@ def _filters(
 
 def _add_convolution(
     model: ModelFactory,
-    size: tuple[int, int],
+    windows: Windows,
     depth: int,
     count: int,
-    kernel: tuple[int, int],
     *,
-    padding: int = VALID,
-    stride: int = 1,
     activation: int = NONE,
     gain: float = 1.0,
 ) -> None:
-    operands, scale = _filters(model, (count, *kernel, depth))
-    source = model.input((1, *size, depth), scale=0.5, zero_point=-3)
-    found = tuple(
-        -(-side // stride) if padding == SAME else (side - span) // stride + 1
-        for side, span in zip(size, kernel, strict=True)
-    )
-    output = model.tensor((1, *found, count), scale=scale / gain, zero_point=5)
-    model.outputs.append(output)
-    model.operator(
-        "CONV_2D",
-        [source, *operands],
-        [output],
-        padding=padding,
-        stride_h=stride,
-        stride_w=stride,
-        dilation_h=1,
-        dilation_w=1,
-        activation=activation,
+    operands, scale = _filters(model, (count, *windows.kernel, depth))
+    source = model.input((1, *windows.size, depth), scale=0.5, zero_point=-3)
+    out = {"scale": scale / gain, "zero_point": 5}
+    add_convolution(
+        model, "CONV_2D", windows, [source, *operands], count, out, activation=activation
     )
 
 
@@ -75,9 +60,9 @@ def pointwise() -> ModelFactory:
     """Every depth of a round and beyond, every rest of pixels, of pairs and of blocks."""
     model = ModelFactory()
     for step, depth in enumerate([*range(1, 21), 24, 28, 32, 36, 68]):
-        _add_convolution(model, (1, 1 + step % 9), depth, 1 + step % 5, (1, 1))
+        _add_convolution(model, Windows((1, 1 + step % 9), (1, 1)), depth, 1 + step % 5)
     for pixels in (16, 17, 18, 19, 31, 32, 33):
-        _add_convolution(model, (1, pixels), 12, 6, (1, 1))
+        _add_convolution(model, Windows((1, pixels), (1, 1)), 12, 6)
     return model
 
 
@@ -86,12 +71,13 @@ def windows() -> ModelFactory:
     other ways."""
     model = ModelFactory()
     for depth in (1, 3, 4, 6):
-        _add_convolution(model, (7, 6), depth, 4, (3, 3), padding=SAME)
-        _add_convolution(model, (7, 6), depth, 3, (2, 3), stride=2)
-    _add_convolution(model, (9, 8), 16, 6, (3, 3), padding=SAME)
-    _add_convolution(model, (5, 5), 40, 9, (3, 3), padding=SAME, activation=RELU6)
-    _add_convolution(model, (5, 5), 8, 4, (1, 1), gain=300.0)  # shifts left
-    _add_convolution(model, (5, 5), 8, 4, (1, 1), gain=1e-8)  # shifts everything out
+        _add_convolution(model, Windows((7, 6), (3, 3), padding=SAME), depth, 4)
+        _add_convolution(model, Windows((7, 6), (2, 3), stride=(2, 2)), depth, 3)
+    _add_convolution(model, Windows((9, 8), (3, 3), padding=SAME), 16, 6)
+    _add_convolution(model, Windows((5, 5), (3, 3), padding=SAME), 40, 9, activation=RELU6)
+    pointwise = Windows((5, 5), (1, 1))
+    _add_convolution(model, pointwise, 8, 4, gain=300.0)  # shifts left
+    _add_convolution(model, pointwise, 8, 4, gain=1e-8)  # shifts everything out
     return model
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UnsupportedModelError, UsageError
-from harness.tflite import Activation, FullyConnected, load_graph
+from harness.tflite import Activation, FullyConnected, read_graph, read_model
 from tests.harness.tflite.models import int8, one_operator, read, window
 from tests.tflite_factory import SAME, ModelFactory, fully_connected_model, small_network
 
@@ -72,16 +72,18 @@ def test_a_batch_dimension_of_one_may_be_dynamic() -> None:
     assert read(model).tensor(source).shape == (1, 4)
 
 
-def test_a_file_is_loaded_by_its_path(tmp_path: Path) -> None:
+def test_a_graph_knows_the_size_of_its_file(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(fully_connected_model())
 
-    assert load_graph(path).size == path.stat().st_size
+    assert read_graph(read_model(path), where=str(path)).size == path.stat().st_size
 
 
 def test_a_missing_file_is_wrong_use(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"net.tflite: cannot be read: No such file.*check the"):
-        load_graph(tmp_path / "net.tflite")
+    with pytest.raises(
+        UsageError, match=r"net.tflite: cannot read the model: No such file.*check"
+    ):
+        read_model(tmp_path / "net.tflite")
 
 
 def test_a_file_beyond_any_flash_is_unsupported(tmp_path: Path) -> None:
@@ -91,4 +93,4 @@ def test_a_file_beyond_any_flash_is_unsupported(tmp_path: Path) -> None:
     with pytest.raises(
         UnsupportedModelError, match="net.tflite: is too large a file.*smaller net"
     ):
-        load_graph(path)
+        read_graph(read_model(path), where=str(path))
