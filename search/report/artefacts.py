@@ -31,6 +31,8 @@ from search.report.run_folder import (
 )
 from search.workplace import engine_of
 
+LABELS_NAME = "labels.txt"
+
 
 def ship_front(
     run_dir: Path,
@@ -43,7 +45,8 @@ def ship_front(
     with both.
 
     A folder holds model.tflite, genotype.json, measurement.json, firmware.elf, firmware.map and
-    deploy/. What an earlier call tested is not tested again. `workers` test at once.
+    deploy/; labels.txt beside them names the classes where the data set does, one a line, in the
+    order of the outputs. What an earlier call tested is not tested again. `workers` test at once.
 
     Raises:
         JournalError: the folder holds no run, or a model other than the one measured.
@@ -60,6 +63,9 @@ def ship_front(
     known = {m.archid: m.test_error for m in before.members} if same else {}
     shutil.rmtree(run_dir / FRONT_DIR, ignore_errors=True)
     (run_dir / FRONT_NAME).unlink(missing_ok=True)
+    if dataset.class_names:
+        (run_dir / FRONT_DIR).mkdir()
+        (run_dir / FRONT_DIR / LABELS_NAME).write_text("\n".join(dataset.class_names) + "\n")
     stop = threading.Event()
 
     def check_stop() -> None:

@@ -24,6 +24,7 @@ from search.config import (
     load_config,
 )
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 MINIMAL = """
 name = "example"
 [search]
@@ -203,6 +204,11 @@ def test_a_negative_limit_is_refused(tmp_path: Path, limit: str) -> None:
 def test_a_name_that_is_no_name_of_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="name must be 1 to 100 printable"):
         load(tmp_path, MINIMAL.replace("example", name))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_example_can_be_read(path: Path) -> None:
+    assert load_config(path).name == path.stem
 
 
 POSITIVE = st.floats(1e-9, 1e9)

@@ -70,7 +70,7 @@ def run_dir(evaluated: tuple[Path, list[Evaluation]], tmp_path: Path) -> Path:
 
 def test_each_member_gets_its_model_firmware_and_c(run_dir: Path) -> None:
     steps: list[str] = []
-    dataset = make_dataset()
+    dataset = replace(make_dataset(), class_names=("left", "middle", "right"))
     run = ship_front(run_dir, dataset, workers=2, on_step=steps.append)
     assert len(run.front) == 2 and (run.dataset, run.test_images) == ("bars", 90)
     test = dataset.load_test()
@@ -86,6 +86,7 @@ def test_each_member_gets_its_model_firmware_and_c(run_dir: Path) -> None:
         tested = run.tested[evaluation.archid]
         assert tested.test_error == int8_error(model, test.images, test.labels)
         assert tested.folder == f"front/{evaluation.archid}"
+    assert (run_dir / "front" / "labels.txt").read_text() == "left\nmiddle\nright\n"
     assert steps[0].startswith("building 1 of 2") and steps[-1].startswith("testing 2 of 2")
     assert "int8 test accuracy" in write_report(run_dir, read_run(run_dir)).read_text()
 
