@@ -49,7 +49,8 @@ def ship_front(
     order of the outputs. What an earlier call tested is not tested again. `workers` test at once.
 
     Raises:
-        JournalError: the folder holds no run, or a model other than the one measured.
+        JournalError: the folder holds no run, a model other than the one measured, or one measured
+            with another engine.
         DatasetError: the test split cannot be read.
         BuildError, ModelError: from compiling.
     """
@@ -57,6 +58,8 @@ def ship_front(
     device = run.config.device
     board, options, engine = load_board(device.board), device.options, engine_of(device)
     models = {e.archid: _read_model(run_dir, e) for e in run.front}
+    for evaluation in run.front:
+        _require_engine(engine, evaluation, run_dir)
     test = dataset.load_test()
     before = read_front(run_dir)
     same = (before.dataset, before.test_images) == (dataset.name, len(test))
@@ -122,6 +125,18 @@ def _ship_member(
         options=options,
         on_step=lambda step: None,
     )
+
+
+def _require_engine(engine: Engine, evaluation: Evaluation, run_dir: Path) -> None:
+    measured = evaluation.measured
+    if (measured.engine, measured.engine_version) != (engine.name, engine.version):
+        raise JournalError(
+            f"{evaluation.archid} was measured with another engine than is here to ship it",
+            where=run_dir,
+            expected=f"{measured.engine}, {measured.engine_version}",
+            got=f"{engine.name}, {engine.version}",
+            hint="name that library with HILNAS_TFLM_DIR or tflm_dir, or start a new run",
+        )
 
 
 def _read_model(run_dir: Path, evaluation: Evaluation) -> bytes:

@@ -68,6 +68,20 @@ def run_dir(evaluated: tuple[Path, list[Evaluation]], tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_what_another_version_of_the_engine_measured_is_not_shipped(
+    evaluated: tuple[Path, list[Evaluation]], tmp_path: Path
+) -> None:
+    folder, found = evaluated
+    older = replace(found[0], measured=replace(found[0].measured, engine_version="0"))
+    write_run(tmp_path, [older], config=CONFIG)
+    (tmp_path / "models").mkdir()
+    (tmp_path / older.model).write_bytes((folder / older.model).read_bytes())
+    message = r"was measured with another engine .* \(expected aot, 0, got aot, 1\)"
+    with pytest.raises(JournalError, match=message):
+        ship_front(tmp_path, make_dataset())
+    assert not (tmp_path / "front").exists()
+
+
 def test_each_member_gets_its_model_firmware_and_c(run_dir: Path) -> None:
     steps: list[str] = []
     dataset = replace(make_dataset(), class_names=("left", "middle", "right"))
