@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ RESOLVER_HEADER = Path("tensorflow/lite/micro/micro_mutable_op_resolver.h")
 _DOWNLOADS = Path("tensorflow/lite/micro/tools/make/downloads")
 _THIRD_PARTY = (_DOWNLOADS / "flatbuffers/include", _DOWNLOADS / "gemmlowp")
 _BUILD_TYPES = ("debug", "default", "release_with_logs", "release")
+_READ_DEADLINE_S = 120.0  # upstream's objects take one; others may claim any number of sections
 _MOST_PARENTS = 4  # of a folder that lies in the tree: gen/<build>/lib
 _LONGEST_VERSION = 160  # characters: it travels in one frame with other strings
 _HOW = (
@@ -125,7 +127,8 @@ def _archive_in(path: Path, tree: Path) -> Path:
         if not (path / ARCHIVE).is_file():
             raise ToolchainError("has no library", where=path, expected=ARCHIVE, hint=_HOW)
         return path / ARCHIVE
-    found = [file for file in sorted(tree.glob(f"gen/*/{ARCHIVE}")) if is_for_arm(file)]
+    files = filter(Path.is_file, tree.glob(f"gen/*/{ARCHIVE}"))  # a pipe would be read for ever
+    found = [file for file in sorted(files) if is_for_arm(file)]
     if not found:
         raise ToolchainError(
             "has no library for Arm", where=tree, expected=f"gen/<build>/{ARCHIVE}", hint=_HOW
@@ -180,7 +183,14 @@ def _facts(path: Path, _changed_ns: int, _size: int) -> _Facts:
     archive = read_archive(path)
     abis: dict[Abi, str] = {}
     compilers: set[str] = set()
+    deadline = time.monotonic() + _READ_DEADLINE_S
     for member in archive.members:
+        if time.monotonic() > deadline:
+            raise ToolchainError(
+                f"takes longer than {_READ_DEADLINE_S:g} s to read",
+                where=path,
+                hint="build the library again",
+            )
         facts = read_object(member, path)
         abis.setdefault(facts.abi, member.name)
         compilers.update(facts.compilers)

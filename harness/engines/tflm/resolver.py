@@ -20,7 +20,13 @@ from harness.tflite import Graph, Operator
 
 _KERNEL_HEADERS = Path("tensorflow/lite/micro/kernels")
 _LARGEST_HEADER = 1 << 20
-_METHOD = re.compile(r"\bTfLiteStatus\s+(Add\w+)\s*\(([^{};]*)\)\s*\{([^{}]*)\}", re.ASCII)
+# Upstream's longest parameters have 110 characters, bodies 180; without bounds a header made for
+# that would be searched for hours.
+_METHOD = re.compile(
+    r"\bTfLiteStatus\s{1,99}(Add\w{1,99})\s{0,99}"
+    r"\(([^{};]{0,500})\)\s{0,99}\{([^{}]{0,500})\}",
+    re.ASCII,
+)
 _CODE = re.compile(r"\bAddBuiltin\s*\(\s*(?:tflite::)?BuiltinOperator_(\w+)\b", re.ASCII)
 _REGISTER = re.compile(r"\bRegister_(\w+)\s*\(\s*\)", re.ASCII)
 
@@ -147,7 +153,7 @@ def _methods(tree: Path) -> dict[str, _Method]:
 def _special_headers(tree: Path) -> dict[str, str]:
     """Which header, as it is included, declares Register_<key>(); the first in order of names."""
     found: dict[str, str] = {}
-    for header in sorted((tree / _KERNEL_HEADERS).glob("*.h")):
+    for header in sorted(filter(Path.is_file, (tree / _KERNEL_HEADERS).glob("*.h"))):
         for name in _specials(_text(header)):
             found.setdefault(name, (_KERNEL_HEADERS / header.name).as_posix())
     return found

@@ -174,6 +174,12 @@ def test_a_library_that_is_built_again_is_read_again(tmp_path):
     assert before.sha256 != after.sha256
 
 
+def test_objects_that_take_for_ever_are_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(subject, "_READ_DEADLINE_S", -1.0)
+
+    assert "takes longer than -1 s to read" in complaint(make_tree(tmp_path))
+
+
 class TestDefines:
     """Each macro is told from what the objects define or name."""
 

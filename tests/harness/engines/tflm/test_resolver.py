@@ -3,6 +3,7 @@ the operators' types allow."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.engines.tflm.library import RESOLVER_HEADER, Library, find_library, register_symbol
+from harness.engines.tflm.library import (
+    ARCHIVE,
+    RESOLVER_HEADER,
+    Library,
+    find_library,
+    register_symbol,
+)
 from harness.engines.tflm.resolver import choose_registrations
 from harness.errors import ToolchainError, UnsupportedModelError
 from harness.tflite import Graph, Operator, Tensor
@@ -144,7 +151,6 @@ def test_a_header_that_goes_away_is_a_sentence(tmp_path):
         chosen(library, CONV_INT8)
 
 
-@pytest.mark.filterwarnings("error")
 @given(text=st.text(alphabet="TfLiteStatus Add(){};&=Register_A()\nAddBuiltin(BuiltinOperator_B,"))
 def test_any_header_is_read_or_refused(tmp_path_factory, cmsis_nn, text):
     tree = tmp_path_factory.mktemp("tree")
@@ -154,3 +160,21 @@ def test_any_header_is_read_or_refused(tmp_path_factory, cmsis_nn, text):
 
     with pytest.raises((ToolchainError, UnsupportedModelError)):
         chosen(replace(cmsis_nn, tree=tree), CONV_INT8)
+
+
+@pytest.mark.parametrize("piece", ["TfLiteStatus AddA(", "TfLiteStatus AddA() ", ") ", " "])
+def test_a_header_made_to_be_searched_for_hours_is_not(tmp_path, piece):
+    library = find_library(make_tree(tmp_path))
+    (library.tree / RESOLVER_HEADER).write_text("TfLiteStatus AddA(" + piece * 40_000)
+
+    with pytest.raises(ToolchainError, match="has no methods that add operators"):
+        chosen(library, CONV_INT8)
+
+
+def test_pipes_among_headers_and_libraries_are_not_waited_for(tmp_path):
+    tree = make_tree(tmp_path)
+    os.mkfifo((tree / RESOLVER_HEADER).parent / "kernels/aaa.h")
+    (tree / "gen/another/lib").mkdir(parents=True)
+    os.mkfifo(tree / "gen/another" / ARCHIVE)
+
+    assert chosen(find_library(tree), CONV_INT8) == {"CONV_2D": "CONV_2D_INT8"}
