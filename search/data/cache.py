@@ -38,6 +38,7 @@ def cached(
     files: Sequence[Path],
     parameters: Mapping[str, object],
     modules: Iterable[ModuleType],
+    names: Sequence[str],
     make: Callable[[], Arrays],
 ) -> Arrays:
     """What `make` returns for `files` and `parameters`; from the second call on, by any process,
@@ -46,6 +47,7 @@ def cached(
     Args:
         files: all that `make` reads, in the order that matters to it.
         modules: those whose code decides what it returns.
+        names: of the arrays that it returns.
 
     Raises:
         DatasetError: a file is not there, or the cache folder cannot be written; and what `make`
@@ -58,7 +60,7 @@ def cached(
         digest.update(Path(module.__file__).read_bytes())
     digest.update(print_before)
     entry = cache_dir() / "data" / digest.hexdigest()[:32]
-    if (found := _open(entry)) is not None:
+    if (found := _open(entry, names)) is not None:
         return found
     settled = newest < time.time() - SETTLED_S
     made = make()
@@ -83,15 +85,17 @@ def _fingerprint(files: Sequence[Path]) -> tuple[bytes, float]:
     return digest.digest(), newest
 
 
-def _open(entry: Path) -> Arrays | None:
-    """The arrays of an entry, or None when there is none that can be used."""
+def _open(entry: Path, names: Sequence[str]) -> Arrays | None:
+    """The arrays of an entry, or None when there is none that is whole."""
     try:
-        paths = sorted(entry.glob("*.npy"))
-        arrays = {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in paths}
+        arrays = {
+            name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in names
+        }
         os.utime(entry)
     except (OSError, ValueError, EOFError):
         return None
-    return arrays or None
+    return arrays
 
 
 def _keep(arrays: Arrays, entry: Path) -> None:
@@ -106,8 +110,8 @@ def _keep(arrays: Arrays, entry: Path) -> None:
                     np.save(file, array, allow_pickle=False)
                     file.flush()
                     os.fsync(file.fileno())
-            shutil.rmtree(entry, ignore_errors=True)  # damaged, or it would have been opened
-            with contextlib.suppress(FileExistsError, NotADirectoryError):
+            if _open(entry, tuple(arrays)) is None:  # or another process was faster
+                shutil.rmtree(entry, ignore_errors=True)
                 _rename(folder, entry)
     except OSError as error:
         raise DatasetError(
@@ -121,7 +125,7 @@ def _rename(folder: Path, entry: Path) -> None:
     try:
         folder.rename(entry)
     except OSError:
-        if not entry.is_dir():  # another process was faster with the same
+        if not entry.is_dir():  # another process, between the look and the renaming
             raise
 
 

@@ -85,7 +85,8 @@ def _decode(files: Files, options: Image) -> Split:
             images[place] = image
         return {"images": images}
 
-    images = cached(files.paths, parameters, [sys.modules[__name__]], make)["images"]
+    modules = [sys.modules[__name__]]
+    images = cached(files.paths, parameters, modules, ("images",), make)["images"]
     return Split(images, files.labels)
 
 

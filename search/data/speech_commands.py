@@ -195,7 +195,8 @@ def _features(clips: Clips, sound: Sound, encoding: Encoding | None) -> Split:
     }
     files = list(dict.fromkeys(clip.path for clip in clips.clips))
     modules = [front_end, wav, sys.modules[__name__]]
-    made = cached(files, parameters, modules, lambda: _compute(clips, sound, encoding))
+    names = ("images", "encoding")
+    made = cached(files, parameters, modules, names, lambda: _compute(clips, sound, encoding))
     scale, zero_point = made["encoding"].tolist()
     return Split(made["images"], clips.labels, Encoding(scale, int(zero_point)))
 

@@ -16,6 +16,7 @@ from search.data.cache import Arrays, cached
 from tests.search.test_data_images import write_classes
 
 HERE = [sys.modules[__name__]]
+NAMES = ("images", "encoding")
 
 
 @pytest.fixture(autouse=True)
@@ -39,16 +40,17 @@ class Maker:
 
     def __call__(self) -> Arrays:
         self.calls += 1
-        return {"images": np.frombuffer(self.source.read_bytes(), np.uint8)}
+        images = np.frombuffer(self.source.read_bytes(), np.uint8)
+        return {"images": images, "encoding": np.array([1.0, 2.0])}
 
     def get(self, **parameters: object) -> bytes:
-        return cached([self.source], parameters, HERE, self)["images"].tobytes()
+        return cached([self.source], parameters, HERE, NAMES, self)["images"].tobytes()
 
 
 def test_the_second_call_maps_what_the_first_one_made(source: Path) -> None:
     make = Maker(source)
     assert make.get() == make.get() == b"abc" and make.calls == 1
-    again = cached([source], {}, HERE, make)["images"]
+    again = cached([source], {}, HERE, NAMES, make)["images"]
     assert isinstance(again, np.memmap) and not again.flags.writeable
 
 
@@ -61,7 +63,7 @@ def test_other_parameters_are_another_entry(source: Path) -> None:
 def test_another_decoder_is_another_entry(source: Path) -> None:
     make = Maker(source)
     make.get()
-    cached([source], {}, [cache], make)
+    cached([source], {}, [cache], NAMES, make)
     assert make.calls == 2
 
 
@@ -96,7 +98,7 @@ def test_files_that_change_while_they_are_read_are_not_kept(source: Path, root: 
         source.write_bytes(b"changed")
         return {"images": np.zeros(3)}
 
-    cached([source], {}, HERE, make)
+    cached([source], {}, HERE, NAMES, make)
     assert not root.exists()
 
 
@@ -133,10 +135,24 @@ def test_a_faster_process_wins_and_its_entry_stays(
     def overtaken(folder: Path, entry: Path) -> None:
         entry.mkdir()
         np.save(entry / "images.npy", np.frombuffer(b"abc", np.uint8))
+        np.save(entry / "encoding.npy", np.zeros(2))
         original(folder, entry)
 
     monkeypatch.setattr(cache, "_rename", overtaken)
     assert make.get() == make.get() == b"abc" and make.calls == 1
+
+
+def test_an_entry_that_appeared_meanwhile_is_left_alone(source: Path, root: Path) -> None:
+    make, kept = Maker(source), []
+
+    def slower() -> Arrays:
+        make.get()  # as another process would
+        kept.extend(root.iterdir())
+        kept.append(kept[0].stat().st_ino)
+        return make()
+
+    cached([source], {}, HERE, NAMES, slower)
+    assert kept[0].stat().st_ino == kept[1] and list(root.iterdir()) == kept[:1]
 
 
 def test_entries_not_used_for_a_month_are_deleted(source: Path, root: Path) -> None:
@@ -150,7 +166,7 @@ def test_entries_not_used_for_a_month_are_deleted(source: Path, root: Path) -> N
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere: cannot be read: No such file"):
-        cached([tmp_path / "nowhere"], {}, HERE, dict)
+        cached([tmp_path / "nowhere"], {}, HERE, NAMES, dict)
 
 
 def test_images_are_decoded_once_and_again_when_one_changes(
