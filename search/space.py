@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,10 @@ from harness.errors import ConfigError
 from search.config import SpaceChoice
 from search.genotype import Genotype
 from search.lowering import Op, Shape
+from search.spaces.munas.space import MUNAS, Munas
+from search.spaces.staged.space import open_staged
+
+SPACES = Path(__file__).parent / "spaces"  # the files that come with hilnas
 
 
 class Space(Protocol):
@@ -84,8 +89,16 @@ def open_space(choice: SpaceChoice) -> Space:
     Raises:
         ConfigError: no such space, or a space file that cannot be used: file, table, key.
     """
-    from search.spaces.munas.space import MUNAS, Munas
-
+    if choice.file is not None:
+        return open_staged(Path(choice.file))
     if choice.name in (None, MUNAS):
         return Munas(choice)
-    raise ConfigError("no such space", where="[space] name", expected="munas", got=choice.name)
+    files = {path.stem: path for path in SPACES.glob("*.toml")}
+    if choice.name not in files:
+        raise ConfigError(
+            f"no space of the name {choice.name!r}",
+            where="[space] name",
+            expected=f"one of {', '.join((MUNAS, *sorted(files)))}",
+            hint="or give the file of your own as file",
+        )
+    return open_staged(files[choice.name])

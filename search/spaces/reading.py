@@ -27,7 +27,8 @@ def read_table(
         raise ValueError(f"{where} is not a table, got {value!r}")
     for name in value:
         if name not in required and name not in optional:
-            raise ValueError(f"{where}: unknown key {name!r}")
+            known = ", ".join((*required, *optional))
+            raise ValueError(f"{where}: unknown key {name!r}, expected one of {known}")
     for name in required:
         if name not in value:
             raise ValueError(f"{where}: key {name!r} is missing")
@@ -59,3 +60,8 @@ def check_absent(name: str, value: Any) -> None:
 def check_flag(name: str, value: Any) -> None:
     if type(value) is not bool:
         raise ValueError(f"{name} must be true or false, got {value!r}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value!r}")

@@ -29,7 +29,7 @@ _BLOCK = 8 + len(KINDS)
 
 
 def features(genotype: MunasGenotype) -> NDArray[np.float64]:
-    """(119,), each 0..1: numbers of blocks and dense blocks; of each block that there may be, its
+    """(118,), each 0..1: numbers of blocks and dense blocks; of each block that there may be, its
     features, zeros where it is absent; pooling; of each dense block, its width. Widths count by
     their logarithms, because a channel more matters by the share that it adds."""
     blocks = [_block(block) for block in genotype.blocks]

@@ -1,0 +1,1 @@
+"""Spaces described by a file: stages of blocks, with choices (docs/spaces.md)."""
