@@ -48,12 +48,14 @@ def search(
     """Search networks for a data set, every candidate measured before it is trained."""
     from search.config import load_config
     from search.run import JOURNAL_NAME
+    from search.space import open_space
     from search.workplace import check_device
 
     if resume is not None and out is not None:
         raise UsageError("--resume and --out exclude each other", hint="give one of them")
     config = load_config(config_file)
     check_device(config.device)
+    open_space(config.space)
     run_dir = require_folder(
         resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
     )

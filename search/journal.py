@@ -36,10 +36,10 @@ MAY_GROW = ("search.rounds",)
 
 @dataclass(frozen=True)
 class Header:
-    """config: flattened, "table.key" -> value, with the data set's input_shape and classes as
-    found, because a configuration may load another set where the one it names is not installed,
-    and with the version of an engine that is no part of hilnas, because what it takes and gives
-    decides which candidate follows which.
+    """config: flattened, "table.key" -> value, with what was found: the data set's input_shape and
+    classes, because a configuration may load another set where the one it names is not installed;
+    the digest of the file that describes the space; and the version of an engine that is no part
+    of hilnas, because what it takes and gives decides which candidate follows which.
     versions: of the packages that decide results."""
 
     config: dict[str, Any]
@@ -54,10 +54,13 @@ class Header:
         input_shape: Shape = (),
         classes: int = 0,
         engine_version: str = "",
+        space_sha256: str | None = None,
     ) -> Header:
         found = {"found.input_shape": list(input_shape), "found.classes": classes}
         if engine_version:
             found["found.engine_version"] = engine_version
+        if space_sha256 is not None:
+            found["found.space_sha256"] = space_sha256
         return cls({**_flatten(asdict(config)), **found}, versions)
 
     @property

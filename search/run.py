@@ -97,9 +97,10 @@ def run_search(
 
     Raises:
         JournalError: run_dir is in use, holds a run already, or one that cannot be continued.
-        ConfigError: no candidate meets the bounds.
+        ConfigError: no candidate meets the bounds, or [space] names what cannot be used.
         HilnasError: what a worker raised, or nothing but failures. The journal stays intact.
     """
+    space = open_space(config.space)
     try:
         if not resume:
             run_dir.mkdir(parents=True, exist_ok=True)
@@ -113,6 +114,7 @@ def run_search(
         input_shape=input_shape,
         classes=classes,
         engine_version=engine_version,
+        space_sha256=space.sha256,
     )
     with Journal(run_dir / JOURNAL_NAME) as journal:
         if resume:
