@@ -1,6 +1,6 @@
 """`python -m bench [NAME ...]`: run the named benchmarks (default: all) and keep their JSON in
 results/benchmarks/, with what they ran on. `--programs` and `--seed` belong to `differential`,
-`--inputs` and `--seed` to `fuzz`."""
+`--inputs` and `--seed` to `fuzz`, `--seed` to `tflm_arena`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ NAMES = (
     "timing",
     "differential",
     "fuzz",
+    "tflm_arena",
     "demo",
     "suite",
 )
 
-_OPTIONS = {"differential": ("programs", "seed"), "fuzz": ("inputs", "seed")}
+_OPTIONS = {
+    "differential": ("programs", "seed"),
+    "fuzz": ("inputs", "seed"),
+    "tflm_arena": ("seed",),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +55,9 @@ def main(arguments: list[str]) -> int:
         print(f"bench: {name}", file=sys.stderr)
         run = importlib.import_module(f"bench.{name}").run
         result = run(**{k: v for k, v in options.items() if k in _OPTIONS.get(name, ())})
+        if "not_run" in result:
+            print(f"bench: {name} is not run: {result['not_run']}", file=sys.stderr)
+            continue
         failed |= bool(result.get("failed"))
         record = {
             "benchmark": name,

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from harness import engines
-from harness.engines.tflm.library import VARIABLE, find_library
+from harness.board import load_board
+from harness.engines.tflm.engine import TflmEngine
+from harness.engines.tflm.library import VARIABLE, Library, find_library
 from harness.engines.tflm.scratch import Kernels
 from harness.errors import UsageError
 from harness.options import DEFAULTS
@@ -118,3 +120,19 @@ def test_without_a_library_the_command_says_what_the_arena_would_be(
     assert answer.code == 1
     assert "no TFLite Micro library is named" in answer.err
     assert "without one: with cmsis_nn kernels its arena takes about" in answer.err
+
+
+@pytest.mark.tflm
+def test_a_library_needs_less_for_the_better_order(tflm_library: Library, tmp_path: Path) -> None:
+    _, facts = ship_reordered(
+        wide_and_narrow().build(),
+        tmp_path / "m.reordered.tflite",
+        TflmEngine(tflm_library),
+        load_board("nucleo_l4r5zi"),
+        name="m",
+        options=DEFAULTS,
+        on_step=lambda _: None,
+    )
+    assert facts["tflm_arena"] == "measured"
+    assert facts["tflm_arena_bytes_after"] < facts["tflm_arena_bytes_before"]
+    assert facts["tflm_tensors_bytes_after"] < facts["tflm_tensors_bytes_before"]

@@ -6,11 +6,11 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from harness.engines.tflm.head import ALIGNMENT, aligned
 from harness.errors import DoesNotFitError, FirmwareFaultError
 from harness.measurement import ArenaParts
 from harness.session import Session
 
-ALIGNMENT = 16  # of an arena and its size; upstream's MicroArenaBufferAlignment()
 _OUTCOME = struct.Struct("<4I")  # code, available, head, tail
 _PATTERN = 0xA5
 _ATTEMPT_DEADLINE_S = 60.0
@@ -28,7 +28,7 @@ class ArenaSize:
     @property
     def plan(self) -> str:
         """How it came to this size, in a few words."""
-        counted = _aligned(self.counted_bytes)
+        counted = aligned(self.counted_bytes)
         if self.arena_bytes == counted:
             return f"the library's own count of {self.counted_bytes:,}, aligned"
         return (
@@ -63,10 +63,10 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
             hint="take a smaller model or a larger board; a library built with error strings "
             "says whether it is memory that it lacks",
         )
-    fails, fits = _aligned(best.counted_bytes) - ALIGNMENT, available
+    fails, fits = aligned(best.counted_bytes) - ALIGNMENT, available
     step = ALIGNMENT  # what is counted first, for it is mostly enough, then ever further up
     while fits - fails > ALIGNMENT:
-        tried = min(fails + step, _aligned((fails + fits) // 2))
+        tried = min(fails + step, aligned((fails + fits) // 2))
         step *= 2
         outcome = _attempt(session, tried)
         if outcome is None:
@@ -75,7 +75,7 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
             fits, best = tried, outcome
     counted = best.counted_bytes
     size = ArenaSize(fits, counted, ArenaParts(best.head_bytes, best.tail_bytes, 0))
-    return size if fits == _aligned(counted) else size.grown(fits)
+    return size if fits == aligned(counted) else size.grown(fits)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,3 @@ def _ask(session: Session, arena_bytes: int) -> _Outcome:
     session.write_input(0, struct.pack("<I", arena_bytes))
     session.run(deadline_s=_ATTEMPT_DEADLINE_S)
     return _Outcome(*_OUTCOME.unpack(session.read_output(0)))
-
-
-def _aligned(count: int) -> int:
-    return -(-count // ALIGNMENT) * ALIGNMENT

@@ -9,8 +9,9 @@ from pathlib import Path
 from harness.board import Board
 from harness.engines.engine import Built, OnStep
 from harness.engines.tflm.abi import check_abi, check_cxx
-from harness.engines.tflm.arena import ALIGNMENT, ArenaSize, size_arena
+from harness.engines.tflm.arena import ArenaSize, size_arena
 from harness.engines.tflm.deployment import write_deployment
+from harness.engines.tflm.head import ALIGNMENT
 from harness.engines.tflm.library import Library, find_library
 from harness.engines.tflm.sources import tflm_sources
 from harness.errors import (

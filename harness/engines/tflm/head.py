@@ -17,7 +17,7 @@ from harness.kernels import Kernel
 from harness.planner.regions import Lifetimes, Region, lifetimes
 from harness.tflite import Graph, Operator, Tensor
 
-ALIGNMENT = 16  # of every buffer: MicroArenaBufferAlignment()
+ALIGNMENT = 16  # of an arena and of every buffer in it: MicroArenaBufferAlignment()
 
 
 def aligned(size: int) -> int:

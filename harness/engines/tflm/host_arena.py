@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.engines.tflm.head import ALIGNMENT, Head
+from harness.engines.tflm.head import Head, aligned
 from harness.engines.tflm.scratch import Kernels
 from harness.engines.tflm.tail import tail_of
 from harness.errors import HilnasError, ToolchainError
@@ -82,8 +82,8 @@ def estimate(model: bytes, *, name: str, kernels: Kernels = Kernels.CMSIS_NN) ->
             hint="measure it with a library: --engine tflm",
         )
     placed = head.planned_bytes(head.own_order)
-    needed = max(placed + tail.bytes, tail.allocation_bytes)
-    return Estimate(kernels, placed, tail.bytes, -(-needed // ALIGNMENT) * ALIGNMENT)
+    needed = aligned(max(placed + tail.bytes, tail.allocation_bytes))
+    return Estimate(kernels, placed, tail.bytes, needed)
 
 
 def with_estimate(error: ToolchainError, model: bytes, *, name: str) -> ToolchainError:

@@ -84,9 +84,8 @@ def choose_registrations(
         UnsupportedModelError: an operator that this library does not have.
         ToolchainError: a tree whose resolver is none that this knows to read.
     """
-    operators = sorted((*graph.operators, *graph.folded), key=lambda one: one.index)
     by_kind: dict[str, list[Operator]] = {}
-    for operator in operators:
+    for operator in graph.file_operators:
         by_kind.setdefault(operator.op, []).append(operator)
     methods = _methods(library.tree)
     for name, alike in by_kind.items():

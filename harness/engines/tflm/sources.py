@@ -62,7 +62,7 @@ def _header(model: bytes, graph: Graph, library: Library, arena_bytes: int, name
         sha256=graph.sha256,
         arena=arena_bytes,
         size=len(model),
-        layers=len(graph.operators) + len(graph.folded),
+        layers=len(graph.file_operators),
         inputs=len(graph.inputs),
         outputs=len(graph.outputs),
         input_bytes=braces(graph.inputs),

@@ -8,12 +8,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 
 from bench.models import NO_MODELS, mlperf_tiny
+from harness.board import load_board
 from harness.compiler import compile_sources
 from harness.engines.tflm import host_arena
+from harness.engines.tflm.engine import TflmEngine
 from harness.engines.tflm.head import Head
 from harness.engines.tflm.host_arena import estimate, record, with_estimate
+from harness.engines.tflm.library import Library
 from harness.engines.tflm.scratch import Kernels
 from harness.errors import HilnasError, ToolchainError, UnsupportedModelError
+from harness.options import DEFAULTS
+from harness.session import open_session
 from harness.tflite import read_graph
 from tests.random_networks import networks
 from tests.tflite_factory import ModelFactory, fully_connected_model, small_network, svdf
@@ -130,3 +135,18 @@ def test_upstreams_greedy_planner_may_need_more_than_the_largest_step() -> None:
 
     assert head.peak_bytes((0, 1, 2, 3)) == 48
     assert head.planned_bytes((0, 1, 2, 3)) == 64 == record(data).head_bytes
+
+
+@pytest.mark.tflm
+def test_a_library_needs_what_was_estimated(tflm_library: Library) -> None:
+    engine, kernels = TflmEngine(tflm_library), Kernels(tflm_library.kernels)
+    model = small_network()
+    with open_session(load_board("nucleo_l4r5zi"), "virtual") as session:
+        built = engine.build(model, session, name="m", options=DEFAULTS, on_step=lambda _: None)
+    told = estimate(model, name="m", kernels=kernels)
+
+    assert built.arena_parts is not None
+    assert (built.arena_parts.head_bytes, built.arena_parts.tail_bytes) == (
+        *(told.head_bytes, told.tail_bytes),
+    )
+    assert built.arena_bytes == told.needed_bytes
