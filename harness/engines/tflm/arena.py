@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from harness.engines.tflm.head import ALIGNMENT, aligned
-from harness.errors import DoesNotFitError, FirmwareFaultError
+from harness.errors import DoesNotFitError, FirmwareFaultError, NoReplyError
 from harness.measurement import ArenaParts
 from harness.session import Session
 
@@ -91,11 +91,11 @@ class _Outcome:
 
 
 def _attempt(session: Session, arena_bytes: int) -> _Outcome | None:
-    """What setting up in `arena_bytes` gave, None where it failed, be it with a fault: upstream
-    does not check each allocation."""
+    """What setting up in `arena_bytes` gave, None where it failed, be it with a fault or without
+    an end: upstream does not check each allocation."""
     try:
         outcome = _ask(session, arena_bytes)
-    except FirmwareFaultError:
+    except (FirmwareFaultError, NoReplyError):
         session.restart()
         return None
     return outcome if outcome.code == 0 else None
