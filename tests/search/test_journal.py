@@ -22,7 +22,7 @@ HEADER = Header.of(CONFIG, {"numpy": "2.0"})
 ENTRIES = (
     Entry(0, "a" * 16, make_evaluation()),
     Entry(1, "b" * 16, make_rejected(tier="analytic")),
-    Entry(2, "c" * 16, make_rejected(tier="measured")),
+    Entry(2, "c" * 16, make_rejected(tier="measured"), parent="d" * 16),
 )
 
 
@@ -235,6 +235,22 @@ def test_another_configuration_is_refused_by_its_first_key(
 )
 def test_minutes_and_workers_may_change_and_rounds_may_grow(path: Path, budget: Budget) -> None:
     resumed_with(path, replace(CONFIG, search=budget))
+
+
+def test_a_journal_from_before_a_key_or_the_parents_goes_on_as_its_defaults(path: Path) -> None:
+    """What is younger than a journal has a default that changes nothing."""
+    header, *entries = [json.loads(line) for line in path.read_text().splitlines()]
+    older = {key: header["config"][key] for key in header["config"] if "algorithm" not in key}
+    written = Header(older, {}).to_json()
+    for entry in entries:
+        del entry["parent"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in (written, *entries)))
+
+    with Journal(path) as journal:
+        record = journal.resume(HEADER)
+    assert [entry.parent for entry in record.entries] == [None, None, None]
+    with pytest.raises(JournalError, match="algorithm differs .expected 'evolution', got 'bayes'"):
+        resumed_with(path, replace(CONFIG, search=Budget(rounds=10, algorithm="bayes")))
 
 
 def test_another_data_set_under_the_same_name_is_refused(path: Path) -> None:

@@ -357,6 +357,42 @@ def test_a_folder_with_a_run_is_not_overwritten(whole: Path) -> None:
     assert sorted((path.name, path.stat().st_mtime_ns) for path in whole.iterdir()) == before
 
 
+@pytest.mark.parametrize("algorithm", ["nsga2", "bayes", "random"])
+def test_any_algorithm_resumes_to_the_journal_of_an_uninterrupted_run(
+    tmp_path: Path, algorithm: str
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    config = with_budget(algorithm=algorithm, rounds=6, workers=1)
+    search(whole, config)
+    parts.mkdir()
+    lines = (whole / "journal.jsonl").read_text().splitlines(keepends=True)
+    (parts / "journal.jsonl").write_text("".join(lines[:5]))
+
+    search(parts, config, resume=True)
+
+    assert candidates(parts) == candidates(whole)
+
+
+def test_the_journal_names_parents(whole: Path) -> None:
+    entries = read_journal(whole / "journal.jsonl").entries
+    archids = [entry.outcome.archid for entry in entries]
+
+    assert entries[0].parent is None
+    assert any(entry.parent in archids[:index] for index, entry in enumerate(entries))
+
+
+def test_a_recorded_genotype_of_another_space_is_refused_by_its_line(
+    whole: Path, tmp_path: Path
+) -> None:
+    header, first, *_ = (whole / "journal.jsonl").read_text().splitlines()
+    entry = json.loads(first)
+    entry["outcome"]["genotype"]["blocks"] = []
+    (tmp_path / "journal.jsonl").write_text(f"{header}\n{json.dumps(entry)}\n")
+
+    with pytest.raises(JournalError, match=r"jsonl:2: holds no genotype of the space munas: numb"):
+        search(tmp_path, resume=True)
+
+
 def test_a_missing_folder_cannot_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no such run folder; check the path"):
         search(tmp_path / "nowhere", resume=True)
