@@ -34,16 +34,16 @@ def hypervolume_history(
     found: Iterable[Objectives], reference: Mapping[str, float]
 ) -> NDArray[np.float64]:
     """(n,): the hypervolume of the first 1, 2, ... n found; never falls. Raises as hypervolume."""
+    names, _ = _scale(reference)
     front: list[Objectives] = []
     shares: list[float] = []
-    names, _ = _scale(reference)
+    share = 0.0
     for newcomer in found:
         if not any(kept.dominates(newcomer, names) for kept in front):
             front = [kept for kept in front if not newcomer.dominates(kept, names)]
             front.append(newcomer)
-            shares.append(hypervolume(front, reference))
-        else:
-            shares.append(shares[-1])
+            share = max(share, hypervolume(front, reference))  # sums round, by their order
+        shares.append(share)
     return np.array(shares)
 
 

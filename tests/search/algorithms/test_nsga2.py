@@ -71,35 +71,37 @@ def crowding(point: Point, front: Sequence[Point]) -> float:
     return total
 
 
-def keep(points: list[Point], size: int) -> list[Point]:
-    """The survivors of `points`, by hand; None of the points share a value."""
-    kept: list[Point] = []
-    for front in fronts(points):
-        room = size - len(kept)
-        kept += sorted(front, key=lambda p, front=front: -crowding(p, front))[:room]
-    return kept
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32))
+def test_who_leaves_is_the_most_crowded_of_the_last_front_by_hand(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns = rng.permutation(20) + 1, rng.permutation(20) + 10, rng.permutation(20) + 2000
+    nsga2, kept = make_nsga2(), list[Point]()
+    for number, (error, latency, sram) in enumerate(zip(*columns, strict=True)):
+        candidates = [*kept, (error / 32, float(latency), float(sram))]
+        tell(nsga2, number, candidates[-1])
+        kept = points_of(nsga2)
+
+        assert len(kept) == min(len(candidates), 6)
+        for gone in set(candidates) - set(kept):
+            last = fronts(candidates)[-1]
+            assert gone in last
+            assert crowding(gone, last) == min(crowding(point, last) for point in last)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32))
-def test_what_survives_is_what_a_sort_by_hand_keeps(seed: int) -> None:
+def test_ranks_are_those_of_fronts_peeled_by_hand(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    errors, latencies, srams = rng.permutation(20), rng.permutation(20), rng.permutation(20)
-    points = [
-        ((1 + int(e)) / 32, 10.0 + int(t), 2000.0 + int(s))
-        for e, t, s in zip(errors, latencies, srams, strict=True)
-    ]
-    nsga2, kept = make_nsga2(), list[Point]()
-    for number, point in enumerate(points):
-        tell(nsga2, number, point)
-        expected = keep([*kept, point], 6)
-        (gone,) = set([*kept, point]) - set(points_of(nsga2)) or {None}
-        if gone is not None:
-            worst = fronts([*kept, point])[-1]
-            assert gone in worst
-            assert crowding(gone, worst) == min(crowding(p, worst) for p in worst)
-        kept = points_of(nsga2)
-        assert len(kept) == len(expected)
+    nsga2 = make_nsga2(population=20)
+    for number in range(20):
+        error, latency, sram = rng.integers(1, 6, size=3)  # with equal values, and equal points
+        tell(nsga2, number, (error / 8, float(latency), 2000.0 + sram))
+    peeled = fronts(points_of(nsga2))
+
+    for individual in nsga2._population:
+        point = individual.get("member").objectives.values(OBJECTIVES)
+        assert point in peeled[individual.get("rank")]
 
 
 def test_the_better_rank_wins_the_tournament() -> None:
