@@ -68,7 +68,7 @@ class Budget:
 @dataclass(frozen=True)
 class SpaceChoice:
     """name: a space that comes with hilnas (without it and without a file, munas). file: a space
-    of one's own (docs/spaces.md), seen from where hilnas is started.
+    of one's own (docs/spaces.md), relative to the configuration.
 
     max_*: caps on what is drawn at random from munas; uniform draws of the full space (the
     defaults) are mostly too big for a microcontroller. Only draws are capped: morphisms may grow a
@@ -313,11 +313,14 @@ class SearchConfig:
 def load_config(path: Path) -> SearchConfig:
     """Raises ConfigError naming file, table and key."""
     config = load_toml(path, SearchConfig)
-    if not config.device.tflm_dir:
-        return config
     # Absolute from here on: a run keeps its configuration in another folder.
-    tflm_dir = str(path.absolute().parent / config.device.tflm_dir)
-    return replace(config, device=replace(config.device, tflm_dir=tflm_dir))
+    folder = path.absolute().parent
+    if config.device.tflm_dir:
+        tflm_dir = str(folder / config.device.tflm_dir)
+        config = replace(config, device=replace(config.device, tflm_dir=tflm_dir))
+    if config.space.file is not None:
+        config = replace(config, space=replace(config.space, file=str(folder / config.space.file)))
+    return config
 
 
 def dump_config(config: SearchConfig) -> str:

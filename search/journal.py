@@ -30,7 +30,7 @@ from search.lowering import Shape
 SCHEMA = 1
 
 # What a resumed run may change: none of these decides which candidate follows which.
-MAY_CHANGE = ("search.minutes", "search.workers", "device.tflm_dir")
+MAY_CHANGE = ("search.minutes", "search.workers", "device.tflm_dir", "space.file")
 MAY_GROW = ("search.rounds",)
 
 

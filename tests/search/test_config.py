@@ -78,9 +78,30 @@ def test_an_absolute_folder_of_a_library_is_meant_as_it_is(tmp_path: Path) -> No
     assert load(tmp_path, MINIMAL).device.library_dir is None, "HILNAS_TFLM_DIR says where"
 
 
+def test_a_space_file_is_relative_to_the_configuration(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL + '[space]\nfile = "mine.toml"\n')
+
+    assert config.space.file == str(tmp_path / "mine.toml")
+    again = tmp_path / "elsewhere"
+    again.mkdir()
+    assert load(again, dump_config(config)) == config, "a run keeps it in another folder"
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
+        (
+            '[search]\n[space]\nname = "mlp"\nfile = "mine.toml"',
+            "[space] name and file exclude each other: give one of them",
+        ),
+        (
+            '[search]\n[space]\nname = "mlp"\nmax_units = 20',
+            "[space] max_units caps munas only, the space is another one",
+        ),
+        (
+            '[search]\n[space]\nfile = "mine.toml"\nmax_blocks = 3',
+            "[space] max_blocks caps munas only, the space is another one",
+        ),
         ("[search]\nrounds = 0", "[search] rounds must be at least 1, got 0"),
         ("[search]\nwindow = 0", "[search] window must be at least 1, got 0"),
         ("[search]\nworkers = -1", "[search] workers must be at least 1, got -1"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import JournalError
-from search.config import Bounds, Budget, Data, Device, SearchConfig
+from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice
 from search.journal import Entry, Header, Journal, read_journal
 from tests.search.evaluations import make_evaluation, make_rejected
 
@@ -272,6 +272,31 @@ def test_two_versions_of_a_library_never_meet_in_one_journal(tmp_path: Path) -> 
         pytest.raises(JournalError, match="found.engine_version differs .*90b983c, reference"),
     ):
         journal.resume(Header.of(CONFIG, {}, engine_version="90b983c, reference"))
+
+
+def test_another_space_is_refused_wherever_its_file_lies(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    here, there = (replace(CONFIG, space=SpaceChoice(file=name)) for name in ("a.toml", "b.toml"))
+    with Journal(path) as journal:
+        journal.create(Header.of(here, {}, space_sha256="12ab"))
+    with Journal(path) as journal:
+        journal.resume(Header.of(there, {}, space_sha256="12ab"))
+
+    with (
+        Journal(path) as journal,
+        pytest.raises(JournalError, match="found.space_sha256 differs .*'12ab', got '34cd'"),
+    ):
+        journal.resume(Header.of(there, {}, space_sha256="34cd"))
+
+
+def test_a_run_from_before_there_were_other_spaces_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    now = Header.of(CONFIG, {})
+    since = ("space.name", "space.file")
+    with Journal(path) as journal:
+        journal.create(Header({k: v for k, v in now.config.items() if k not in since}, {}))
+
+    resumed_with(path, CONFIG)
 
 
 def test_a_library_may_move_to_another_folder(path: Path) -> None:
