@@ -98,7 +98,10 @@ def _window_lead(graph: Graph, operator: Operator) -> int:
     _, rows, columns, written = graph.tensor(operator.outputs[0]).shape
 
     def least(count: int, stride: int, pad: int, read: int, write: int) -> int:
-        return min(max(0, at * stride - pad) * read - at * write for at in range(count))
+        """Over the whole axis: convex, so least at an end or where the padding is left."""
+        turn = min(pad // stride, count - 1)
+        places = (0, turn, min(turn + 1, count - 1), count - 1)
+        return min(max(0, at * stride - pad) * read - at * write for at in places)
 
     (step_y, step_x), (top, left) = options.stride, options.pads
     elements = least(rows, step_y, top, width * channels, columns * written) + least(
@@ -206,7 +209,8 @@ def depthwise_strips(graph: Graph, operator: Operator, optimise: Optimise) -> De
     if height == output_rows:
         fitting = min(channels, most_bytes // (plane_height * line))
         planes = max(planes, fitting & ~3)
-    for end in range(height, output_rows, height):  # of each strip but the last
+    ends = range(height, output_rows, height)  # of each strip but the last
+    for end in (*ends[:1], *ends[-1:]):  # what is read less what is written is concave
         ready = min(rows, (end - 1) * stride + reach - options.pads[0])
         inplace = inplace and end * output_columns <= ready * columns
     return DepthwiseStrips(planes, line, plane_height, height, inplace, own_loop, taps_bytes)
@@ -257,13 +261,8 @@ def _spare(graph: Graph, size: int) -> int:
 def room_bytes(graph: Graph, operator: Operator) -> int:
     """How much scratch memory is worth what it buys: what an operator with larger tensors needs
     more, and at least a sixth of what the one with the largest does."""
-
-    def own(one: Operator) -> int:
-        tensors = {index for index in (*one.inputs, *one.outputs) if index >= 0}
-        return sum(graph.tensor(i).bytes for i in tensors if graph.tensor(i).data is None)
-
-    most = max(own(one) for one in graph.operators)
-    return _spare(graph, max(most // 6, most - own(operator)))
+    most = graph.most_working_bytes
+    return _spare(graph, max(most // 6, most - graph.working_bytes(operator)))
 
 
 def _elementwise(graph: Graph, operator: Operator, optimise: Optimise) -> Kernel:
@@ -321,12 +320,13 @@ def transpose_conv_column(
 ) -> int:
     """Bytes of the longest column of a transposed convolution. Which of the filter's taps meet an
     output pixel depends on its phase, its place modulo the stride."""
-    taps = (
-        max(len(range((at + pad) % stride, span, stride)) for at in range(min(size, stride)))
-        for size, span, stride, pad in zip(
-            output[1:3], weights[1:3], options.stride, options.pads, strict=True
-        )
-    )
+
+    def most(size: int, span: int, stride: int, pad: int) -> int:
+        """Taps of the first phase that occurs: the one at 0, unless the axis ends before it."""
+        first = pad % stride
+        return len(range(first if first + size <= stride else 0, span, stride))
+
+    taps = map(most, output[1:3], weights[1:3], options.stride, options.pads)
     return max(4, _round_up(math.prod(taps) * weights[3]))
 
 

@@ -4,6 +4,7 @@ Micro's kernel computes, for whoever writes its tables or reasons about its valu
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,19 +39,28 @@ def function_of(graph: Graph, operator: Operator) -> Function | None:
     return find(graph, operator)
 
 
-def sum_of(graph: Graph, operator: Operator) -> tuple[tuple[Pair, Pair, Pair], Function2]:
-    """The rescalings of both inputs and of their sum, and the function: ADD and SUB."""
+@dataclass(frozen=True)
+class Addition:
+    """A Function2: ADD, or with sign -1 SUB. `pairs` rescale both inputs and their sum;
+    zero_points are theirs."""
+
+    pairs: tuple[Pair, Pair, Pair]
+    sign: int
+    zero_points: tuple[int, int, int]
+
+    def __call__(self, a: Array, b: Array) -> Array:
+        first, second, output = self.zero_points
+        return fixedpoint.add(a - first, b - second, self.pairs, self.sign, output)
+
+
+def sum_of(graph: Graph, operator: Operator) -> Addition:
+    """ADD and SUB."""
     indices = (*operator.inputs, *operator.outputs)
     first, second, output = (graph.tensor(index).q for index in indices)
     sign = -1 if operator.op == "SUB" else 1
     one, other, both = add_multipliers(first, second, output, 20, where=_where(operator))
-    pairs = (one, other, both)
-
-    def add(a: Array, b: Array) -> Array:
-        x, y = a - first.zero_point, b - second.zero_point
-        return fixedpoint.add(x, y, pairs, sign, output.zero_point)
-
-    return pairs, add
+    zero_points = first.zero_point, second.zero_point, output.zero_point
+    return Addition((one, other, both), sign, zero_points)
 
 
 def product_of(graph: Graph, operator: Operator) -> tuple[Pair, Function2]:

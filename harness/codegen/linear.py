@@ -3,12 +3,14 @@ give? All 65536 pairs of int8 are tried here, so that the sum is exact or not us
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.codegen.fixedpoint import INT8_VALUES
+from harness.codegen.functions import Addition
 from harness.codegen.tables import Array
 
 FRACTION = 20  # bits below the result
@@ -31,25 +33,28 @@ class Sum:
     offset: int
 
 
-def fit_sum(results: Array, first: float, second: float, limits: _Limits) -> Sum | None:
-    """`results`[a + 128][b + 128], about first * a + second * b + a constant, before the clamp to
-    `limits`."""
+@functools.lru_cache(maxsize=4096)  # a model is compiled again for its profile, its deployment
+def fit_sum(function: Addition, first: float, second: float, limits: _Limits) -> Sum | None:
+    """`function`, about first * a + second * b + a constant, before the clamp to `limits`."""
     if not (abs(first) + abs(second) + 2) * 256 * (1 << FRACTION) < _LIMIT:  # int32 everywhere
         return None
-    values = [v.ravel() for v in np.broadcast_arrays(INT8_VALUES[:, None], INT8_VALUES[None, :])]
-    pairs = _Pairs(values[0], values[1], np.clip(results, *limits).ravel(), limits)
+    a, b = INT8_VALUES[:, None], INT8_VALUES[None, :]
+    pairs = _Pairs(a, b, np.clip(function(a, b), *limits), limits)
     unit = float(1 << (FRACTION + 8))
     start = round(first * unit), round(second * unit)
     near = pairs.near(start)
     for factors in _candidates(near, start):
-        if near.slack(factors) >= 0 and pairs.slack(factors) >= 0:
-            least, most = pairs.offsets(factors)
-            return Sum(*factors, (least + most) // 2)
+        if near.slack(factors) >= 0:
+            least, most = pairs.offsets(pairs.distances(factors))
+            if most >= least:
+                return Sum(*factors, (least + most) // 2)
     return None
 
 
 @dataclass(frozen=True)
 class _Pairs:
+    """a and b broadcast to the shape of `results`."""
+
     a: Array
     b: Array
     results: Array
@@ -61,10 +66,9 @@ class _Pairs:
         distances: Array = (self.results << FRACTION) - linear
         return distances
 
-    def offsets(self, factors: tuple[int, int]) -> tuple[int, int]:
+    def offsets(self, distances: Array) -> tuple[int, int]:
         """The least and the greatest that give the results, if the least is not greater. What
         lies at a limit may lie beyond it."""
-        distances = self.distances(factors)
         above = distances[self.results > self.limits[0]]
         below = distances[self.results < self.limits[1]]
         least = int(above.max()) if above.size else -_LIMIT
@@ -72,17 +76,18 @@ class _Pairs:
         return least, most
 
     def slack(self, factors: tuple[int, int]) -> int:
-        least, most = self.offsets(factors)
+        least, most = self.offsets(self.distances(factors))
         return most - least
 
     def near(self, factors: tuple[int, int]) -> _Pairs:
         """Those that decide about factors near to these."""
         distances = self.distances(factors)
-        least, most = self.offsets(factors)
+        least, most = self.offsets(distances)
         kept = (distances > min(least, most) - _NEAR) | (
             distances + (1 << FRACTION) < max(least, most) + _NEAR
         )
-        return _Pairs(self.a[kept], self.b[kept], self.results[kept], self.limits)
+        a, b, results = np.broadcast_arrays(self.a, self.b, self.results)
+        return _Pairs(a[kept], b[kept], results[kept], self.limits)
 
 
 def _candidates(pairs: _Pairs, start: tuple[int, int]) -> Iterator[tuple[int, int]]:

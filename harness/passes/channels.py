@@ -10,6 +10,7 @@ or what it was.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 
 import numpy as np
@@ -42,7 +43,7 @@ class _Classes:
             if index >= 0 and graph.tensor(index).data is None:
                 self._first[index] = count
                 count += channels_of(graph.tensor(index))
-        self._parent = list(range(count))
+        self._parent = np.arange(count)
         self._needed = np.zeros(count, bool)
         for index in (*graph.inputs, *graph.outputs):
             self._pin(index)
@@ -67,38 +68,75 @@ class _Classes:
             return
         links = links_of(self._graph, operator) or []
         linked = {index for link in links for index in (link.tensor, link.other)}
-        if not linked or not linked <= {*found} & {*self._first}:
+        if not linked or not all(index in found and index in self._first for index in linked):
             for index in (*operator.inputs, *operator.outputs):
                 self._pin(index)
             return
         for link in links:
-            ones = (self._first[link.tensor] + link.channels).tolist()
-            others = (self._first[link.other] + link.other_channels).tolist()
-            for one, other in zip(ones, others, strict=True):
-                self._parent[self._root(one)] = self._root(other)
+            self._join(
+                self._first[link.tensor] + link.channels,
+                self._first[link.other] + link.other_channels,
+            )
 
-    def _root(self, channel: int) -> int:
-        parent = self._parent
-        while parent[channel] != channel:
-            parent[channel] = parent[parent[channel]]
-            channel = parent[channel]
-        return channel
+    def _join(self, ones: Array, others: Array) -> None:
+        """The classes of ones[i] and others[i] are one, for all i. Each root is hooked onto the
+        smallest that it is to be one with, until none is apart. Of those that are, half are gone
+        after two rounds: who is not hooked in them has at least one hooked onto itself."""
+        while True:
+            ones, others = self._roots(ones), self._roots(others)
+            apart = ones != others
+            if not apart.any():
+                return
+            ones, others = ones[apart], others[apart]
+            np.minimum.at(self._parent, np.maximum(ones, others), np.minimum(ones, others))
+
+    def _roots(self, channels: Array) -> Array:
+        found = self._parent[channels]
+        while not np.array_equal(above := self._parent[found], found):
+            self._parent[found] = found = self._parent[above]  # paths are halved on the way
+        self._parent[channels] = found
+        return found
 
     def kept(self) -> Kept:
-        roots = np.array([self._root(channel) for channel in range(len(self._parent))], np.int64)
-        stays = np.zeros(len(roots), bool)  # of each class, at its root
-        stays[roots[self._needed]] = True
-        waiting = True
+        roots = self._roots(np.arange(len(self._parent)))
+        needed = np.zeros(len(roots), bool)  # of each class, at its root
+        needed[roots[self._needed]] = True
+        stays = np.array(self._fill_words(roots, needed[roots]), bool)
+        return {index: stays[self._channels(index)] for index in self._first}
+
+    def _fill_words(self, roots: Array, needed: Array) -> list[bool]:
+        """Which channels stay: those needed, and tensor by tensor, again and again, the first ones
+        that are missing to whole words. A tensor is looked at where a class of it has changed."""
+        tensors = list(self._first)
+        sizes = [channels_of(self._graph.tensor(index)) for index in tensors]
+        owners = np.repeat(np.arange(len(tensors)), sizes)  # of each channel
+        members = np.argsort(roots, kind="stable")  # by class
+        bounds = np.searchsorted(roots[members], np.arange(len(roots) + 1))
+        counts = np.bincount(owners[needed], minlength=len(tensors)).tolist()
+        stays: list[bool] = needed.tolist()
+        searched = [self._first[index] for index in tensors]  # all before it stay
+        waiting = list(range(len(tensors)))  # (round, tensor) as one number, ascending: a heap
+        queued = [True] * len(tensors)
         while waiting:
-            waiting = False
-            for index in self._first:
-                classes = roots[self._channels(index)]
-                mask = stays[classes]
-                missing = min(max(_WORD, -(-mask.sum() // _WORD) * _WORD), len(mask)) - mask.sum()
-                if missing > 0:
-                    stays[classes[~mask][:missing]] = True
-                    waiting = True
-        return {index: stays[roots[self._channels(index)]] for index in self._first}
+            number, place = divmod(heapq.heappop(waiting), len(tensors))
+            queued[place] = False
+            count = counts[place]
+            missing = min(max(_WORD, -(-count // _WORD) * _WORD), sizes[place]) - count
+            chosen: list[int] = []
+            while len(chosen) < missing:
+                if not stays[searched[place]]:
+                    chosen.append(int(roots[searched[place]]))
+                searched[place] += 1
+            for root in dict.fromkeys(chosen):
+                for channel in members[bounds[root] : bounds[root + 1]].tolist():
+                    stays[channel] = True
+                    owner = int(owners[channel])
+                    counts[owner] += 1
+                    if not queued[owner]:
+                        queued[owner] = True
+                        following = number + (owner <= place)
+                        heapq.heappush(waiting, following * len(tensors) + owner)
+        return stays
 
 
 def _convolution_needs(graph: Graph, operator: Operator, found: Intervals) -> Array:

@@ -328,7 +328,8 @@ def _function_of_two(graph: Graph, operator: Operator, found: Intervals) -> Inte
         return None
     where = f"operator {operator.index} ({operator.op})"
     limits = activation_range(options.activation, output.q, where=where)
-    _, function = (product_of if operator.op == "MUL" else sum_of)(graph, operator)
+    product = operator.op == "MUL"
+    function = product_of(graph, operator)[1] if product else sum_of(graph, operator)
     known = first.constant & second.constant
     results = np.clip(function(first.low, second.low), *limits)
     return Interval(np.where(known, results, limits[0]), np.where(known, results, limits[1]))

@@ -38,13 +38,15 @@ class Stage:
 
 def stages(graph: Graph) -> Iterator[Stage]:
     """The stages that can be split, the shortest first."""
-    written: set[int] = set()
+    last = {i: at for at, operator in enumerate(graph.operators) for i in operator.inputs}
+    last |= dict.fromkeys(graph.outputs, len(graph.operators))
+    alive: set[int] = set()  # written and read by what follows
     for position, operator in enumerate(graph.operators):
         if not _can_be_split(graph, operator):
             return
-        written.update(operator.outputs)
-        later = {i for other in graph.operators[position + 1 :] for i in other.inputs}
-        if written & later.union(graph.outputs) == set(operator.outputs):
+        alive.difference_update(i for i in operator.inputs if last[i] == position)
+        alive.update(i for i in operator.outputs if last.get(i, -1) > position)
+        if alive == set(operator.outputs):
             yield Stage(position + 1, operator.outputs[0])
 
 

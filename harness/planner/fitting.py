@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from harness.errors import UnsupportedModelError
 from harness.kernels import kernel_of
@@ -133,10 +134,11 @@ def _candidates(graph: Graph, optimise: Optimise, most: float) -> Iterator[_Cand
     more than `most` bytes, or a stage's input and output together."""
     kernels = [kernel_of(graph, operator, optimise) for operator in graph.operators]
     needed = lifetimes(graph, kernels, range(len(kernels))).needed()
+    behind_step = list(accumulate(reversed(needed), max))[::-1]
     inputs = sum(graph.tensor(index).bytes for index in graph.inputs)
     estimated = 0
     for stage in stages(graph):
-        if max(inputs + graph.tensor(stage.output).bytes, *needed[stage.count + 1 :]) > most:
+        if max(inputs + graph.tensor(stage.output).bytes, behind_step[stage.count + 1]) > most:
             continue
         _, height, width, _ = graph.tensor(stage.output).shape
         for rows in (count for count in _CUTS if count <= height):

@@ -91,6 +91,10 @@ class _Search:
                     for piece, how in sharings(storage, operator, kernels[position]).items()
                 }
             )
+        most_common: dict[int, int] = {}  # of a piece with the results of all operators
+        for each in commons:
+            for piece, shared in each.items():
+                most_common[piece] = max(shared, most_common.get(piece, 0))
         for position, operator in enumerate(graph.operators):
             written, common = storage.written(operator), commons[position]
             self._steps.append(
@@ -104,10 +108,7 @@ class _Search:
                     idle=sum(sizes[piece] for piece in written if not readers[piece]),
                     scratch=words(kernels[position].scratch_bytes),
                     most=sizes[written[0]] if written else 0,
-                    spoils=sum(
-                        max(others.get(piece, 0) for others in commons)
-                        for piece in storage.read(operator)
-                    ),
+                    spoils=sum(most_common.get(piece, 0) for piece in storage.read(operator)),
                 )
             )
         self._followers: list[list[int]] = [[] for _ in range(count)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from harness.planner.exact import pack_exactly
 from harness.planner.regions import WORD, Lifetimes, Region, words
@@ -90,8 +91,12 @@ def _together(lifetimes: Lifetimes, met: Sequence[set[int]]) -> list[Group]:
     equal = {pair for pair, sharing in lifetimes.shared.items() if sharing.equal}
     for source, output in sorted(equal, key=lambda pair: (pair[1], pair[0])):
         first, second = groups[source], groups[output]
-        if first is not second and all(
-            (i, j) in equal or (j, i) in equal or j not in met[i] for i in first for j in second
+        if first is second:
+            continue
+        # Only regions that meet can be in the way; from the smaller group's side they are fewer.
+        small, large = (first, second) if len(first) < len(second) else (second, first)
+        if all(
+            (i, j) in equal or (j, i) in equal for i in small for j in met[i] if groups[j] is large
         ):
             first += second
             groups.update(dict.fromkeys(second, first))
@@ -101,10 +106,13 @@ def _together(lifetimes: Lifetimes, met: Sequence[set[int]]) -> list[Group]:
 def _greedy_orders(regions: Sequence[Region], groups: Sequence[Group]) -> list[list[Group]]:
     """Large ones first; those that are large and live long; in order of time; and those of the
     fullest step first."""
-    fullest = max(
-        sorted({region.first for region in regions}),
-        key=lambda time: sum(r.words for r in regions if r.first <= time <= r.last),
-    )
+    changes: dict[int, int] = {}  # words that begin to be held at each step, less those that end
+    for region in regions:
+        changes[region.first] = changes.get(region.first, 0) + region.words
+        changes[region.last + 1] = changes.get(region.last + 1, 0) - region.words
+    times = sorted(changes)
+    held = dict(zip(times, accumulate(changes[time] for time in times), strict=True))
+    fullest = max(sorted({region.first for region in regions}), key=held.__getitem__)
 
     def size(group: Group) -> int:
         return max(regions[i].size for i in group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from harness.kernels import Kernel, continued
 from harness.tflite import Graph, Operator
@@ -55,12 +56,17 @@ class Lifetimes:
 
     def meetings(self) -> list[set[int]]:
         """For each region, the others that exist at the same time."""
-        alive: list[list[int]] = [[] for _ in range(self.steps + 2)]  # step -1 comes first
-        for i, region in enumerate(self.regions):
-            for time in range(region.first, region.last + 1):
-                alive[time + 1].append(i)
-        met = [set().union(*alive[region.first + 1 : region.last + 2]) for region in self.regions]
-        return [others - {i} for i, others in enumerate(met)]
+        met: list[set[int]] = [set() for _ in self.regions]
+        alive: dict[int, int] = {}  # region: its last step, for those that began
+        for i in sorted(range(len(self.regions)), key=lambda i: self.regions[i].first):
+            first = self.regions[i].first
+            for j in [j for j, last in alive.items() if last < first]:
+                del alive[j]
+            met[i].update(alive)
+            for j in alive:
+                met[j].add(i)
+            alive[i] = self.regions[i].last
+        return met
 
     def lower_bound(self) -> int:
         """Bytes that every placement of these lifetimes needs: the most at one step."""
@@ -69,12 +75,21 @@ class Lifetimes:
     def needed(self) -> list[int]:
         """Bytes at each step, from step -1 on, when inputs are written, to the end. The last word
         need not be whole."""
-        needed = [0] * (self.steps + 2)
-        slack = [0] * len(needed)
+        # What begins and ends at each step, by the bytes that the last word leaves.
+        changes = [[0] * (self.steps + 3) for _ in range(WORD)]
+        counts = [[0] * (self.steps + 3) for _ in range(WORD)]
         for region in self.regions:
-            for time in range(region.first, region.last + 1):
-                needed[time + 1] += region.words
-                slack[time + 1] = max(slack[time + 1], region.words * WORD - region.size)
+            rest = region.words * WORD - region.size
+            for at, sign in ((region.first + 1, 1), (region.last + 2, -1)):
+                changes[rest][at] += sign * region.words
+                counts[rest][at] += sign
+        held = [list(accumulate(steps))[:-1] for steps in changes]
+        alive = [list(accumulate(steps))[:-1] for steps in counts]
+        needed = [sum(parts) for parts in zip(*held, strict=True)]
+        slack = [
+            max((rest for rest, there in enumerate(each) if there), default=0)
+            for each in zip(*alive, strict=True)
+        ]
         saved: dict[int, int] = {}
         for (source, output), sharing in self.shared.items():
             common = sharing.words(self.regions[source], self.regions[output])

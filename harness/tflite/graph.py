@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -286,7 +287,21 @@ class Graph:
 
     def operator(self, index: int) -> Operator:
         """The operator with this index in the file: positions differ once operators are folded."""
-        return next(operator for operator in self.operators if operator.index == index)
+        return self._by_index[index]
+
+    @functools.cached_property
+    def _by_index(self) -> dict[int, Operator]:
+        return {operator.index: operator for operator in self.operators}
+
+    def working_bytes(self, operator: Operator) -> int:
+        """What `operator` reads and writes of the arena."""
+        used = {index for index in (*operator.inputs, *operator.outputs) if index >= 0}
+        return sum(self.tensors[i].bytes for i in used if self.tensors[i].data is None)
+
+    @functools.cached_property
+    def most_working_bytes(self) -> int:
+        """Of all operators."""
+        return max(self.working_bytes(operator) for operator in self.operators)
 
     def optional(self, operator: Operator, position: int) -> Tensor | None:
         """The operator's input at `position`, None where it is absent."""

@@ -280,20 +280,20 @@ class _Reader:
             return None
         if table["details_type"]:
             raise self._unsupported(f"{name} has custom quantisation", "use int8")
-        scales = tuple(float(scale) for scale in table["scale"])
-        zeros = table["zero_point"]
-        zero_points = () if zeros is None else tuple(int(zero) for zero in zeros)
-        if len(zero_points) != len(scales):
-            raise self._malformed(
-                f"{name}: scales and zero points differ", len(scales), len(zero_points)
-            )
-        for scale in scales:
-            if not math.isfinite(scale) or scale <= 0:
-                raise self._malformed(f"{name}: impossible scale", "positive and finite", scale)
+        scales, zeros = table["scale"], table["zero_point"]
+        count = 0 if zeros is None else len(zeros)
+        if count != len(scales):
+            raise self._malformed(f"{name}: scales and zero points differ", len(scales), count)
+        with np.errstate(invalid="ignore"):  # NaNs that signal
+            wrong = ~(np.isfinite(scales) & (scales > 0))
+        if wrong.any():
+            scale = float(scales[wrong][0])
+            raise self._malformed(f"{name}: impossible scale", "positive and finite", scale)
         low, high = _ZERO_POINTS.get(schema.TYPE_NAMES[raw["type"]], (-(1 << 31), (1 << 31) - 1))
-        for zero in zero_points:
-            if not low <= zero <= high:
-                raise self._malformed(f"{name}: impossible zero point", f"{low}..{high}", zero)
+        wrong = (zeros < low) | (zeros > high)
+        if wrong.any():
+            zero = int(zeros[wrong][0])
+            raise self._malformed(f"{name}: impossible zero point", f"{low}..{high}", zero)
         axis = int(table["axis"])
         if len(scales) > 1 and not (0 <= axis < len(shape) and shape[axis] == len(scales)):
             raise self._malformed(
@@ -301,7 +301,9 @@ class _Reader:
                 "one a slice",
                 shape,
             )
-        return Quantisation(scales, zero_points, axis if len(scales) > 1 else 0)
+        # Only now, and at once, do they become what takes ten times the memory.
+        several = axis if len(scales) > 1 else 0
+        return Quantisation(tuple(scales.tolist()), tuple(zeros.tolist()), several)
 
     def _check_order(self) -> None:
         """Every operator reads only what is there already, and every tensor has one writer."""

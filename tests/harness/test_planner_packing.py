@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import product
 
 import pytest
@@ -137,3 +138,28 @@ def test_behind_the_caps_nothing_is_called_best(
 
     assert not found.optimal
     assert found.arena_bytes == 516
+
+
+def test_meetings_and_needs_are_those_of_every_single_step() -> None:
+    """Found by what begins and ends, without walking through the steps that a region lives."""
+    rng = random.Random(3)
+    for _ in range(300):
+        steps = rng.randint(1, 9)
+        regions = []
+        for _ in range(rng.randint(1, 9)):
+            first = rng.randint(-1, steps - 1)
+            regions.append(Region(rng.randint(1, 20), first, rng.randint(first, steps)))
+        found = Lifetimes(tuple(regions), {}, steps)
+        alive = [
+            {i for i, region in enumerate(regions) if region.first <= time <= region.last}
+            for time in range(-1, steps + 1)
+        ]
+        assert found.needed() == [
+            4 * sum(regions[i].words for i in there)
+            - max((4 * regions[i].words - regions[i].size for i in there), default=0)
+            for there in alive
+        ]
+        assert found.meetings() == [
+            set().union(*(there for there in alive if i in there)) - {i}
+            for i in range(len(regions))
+        ]

@@ -28,12 +28,12 @@ _INT8 = (INT8_MIN, INT8_MAX)
 def _add(code: Code) -> None:
     sign = -1 if code.operator.op == "SUB" else 1
     first, second, output = (t.q for t in (code.input(0), code.input(1), code.output))
-    pairs, add = sum_of(code.graph, code.operator)
+    add = sum_of(code.graph, code.operator)
     limits = _limits(code)
     if _write_function(code, add, limits):
         return
     factors = first.scale / output.scale, sign * second.scale / output.scale
-    found = fit_sum(add(INT8_VALUES[:, None], INT8_VALUES[None, :]), *factors, limits)
+    found = fit_sum(add, *factors, limits)
     if found is not None:
         members: dict[str, object] = {
             "factor_1": found.first,
@@ -45,14 +45,14 @@ def _add(code: Code) -> None:
     members = {
         "sign": sign,
         "zero_point_1": first.zero_point,
-        "multiplier_1": pairs[0][0],
-        "shift_1": pairs[0][1],
+        "multiplier_1": add.pairs[0][0],
+        "shift_1": add.pairs[0][1],
         "zero_point_2": second.zero_point,
-        "multiplier_2": pairs[1][0],
-        "shift_2": pairs[1][1],
+        "multiplier_2": add.pairs[1][0],
+        "shift_2": add.pairs[1][1],
         "zero_point": output.zero_point,
-        "multiplier": pairs[2][0],
-        "shift": pairs[2][1],
+        "multiplier": add.pairs[2][0],
+        "shift": add.pairs[2][1],
     }
     _write_pairs(code, "add_s8", "add_t", members, limits)
 

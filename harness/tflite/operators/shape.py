@@ -149,6 +149,9 @@ def _gather(node: Node) -> Array:
     axis = node.axis(int(options["axis"]), source.ndim)
     if any(not 0 <= index < source.shape[axis] for index in indices.ravel().tolist()):
         raise node.malformed("gathers what is not there", f"0..{source.shape[axis] - 1}")
+    shape = (*source.shape[:axis], *indices.shape, *source.shape[axis + 1 :])
+    if shape != node.output.shape:  # 4096 times 4096 elements are not even made
+        raise node.malformed("output shape contradicts the inputs", shape, node.output.shape)
     return source.take(indices.astype(np.int64), axis)
 
 
