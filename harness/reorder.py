@@ -37,8 +37,7 @@ class Tensors:
 @dataclass(frozen=True)
 class Reordered:
     """model: the file, of the size that it had. order: for each place, the place that its operator
-    has in the file given. exact: no order has a smaller largest step than `after`'s, or `before`'s
-    if they are the same."""
+    has in the file given. exact: no order has a smaller largest step."""
 
     model: bytes
     order: tuple[int, ...]
@@ -67,18 +66,20 @@ def reorder(model: bytes, *, name: str, kernels: Kernels = Kernels.CMSIS_NN) -> 
             cannot be put into another order.
     """
     given = Head(read_graph(model, where=name), kernels)
-    order, head, exact = given.own_order, given, False
+    order, head = given.own_order, given
+    result = reordered(model, order, where=name)  # the same, unless it must not be changed
     before = after = _tensors(given, order)
-    result = model
-    while not exact:
+    while True:  # an inexact search may find more from where it ended
         found = least_peak_order(head.buffers, head.kernels)
         tensors = _tensors(head, found.positions)
-        exact = found.exact
         if tensors.head_bytes >= after.head_bytes:
             break
         order, after = tuple(order[place] for place in found.positions), tensors
         result = reordered(model, order, where=name)
         head = Head(read_graph(result, where=name), kernels)
+        if found.exact:
+            break
+    exact = found.exact and tensors.peak_bytes == after.peak_bytes
     return Reordered(result, order, exact, before, after)
 
 

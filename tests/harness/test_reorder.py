@@ -114,6 +114,15 @@ def test_control_flow_is_refused() -> None:
         reorder(model.build(), name="m")
 
 
+def test_a_model_that_says_where_its_tensors_lie_is_refused_whatever_its_order() -> None:
+    model = wide_and_narrow()
+    del model.operators[1:], model.outputs[:]
+    model.outputs = model.operators[0].outputs
+    model.metadata = ["OfflineMemoryAllocation"]
+    with pytest.raises(UnsupportedModelError, match="'OfflineMemoryAllocation' belongs to the"):
+        reorder(model.build(), name="m")
+
+
 @pytest.mark.parametrize("name", ["ad", "ic", "kws", "vww"])
 def test_the_reference_models_are_in_the_best_order(name: str) -> None:
     path = mlperf_tiny(name)
@@ -128,4 +137,5 @@ def test_what_the_greedy_planner_makes_worse_is_not_taken(
 ) -> None:
     monkeypatch.setattr(reorder_module.Head, "planned_bytes", lambda *_: 64)
     found = reorder(wide_and_narrow().build(), name="m")
-    assert not found.changed
+    assert not found.changed and not found.exact
+    assert found.summary == "the order that it had is the best that was found"

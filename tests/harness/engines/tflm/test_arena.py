@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from harness.board import load_board
 from harness.engines.tflm.arena import ALIGNMENT, ArenaSize, size_arena
-from harness.errors import DoesNotFitError, FirmwareFaultError
+from harness.errors import DoesNotFitError, FirmwareFaultError, NoReplyError
 from harness.measurement import ArenaParts
 
 
 class SizingUnit:
     """A unit whose interpreter needs `needed_bytes` while it is set up, of which it counts `head`
-    and `tail` afterwards; below `faults_below` it does not fail but fault."""
+    and `tail` afterwards; below `faults_below` it does not fail but fault, or `hangs`."""
 
     board = load_board("nucleo_f412zg")
+    hangs = False
 
     def __init__(
         self, *, needed: int, head: int, tail: int, available: int, faults_below: int = 0
@@ -39,6 +40,8 @@ class SizingUnit:
         self.asked.append(self.bytes)
         if 0 < self.bytes < self.faults_below:
             self.faulted = True
+            if self.hangs:
+                raise NoReplyError("no reply")
             raise FirmwareFaultError("BusFault", kind="BusFault", registers={})
 
     def read_output(self, index: int) -> bytes:
@@ -74,6 +77,12 @@ def test_where_it_does_not_the_arena_grows_and_says_so() -> None:
 
 def test_an_attempt_that_faults_is_one_that_failed() -> None:
     unit = SizingUnit(needed=3_020, head=768, tail=1_812, available=600_000, faults_below=2_700)
+    assert size(unit).arena_bytes == 3_024
+
+
+def test_an_attempt_that_does_not_end_is_one_that_failed() -> None:
+    unit = SizingUnit(needed=3_020, head=768, tail=1_812, available=600_000, faults_below=2_700)
+    unit.hangs = True
     assert size(unit).arena_bytes == 3_024
 
 
