@@ -364,6 +364,7 @@ def build(
         "arena_bytes": built.arena_bytes,
         "arena_lower_bound_bytes": built.arena_lower_bound_bytes,
         "arena_plan": built.arena_plan,
+        "arena_parts": None if built.arena_parts is None else asdict(built.arena_parts),
         "static_bytes": image.static_bytes,
         "flash_bytes": image.flash_bytes,
         "weights_bytes": image.weights_bytes,
@@ -375,7 +376,8 @@ def build(
         table.add_column()
         table.add_column(overflow="fold")
         for name, value in facts.items():
-            table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
+            if value is not None:
+                table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
         print_table(console, table)
     write_json(json_file, facts)
 

@@ -234,7 +234,8 @@ class Link:
                 on_layer(message)
             return None
         if isinstance(message, wire.Log):
-            self._said.append(message.text.strip())
+            if text := message.text.strip():  # upstream's errors end in a line of their own
+                self._said.append(text)
             return None
         if isinstance(message, wire.Refused):
             raise self._refusal(message, name)
@@ -340,7 +341,7 @@ class Link:
         return RequestRefusedError(
             f"the unit refused {what}: {reason}, detail {refused.detail}{self._quote()}",
             where=self.port,
-            hint="was the image built by this version of hilnas?",
+            hint=None if self._said else "was the image built by this version of hilnas?",
         )
 
     def _quote(self) -> str:

@@ -30,7 +30,7 @@ from harness.errors import (
 from harness.image import Image, build_host_program, build_image, cache_dir
 from harness.options import Optimise
 from harness.symbols import Symbols
-from harness.workspace import lease, run_killable
+from harness.workspace import LinkedLibrary, lease, run_killable
 from tests.firmware import ARENA_BYTES, ENGINE_DIR, model_sources
 
 BOARD = load_board("nucleo_f412zg")
@@ -218,6 +218,77 @@ def test_what_is_no_elf_is_refused(tmp_path: Path) -> None:
         read_footprint(tmp_path / "text.elf", tmp_path / "text.map")
     with pytest.raises(BuildError, match=r"none.elf: cannot be opened: No such file"):
         read_footprint(tmp_path / "none.elf", tmp_path / "none.map")
+
+
+# libraries built elsewhere
+
+_ENGINE_IN_CXX = """
+extern "C" {
+#include "engine.h"
+#include "model.h"
+}
+int answer();
+const char engine_name[] = "test";
+const char engine_version[] = "1";
+const char engine_kernels[] = "none";
+uint8_t engine_arena_storage[MODEL_ARENA_BYTES + ENGINE_GUARD_BYTES];
+uint8_t *engine_arena() { return engine_arena_storage; }
+uint32_t engine_arena_bytes() { return MODEL_ARENA_BYTES; }
+uint32_t engine_input_count() { return ANSWER_INPUTS; }
+engine_tensor_t engine_input(uint32_t) { return {engine_arena_storage, 8}; }
+uint32_t engine_output_count() { return 1; }
+engine_tensor_t engine_output(uint32_t) { return {engine_arena_storage + 8, 8}; }
+uint32_t engine_layer_count() { return 1; }
+int32_t engine_reset() { return 0; }
+int32_t engine_invoke(engine_on_layer_t, void *) { return answer(); }
+"""
+
+
+def link_library(folder: Path, source: str = "int answer() { return 0; }") -> LinkedLibrary:
+    """An archive of one object compiled for the board, and an engine that calls it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "answer.cc").write_text(source)
+    (folder / "engine").mkdir(exist_ok=True)
+    (folder / "engine" / "engine.cc").write_text(_ENGINE_IN_CXX)
+    flags = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
+    for command in (
+        ("arm-none-eabi-g++", *flags, "-fno-exceptions", "-c", "answer.cc"),
+        ("arm-none-eabi-ar", "rcsD", "libanswer.a", "answer.o"),
+    ):
+        subprocess.run(command, cwd=folder, check=True, timeout=60)
+    archive = folder / "libanswer.a"
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    return LinkedLibrary(archive, digest, (folder,), ("ANSWER_INPUTS=1",))
+
+
+def build_with(library: LinkedLibrary) -> Image:
+    return build_image(
+        model_sources(), BOARD, engine_dir=library.archive.parent / "engine", library=library
+    )
+
+
+def test_a_library_is_linked_and_counts_as_runtime(tmp_path: Path) -> None:
+    small = build_with(link_library(tmp_path / "small"))
+    grown = "int answer() { " + 'asm volatile("nop");' * 100 + " return 0; }"
+    large = build_with(link_library(tmp_path / "large", grown))
+    assert large.runtime_overhead_bytes - small.runtime_overhead_bytes == 200
+    assert large.flash_bytes - small.flash_bytes == 200
+
+
+def test_a_library_built_again_gives_another_image(tmp_path: Path) -> None:
+    library = link_library(tmp_path)
+    first = build_with(library)
+    again = build_with(link_library(tmp_path, "int answer() { return 1; }"))
+    assert first.nonce != again.nonce and first.sha256 != again.sha256
+    defined = dataclasses.replace(library, defines=("ANSWER_INPUTS=1", "NDEBUG"))
+    assert build_with(defined).nonce != first.nonce
+
+
+def test_constructors_that_nobody_would_call_are_refused(tmp_path: Path) -> None:
+    source = "int other(); int answer() { static int x; return x; } int y = other();"
+    library = link_library(tmp_path, source + 'int other() { asm volatile(""); return y; }')
+    with pytest.raises(CompileError, match="static constructors are linked, which nobody calls"):
+        build_with(library)
 
 
 # what does not fit

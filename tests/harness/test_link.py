@@ -234,6 +234,35 @@ def test_a_refusal_names_request_and_reason(connect: Connect, code: int, reason:
         link.request(wire.Run(False), deadline_s=10)
 
 
+def test_what_the_engine_said_is_quoted_with_the_refusal_and_forgotten_then(
+    connect: Connect,
+) -> None:
+    words = ["", "first", "12 bytes missing\n", "\r\n", "in node 0", "gives up"]
+
+    def refuse(frame: Frame) -> bytes:
+        return reply(frame, wire.Refused(4, 4, 2))
+
+    def explain(frame: Frame) -> bytes:
+        return b"".join(reply(frame, wire.Log(text)) for text in words) + refuse(frame)
+
+    _, link = connect(scripted(explain, refuse))
+    with pytest.raises(RequestRefusedError) as caught:
+        link.request(wire.Run(False), deadline_s=10)
+    assert str(caught.value).endswith(
+        "the engine failed, detail 2, '12 bytes missing', 'in node 0', 'gives up'"
+    )
+    with pytest.raises(RequestRefusedError, match="detail 2; was the image built by"):
+        link.request(wire.Run(False), deadline_s=10)
+
+
+def test_what_the_engine_said_is_quoted_with_a_fault(connect: Connect) -> None:
+    _, link = connect(
+        scripted(lambda frame: reply(frame, wire.Log("in node 7")) + reply(frame, FAULT))
+    )
+    with pytest.raises(FirmwareFaultError, match="sp 20000f80, 'in node 7'; reset the unit"):
+        link.request(wire.Run(False), deadline_s=10)
+
+
 def test_a_fault_carries_kind_and_registers(connect: Connect) -> None:
     peer, link = connect(scripted(lambda frame: reply(frame, FAULT)))
     with pytest.raises(FirmwareFaultError) as caught:

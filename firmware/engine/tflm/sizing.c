@@ -1,7 +1,7 @@
 /* How much arena does TFLite Micro need for this model? An engine whose inference is an attempt to
- * set the interpreter up in so many bytes. Input 0 is their number, u32, 0 for none; output 0 is
- * what came of it, four u32: 0 for a success, how many bytes there could have been, and the head's
- * and the tail's part of the arena after a success. */
+ * set the interpreter up in so many bytes, and fails where that does. Input 0 is their number, u32,
+ * 0 for no attempt; output 0 is three u32: how many bytes there could be, and after a success the
+ * head's and the tail's part of the arena. */
 #include "engine.h"
 
 #include <stdalign.h>
@@ -15,7 +15,6 @@
 typedef struct {
     uint32_t asked_bytes;
     struct {
-        int32_t code;
         uint32_t available_bytes;
         interpreter_parts_t parts;
     } outcome;
@@ -57,10 +56,11 @@ int32_t engine_invoke(engine_on_layer_t on_layer, void *context) {
     const uint32_t asked = attempt->asked_bytes;
     attempt->outcome.available_bytes = available;
     attempt->outcome.parts = (interpreter_parts_t){0, 0};
-    attempt->outcome.code = asked == 0 || asked > available
-                                ? INTERPRETER_CANNOT_ALLOCATE
-                                : interpreter_try((uint8_t *)low, asked, &attempt->outcome.parts);
-    return 0;
+    if (asked == 0) {
+        return 0;
+    }
+    return asked > available ? INTERPRETER_CANNOT_ALLOCATE
+                             : interpreter_try((uint8_t *)low, asked, &attempt->outcome.parts);
 }
 
 #endif

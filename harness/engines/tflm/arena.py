@@ -7,11 +7,17 @@ import struct
 from dataclasses import dataclass
 
 from harness.engines.tflm.head import ALIGNMENT, aligned
-from harness.errors import DoesNotFitError, FirmwareFaultError, NoReplyError
+from harness.errors import (
+    DoesNotFitError,
+    FirmwareFaultError,
+    HilnasError,
+    NoReplyError,
+    RequestRefusedError,
+)
 from harness.measurement import ArenaParts
 from harness.session import Session
 
-_OUTCOME = struct.Struct("<4I")  # code, available, head, tail
+_OUTCOME = struct.Struct("<3I")  # available, head, tail
 _PATTERN = 0xA5
 _ATTEMPT_DEADLINE_S = 60.0
 
@@ -53,10 +59,10 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
     """
     available = _ask(session, 0).available_bytes
     best = _attempt(session, available)
-    if best is None:
+    if isinstance(best, HilnasError):
         raise DoesNotFitError(
             f"TFLite Micro cannot set the model up in the {available:,} bytes of SRAM that are "
-            f"left on {session.board.name}",
+            f"left on {session.board.name}: {best.what}",
             region="SRAM",
             missing_bytes=ALIGNMENT,
             where=name,
@@ -69,7 +75,7 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
         tried = min(fails + step, aligned((fails + fits) // 2))
         step *= 2
         outcome = _attempt(session, tried)
-        if outcome is None:
+        if isinstance(outcome, HilnasError):
             fails = tried
         else:
             fits, best = tried, outcome
@@ -80,7 +86,6 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
 
 @dataclass(frozen=True)
 class _Outcome:
-    code: int
     available_bytes: int
     head_bytes: int
     tail_bytes: int
@@ -90,15 +95,16 @@ class _Outcome:
         return self.head_bytes + self.tail_bytes
 
 
-def _attempt(session: Session, arena_bytes: int) -> _Outcome | None:
-    """What setting up in `arena_bytes` gave, None where it failed, be it with a fault or without
-    an end: upstream does not check each allocation."""
+def _attempt(session: Session, arena_bytes: int) -> _Outcome | HilnasError:
+    """What setting up in `arena_bytes` gave, or why it failed, be it with a fault or without an
+    end: upstream does not check each allocation."""
     try:
-        outcome = _ask(session, arena_bytes)
-    except (FirmwareFaultError, NoReplyError):
+        return _ask(session, arena_bytes)
+    except RequestRefusedError as refusal:
+        return refusal
+    except (FirmwareFaultError, NoReplyError) as fault:
         session.restart()
-        return None
-    return outcome if outcome.code == 0 else None
+        return fault
 
 
 def _ask(session: Session, arena_bytes: int) -> _Outcome:

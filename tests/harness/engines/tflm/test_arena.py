@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from harness.board import load_board
 from harness.engines.tflm.arena import ALIGNMENT, ArenaSize, size_arena
-from harness.errors import DoesNotFitError, FirmwareFaultError, NoReplyError
+from harness.errors import (
+    DoesNotFitError,
+    FirmwareFaultError,
+    NoReplyError,
+    RequestRefusedError,
+)
 from harness.measurement import ArenaParts
 
 
@@ -43,12 +48,13 @@ class SizingUnit:
             if self.hangs:
                 raise NoReplyError("no reply")
             raise FirmwareFaultError("BusFault", kind="BusFault", registers={})
+        if 0 < self.bytes < self.needed or self.bytes > self.available:
+            raise RequestRefusedError("the unit refused Run: the engine failed, 'too little'")
 
     def read_output(self, index: int) -> bytes:
         assert index == 0
-        if self.bytes == 0 or not self.needed <= self.bytes <= self.available:
-            return struct.pack("<4I", 2, self.available, 0, 0)
-        return struct.pack("<4I", 0, self.available, self.head, self.tail)
+        parts = (self.head, self.tail) if self.bytes else (0, 0)
+        return struct.pack("<3I", self.available, *parts)
 
     def restart(self) -> None:
         self.faulted = False
@@ -91,7 +97,8 @@ def test_what_not_even_all_memory_holds_does_not_fit() -> None:
     with pytest.raises(
         DoesNotFitError,
         match=r"m\.tflite: TFLite Micro cannot set the model up in the 250,000 bytes of SRAM that "
-        "are left on nucleo_f412zg; take a smaller model or a larger board",
+        "are left on nucleo_f412zg: the unit refused Run: the engine failed, 'too little'; take a "
+        "smaller model or a larger board",
     ) as caught:
         size(unit)
     assert caught.value.region == "SRAM" and caught.value.missing_bytes > 0
