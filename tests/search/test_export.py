@@ -13,7 +13,6 @@ import pytest
 
 from harness.errors import ModelError
 from harness.oracle import reference_outputs
-from harness.tflite import Graph, read_graph
 from search import export
 from search.config import Training
 from search.cost import cost_of
@@ -21,8 +20,10 @@ from search.data.dataset import PIXELS, Encoding, encoding_of, to_int8
 from search.export import export_int8, export_untrained, int8_error, int8_outputs
 from search.network import Network, draw_untrained_weights
 from search.train import float_error, train
+from tests.search.exported import macs, read, structure, weight_bytes
 from tests.search.idx_files import make_dataset
 from tests.search.networks import EVERY_OPERATOR, SAME_PADDING, infer_plainly, sample_networks
+from tests.search.spaces.spaces import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,26 +44,6 @@ def network(dataset) -> Network:
 @pytest.fixture(scope="module")
 def model(network: Network, dataset) -> bytes:
     return export_int8(EVERY_OPERATOR, network.folded_weights(), dataset.train.images[:50])
-
-
-def read(model: bytes) -> Graph:
-    return read_graph(model, where="a test")
-
-
-def structure(graph: Graph) -> list[tuple]:
-    """Operators with the shapes, types and numbers of scales of all their tensors, and their
-    options: all that decides cycles and bytes."""
-    return [
-        (
-            operator.op,
-            operator.options,
-            [
-                (t.shape, t.dtype, None if t.quantisation is None else len(t.quantisation.scales))
-                for t in (graph.tensors[i] for i in (*operator.inputs, *operator.outputs))
-            ],
-        )
-        for operator in graph.operators
-    ]
 
 
 def test_input_and_output_are_int8_and_the_input_is_the_pixel_itself(model: bytes) -> None:
@@ -188,9 +169,15 @@ def test_another_process_writes_the_same_bytes_and_nothing_to_the_terminal() -> 
     assert (done.stdout, done.stderr) == (here + "\n", "")
 
 
+def networks_of_spaces() -> list[tuple]:
+    rng = np.random.default_rng(3)
+    spaces = [shipped(name) for name in ("mobile", "resnet", "ds_cnn")]
+    return [space.lower(space.sample(rng), (12, 12, 1), 4) for space in spaces]
+
+
 @pytest.mark.parametrize("index", range(8))
 def test_the_untrained_export_has_the_structure_of_the_trained_one(index: int) -> None:
-    ops = sample_networks(8, seed=11)[index]
+    ops = [*sample_networks(5, seed=11), *networks_of_spaces()][index]
     dataset = make_dataset(160, classes=4, size=12)
     network = Network(ops, seed=index)
     recipe = Training(epochs=2, batch_size=32, learning_rate=0.05)
@@ -200,20 +187,6 @@ def test_the_untrained_export_has_the_structure_of_the_trained_one(index: int) -
     assert structure(read(untrained)) == structure(read(trained))
     cost = cost_of(ops)  # the arithmetic, against what the file says
     assert (macs(read(trained)), weight_bytes(read(trained))) == (cost.macs, cost.model_size_bytes)
-
-
-def macs(graph: Graph) -> int:
-    return sum(graph.macs(operator) for operator in graph.operators)
-
-
-def weight_bytes(graph: Graph) -> int:
-    """Of int8 weights and int32 biases; shapes and margins of other operators do not count."""
-    return sum(
-        graph.tensor(index).bytes
-        for operator in graph.operators
-        if operator.op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-        for index in operator.inputs[1:]
-    )
 
 
 def test_a_network_whose_channels_all_died_is_still_exported(dataset) -> None:

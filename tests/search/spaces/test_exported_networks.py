@@ -6,24 +6,15 @@ import math
 
 import pytest
 
-from harness.tflite import Graph, read_graph
+from harness.tflite import Graph
 from search.cost import cost_of, peak_memory
 from search.export import export_untrained
 from search.lowering import Flatten, Input, Op
+from tests.search.exported import macs, read, weight_bytes
 from tests.search.spaces.spaces import NAMES, SHAPES, reached, shipped
 
 # What cost.peak_memory lets write over an input.
 IN_PLACE = ("ADD", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
-WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-
-
-def weight_bytes(graph: Graph) -> int:
-    return sum(
-        graph.tensor(index).bytes
-        for operator in graph.operators
-        if operator.op in WEIGHTED
-        for index in operator.inputs[1:]
-    )
 
 
 def peak_of(graph: Graph) -> int:
@@ -75,10 +66,9 @@ def test_macs_sizes_and_peak_memory_are_those_of_the_file(name: str, seed: int) 
     ops = space.lower(reached(space, 40 + seed, 3 * seed), SHAPES[name], 3)
     cost = cost_of(ops)
 
-    graph = read_graph(export_untrained(ops, seed=seed), where="a test")
+    graph = read(export_untrained(ops, seed=seed))
 
-    assert sum(graph.macs(operator) for operator in graph.operators) == cost.macs
-    assert weight_bytes(graph) == cost.model_size_bytes
+    assert (macs(graph), weight_bytes(graph)) == (cost.macs, cost.model_size_bytes)
     computed = [operator for operator in graph.operators if operator.op != "RESHAPE"]
     assert len(computed) == sum(not isinstance(op, Input | Flatten) for op in ops)
     outputs = sorted(graph.tensor(operator.outputs[0]).bytes for operator in computed)
