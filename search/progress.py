@@ -5,7 +5,7 @@ the parent process, in this order:
     Asked                       a candidate was chosen; it has its number
     Arrived                     its outcome is there: at once for an analytic rejection, otherwise
                                 as soon as a worker is done, in any order
-    Told                        it was told to the evolution and is in the journal, in the order
+    Told                        it was told to the algorithm and is in the journal, in the order
                                 of asking
     Finished                    once, also after Ctrl-C
 

@@ -28,12 +28,13 @@ with warnings.catch_warnings():
     from botorch.utils.objective import compute_smoothed_feasibility_indicator
     from botorch.utils.safe_math import log_fatplus, logmeanexp
     from gpytorch.mlls import ExactMarginalLogLikelihood
+    from linear_operator.settings import cholesky_max_tries
     from linear_operator.utils.warnings import NumericalWarning
 
 Array = NDArray[np.float64]
 
-# Hyperparameters are fitted to so many observations, in so many steps: more were not seen to
-# predict better, and a question has to take less than a second.
+# Hyperparameters are fitted to so many observations, in so many steps, because a question has to
+# take less than a second.
 FIT_POINTS = 128
 FIT_STEPS = 20
 SAMPLES = 64  # of the posterior, quasi-random
@@ -96,7 +97,7 @@ class Hyperparameters:
 def fit(observations: Observations) -> Hyperparameters:
     """Maximum a posteriori under BoTorch's priors for many dimensions (Hvarfner et al., arXiv
     2402.02229), from observations spread evenly over all."""
-    with _one_thread(), _known_warnings_ignored():
+    with _one_thread(), _lenient():
         some = np.unique(np.linspace(0, len(observations.x) - 1, FIT_POINTS).astype(int))
         process, _, _ = _process(Observations(observations.x[some], observations.y[some]))
         likelihood = ExactMarginalLogLikelihood(process.likelihood, process)
@@ -112,7 +113,7 @@ def most_promising(
     small chances compare, too. Here and in `fit` one thread computes: workers keep their cores,
     and sums their order."""
     x = torch.from_numpy(np.concatenate([question.baseline, question.pending, question.pool]))
-    with _one_thread(), _known_warnings_ignored(), torch.no_grad():
+    with _one_thread(), _lenient(), torch.no_grad():
         values = torch.stack(
             [_sample(*output, x, seed + index) for index, output in enumerate(outputs)], dim=-1
         )  # samples, candidates, outputs
@@ -120,13 +121,14 @@ def most_promising(
         keeps = compute_smoothed_feasibility_indicator(
             [_limit(*limit) for limit in question.limits.items()], values, eta=ETA, log=True
         )  # logarithms, samples, candidates
-        rivals = len(question.baseline) + len(question.pending)
-        counting = torch.where(keeps[:, :rivals] > math.log(0.5), scores[:, :rivals], -torch.inf)
-        counting[:, : len(question.baseline)] = scores[:, : len(question.baseline)]
-        best = counting.amax(dim=1, keepdim=True)  # of those before, in each sample
-        gains = log_fatplus(scores[:, rivals:] - best, tau=TAU)
-        values = logmeanexp(gains + keeps[:, rivals:], dim=0)
-    return int(values.argmax())
+        sizes = [len(question.baseline), len(question.pending), len(question.pool)]
+        trained, pending, pool = torch.split(scores, sizes, dim=1)
+        # What was trained keeps the limits.
+        _, pending_keeps, pool_keeps = torch.split(keeps, sizes, dim=1)
+        pending = torch.where(pending_keeps > math.log(0.5), pending, -torch.inf)
+        best = torch.cat([trained, pending], dim=1).amax(dim=1, keepdim=True)
+        gains = log_fatplus(pool - best, tau=TAU) + pool_keeps
+    return int(logmeanexp(gains, dim=0).argmax())
 
 
 def _sample(
@@ -164,10 +166,14 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def _known_warnings_ignored() -> Iterator[None]:
-    """Of a fit that used up its steps, of observations so alike that their covariance needs a
-    larger diagonal, and of columns that are not exactly 0..1."""
-    with warnings.catch_warnings(), settings.validate_input_scaling(False):
+def _lenient() -> Iterator[None]:
+    """No warning of a fit that used up its steps, of columns that are not exactly 0..1, and of
+    candidates so alike that their covariance needs a larger diagonal, which it gets."""
+    with (
+        warnings.catch_warnings(),
+        settings.validate_input_scaling(False),
+        cholesky_max_tries(6),
+    ):
         warnings.simplefilter("ignore", OptimizationWarning)
         warnings.simplefilter("ignore", NumericalWarning)
         yield
