@@ -12,6 +12,7 @@ import pytest
 
 from harness.board import load_board
 from harness.compiler import compile_sources
+from harness.engines.tflm.library import Library
 from harness.errors import (
     BoardError,
     CompileError,
@@ -32,11 +33,12 @@ from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
 from search.train import train
-from search.workplace import Workplace
+from search.workplace import Workplace, open_workplace
 from tests.measurements import make_measurement
 from tests.search.genotypes import conv, depthwise, network, series
 from tests.search.idx_files import make_dataset, write_set
 from tests.search.networks import sample_networks
+from tests.tflite_factory import small_network
 
 GENOTYPE = network(series(conv(4, batch_norm=True), depthwise()), dense=(10,))
 CONFIG = SearchConfig(
@@ -184,6 +186,18 @@ def test_an_engine_that_is_not_there_is_refused_before_the_first_candidate() -> 
     config = replace(CONFIG, device=Device("nucleo_f412zg", engine="tvm"))
     with pytest.raises(UsageError, match="there is no engine 'tvm'"):
         prepare(config)
+
+
+@pytest.mark.tflm
+def test_candidates_are_measured_with_the_engine_that_is_named(tflm_library: Library) -> None:
+    device = Device("nucleo_f412zg", engine="tflm", tflm_dir=str(tflm_library.archive.parents[1]))
+    workplace = open_workplace(replace(CONFIG, device=device))
+    try:
+        measured = workplace.measure(small_network(), name="small")
+    finally:
+        workplace.close()
+    assert (measured.engine, measured.engine_version) == ("tflm", tflm_library.version)
+    assert measured.output.bit_exact
 
 
 def test_an_unknown_board_is_refused_before_the_first_candidate() -> None:
