@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from search.config import SpaceChoice
+from search.spaces.draws import one_step
 from search.spaces.munas.genotype import (
     BLOCKS,
     DENSE_BLOCKS,
@@ -46,13 +47,7 @@ def morph(
 ) -> tuple[str, MunasGenotype]:
     """The name of a morphism, drawn uniformly from those that apply, and one of its neighbours,
     drawn uniformly. Some morphism applies to every genotype (a ReLU can always be toggled)."""
-    names = list(MORPHISMS)
-    for index in rng.permutation(len(names)):
-        name = names[int(index)]
-        neighbours = list(MORPHISMS[name](genotype, rng, space))
-        if neighbours:
-            return name, neighbours[int(rng.integers(len(neighbours)))]
-    raise AssertionError("no morphism applies")
+    return one_step(rng, list(MORPHISMS), lambda name: list(MORPHISMS[name](genotype, rng, space)))
 
 
 def add_block(

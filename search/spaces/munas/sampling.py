@@ -5,11 +5,10 @@ configuration. Must not know what a genotype costs.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 
 from search.config import SpaceChoice
+from search.spaces.draws import pick
 from search.spaces.munas.genotype import (
     BLOCKS,
     DENSE_BLOCKS,
@@ -27,8 +26,6 @@ from search.spaces.munas.genotype import (
     Pooling,
     arrange,
 )
-
-T = TypeVar("T")
 
 # µNAS draws these three unevenly; everything else is uniform.
 POOLING_PROBABILITY = 0.9
@@ -64,12 +61,12 @@ def sample_layer(
     rng: np.random.Generator, space: SpaceChoice = FULL, kind: str | None = None
 ) -> ConvLayer:
     """A layer of the given kind (drawn where None)."""
-    kind = kind or _pick(rng, KINDS)
+    kind = kind or pick(rng, KINDS)
     return ConvLayer(
         kind=kind,
-        kernel=None if kind == "pointwise" else _pick(rng, KERNELS),
+        kernel=None if kind == "pointwise" else pick(rng, KERNELS),
         filters=None if kind == "depthwise" else _between(rng, FILTERS, space.max_filters),
-        stride=None if kind == "pointwise" else _pick(rng, STRIDES),
+        stride=None if kind == "pointwise" else pick(rng, STRIDES),
         pre_pool=bool(rng.random() < PRE_POOL_PROBABILITY),
         batch_norm=_coin(rng),
         relu=bool(rng.random() < RELU_PROBABILITY),
@@ -77,7 +74,7 @@ def sample_layer(
 
 
 def sample_pooling(rng: np.random.Generator) -> Pooling:
-    return Pooling(_pick(rng, POOLING_KINDS), _pick(rng, POOLING_SIZES))
+    return Pooling(pick(rng, POOLING_KINDS), pick(rng, POOLING_SIZES))
 
 
 def sample_units(rng: np.random.Generator, space: SpaceChoice = FULL) -> int:
@@ -93,10 +90,6 @@ def contains(genotype: MunasGenotype, space: SpaceChoice = FULL) -> bool:
         and all(len(block.layers) <= space.max_layers for block in genotype.blocks)
         and all((layer.filters or 0) <= space.max_filters for _, _, layer in genotype.layers())
     )
-
-
-def _pick(rng: np.random.Generator, choices: tuple[T, ...]) -> T:
-    return choices[int(rng.integers(len(choices)))]
 
 
 def _between(rng: np.random.Generator, allowed: range, cap: int) -> int:

@@ -355,3 +355,12 @@ def test_hidden_widths_that_were_slimmed_keep_their_share_when_filters_change() 
     children = space.neighbours("change_filters", parent, np.random.default_rng(0))
 
     assert [(b.width, b.hidden) for child in children for _, _, b in child.blocks()] == [(2, 1)]
+
+
+def test_a_space_of_one_network_has_no_neighbours() -> None:
+    stage = {"block": "dense", "units": 4}
+    space = Staged("single", "0" * 64, read_description({"stage": [stage]}))
+    only = space.sample(np.random.default_rng(0))
+
+    with pytest.raises(ValueError, match="the space has no other genotype"):
+        space.morph(only, np.random.default_rng(0))
