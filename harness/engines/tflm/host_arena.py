@@ -22,8 +22,8 @@ from harness.tflite import read_graph
 
 # The largest differences from what libraries of commit 90b983c said on a virtual board, and on how
 # many networks (python -m bench tflm_arena).
-LARGEST_ERROR_BYTES = 96
-NETWORKS = 401
+LARGEST_ERROR_BYTES = 16
+NETWORKS = 163
 CERTAINTY = (
     f"estimated on this machine, error at most {LARGEST_ERROR_BYTES} bytes on {NETWORKS} networks"
 )
