@@ -74,6 +74,7 @@ def measure(
         built = engine.build(model, session, name=name, options=options, on_step=on_step)
         on_step("computing reference outputs")
         expected = [array.tobytes() for array in reference.result()]
+    build_s = time.monotonic() - start
     graph, image = built.graph, built.image
     on_step("flashing")
     session.flash(image)
@@ -136,6 +137,7 @@ def measure(
         ),
         started_at=started_at.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - start, 3),
+        build_s=round(build_s, 3),
     )
 
 

@@ -137,6 +137,7 @@ class Measurement:
     output: Output
     started_at: str
     duration_s: float
+    build_s: float = 0.0  # of duration_s, until there was an image; 0 in older files
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -100,7 +100,7 @@ def _count(progress: Progress) -> str:
     best = progress.best_val_error
     return (
         f"{progress.candidates} candidates, {progress.on_board} measured, "
-        f"{progress.analytic + progress.measured + progress.failed} rejected, "
+        f"{progress.rejected} rejected, "
         f"{progress.trained} trained, best error {'-' if best is None else format(best, '.1%')}"
     )
 

@@ -1,11 +1,27 @@
-"""What came of one candidate? Immutable values, and their JSON for the journal."""
+"""What came of one candidate? Immutable values, and their JSON for the journal.
+
+What both kinds of outcome say, with defaults so that older journals stay readable:
+
+    parent          archid that the candidate is a morphism of; None where it was drawn
+    sparsity        share of its channels that pruning was to remove; 0 without pruning
+    short_error     of the float network on the validation split after short training, 0..1; None
+                    where it had none
+    spent           wall time in seconds by tier
+    activities      the same seconds by what was done in them (search.wall_time)
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.measurement import Measurement
+
+# Who turned a candidate down, in the order in which they see it; one that gets past all of them is
+# trained in full.
+TIERS = ("analytic", "measured", "short")
+TRAINED = "full"
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -26,8 +42,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A candidate that was not trained, or failed. `tier` says who rejected it: "analytic" (cost
-    breaks a bound), "measured" (the untrained export breaks a bound on the board) or "failed"."""
+    """A candidate that was not trained in full, or failed. `tier` says who rejected it: "analytic"
+    (cost breaks a bound), "measured" (the untrained export breaks a bound on the board), "short"
+    (others did better after short training) or "failed"."""
 
     archid: str
     genotype: dict[str, Any]
@@ -35,6 +52,11 @@ class Rejected:
     tier: str
     reason: str
     untrained: Measurement | None = None
+    parent: str | None = None
+    sparsity: float = 0.0
+    short_error: float | None = None
+    spent: dict[str, float] = field(default_factory=dict)
+    activities: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,7 +65,8 @@ class Evaluation:
 
     float_val_error: the torch network on the validation split; val_error: its int8 model on the
     same split (both 0..1). untrained: measured before training; measured: the final int8 model.
-    model: path of the .tflite, relative to the run folder.
+    model: path of the .tflite, relative to the run folder. train_seconds: of the full training.
+    slimmed: the genotype that pruning ended in, which is the one measured; None without pruning.
     """
 
     archid: str
@@ -55,6 +78,12 @@ class Evaluation:
     measured: Measurement
     model: str
     train_seconds: float
+    parent: str | None = None
+    sparsity: float = 0.0
+    short_error: float | None = None
+    slimmed: dict[str, Any] | None = None
+    spent: dict[str, float] = field(default_factory=dict)
+    activities: dict[str, float] = field(default_factory=dict)
 
 
 Outcome = Evaluation | Rejected

@@ -2,12 +2,13 @@
 to disk line by line. Knows nothing of algorithms or workers.
 
 Line 1 is the header: {"schema", "config_sha256", "config", "versions"}. Line n + 2 is candidate n:
-{"index": n, "state", "parent", "outcome"}; `state` is the algorithm's state_digest() right after
-the candidate was asked for, so that a replay notices where it leaves the recorded run; `parent` is
-the archid that the candidate is a morphism of, or null.
+{"index": n, "state", "at_s", "outcome"}; `state` is the algorithm's state_digest() right after the
+candidate was asked for, so that a replay notices where it leaves the recorded run; `at_s` is the
+wall time in seconds that the run had taken until then, pauses apart.
 
 Schema history
-    1   first form; early journals of it have no `parent`
+    1   first form; early journals of it have no `at_s`, and `parent` beside the outcome or not at
+        all
 """
 
 from __future__ import annotations
@@ -81,19 +82,19 @@ class Header:
 
 @dataclass(frozen=True)
 class Entry:
-    """One candidate. state: digest of the algorithm right after it was asked for. parent: its
-    archid; None where the candidate was drawn, or the journal does not say."""
+    """One candidate. state: digest of the algorithm right after it was asked for. at_s: seconds of
+    wall time into the run; 0 where the journal does not say."""
 
     index: int
     state: str
     outcome: Outcome
-    parent: str | None = None
+    at_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "index": self.index,
             "state": self.state,
-            "parent": self.parent,
+            "at_s": self.at_s,
             "outcome": outcome_to_json(self.outcome),
         }
 
@@ -130,8 +131,7 @@ def read_journal(path: Path) -> Record:
     for number, line in enumerate(lines[1:], start=2):
         table = _parse(line, path, number)
         try:
-            index, state, outcome = table["index"], table["state"], table["outcome"]
-            entry = Entry(index, state, outcome_from_json(outcome), table.get("parent"))
+            entry = _entry(table)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _corrupt(f"is no candidate: {error!r}", path, number) from None
         if entry.index != number - 2:
@@ -248,6 +248,13 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise _corrupt("is not a JSON object", path, number)
     return table
+
+
+def _entry(table: dict[str, Any]) -> Entry:
+    """Raises KeyError, TypeError, ValueError or AttributeError where it is none."""
+    index, state, outcome = table["index"], table["state"], table["outcome"]
+    outcome = outcome_from_json({"parent": table.get("parent"), **outcome})
+    return Entry(index, state, outcome, float(table.get("at_s", 0.0)))
 
 
 def _header(table: dict[str, Any], path: Path) -> Header:

@@ -25,14 +25,16 @@ from search.evaluation import Cost, Evaluation, Outcome
 
 @dataclass(frozen=True)
 class Progress:
-    """Counts so far. candidates: asked for. analytic, measured, failed: rejected by that tier.
-    trained: evaluations. rounds_done: past the analytic tier and arrived. best_val_error: of the
-    int8 models so far. left_s: estimate until the budget is used up, None while there is none."""
+    """Counts so far. candidates: asked for. analytic, measured, short, failed: rejected by that
+    tier. trained: evaluations. rounds_done: past the analytic tier and arrived. best_val_error: of
+    the int8 models so far. left_s: estimate until the budget is used up, None while there is
+    none."""
 
     rounds: int
     candidates: int = 0
     analytic: int = 0
     measured: int = 0
+    short: int = 0
     failed: int = 0
     trained: int = 0
     best_val_error: float | None = None
@@ -41,12 +43,16 @@ class Progress:
 
     @property
     def rounds_done(self) -> int:
-        return self.measured + self.failed + self.trained
+        return self.measured + self.short + self.failed + self.trained
+
+    @property
+    def rejected(self) -> int:
+        return self.analytic + self.measured + self.short + self.failed
 
     @property
     def on_board(self) -> int:
         """Candidates that were measured: those rejected for it, and those trained."""
-        return self.measured + self.trained
+        return self.measured + self.short + self.trained
 
     def after(self, outcome: Outcome) -> Progress:
         """The counts with one more outcome."""

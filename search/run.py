@@ -149,13 +149,19 @@ class _Candidate:
     cost: Cost
     state: str
     parent: str | None
+    seconds: float  # of choosing and lowering it
     is_submitted: bool = False  # past the analytic tier
     replayed: bool = False
     outcome: Outcome | None = None
 
     def reject(self, tier: str, reason: str) -> Rejected:
         table = self.genotype.to_json()
-        return Rejected(self.genotype.archid, table, self.cost, tier, reason)
+        return Rejected(self.genotype.archid, table, self.cost, tier, reason, parent=self.parent)
+
+    def complete(self, outcome: Outcome) -> Outcome:
+        """With what only the run knows of a candidate."""
+        spent = {"analytic": round(self.seconds, 4), **outcome.spent}
+        return replace(outcome, parent=self.parent, spent=spent)
 
 
 class _Run:
@@ -186,6 +192,7 @@ class _Run:
         self.stopped = ""
         self.progress = Progress(rounds=self.budget.rounds)
         self._began = time.monotonic()
+        self._before_s = max((entry.at_s for entry in record.entries), default=0.0)
         self._submitted = 0  # candidates past the analytic tier, ...
         self._in_flight = 0  # ... and of those, not yet told
         self._fresh = 0  # outcomes that workers of this process produced
@@ -239,15 +246,17 @@ class _Run:
     def _ask(self) -> None:
         index = self.progress.candidates
         replayed = index < len(self.recorded)
+        since = time.monotonic()
         asked = self.algorithm.ask(self._recorded(index) if replayed else None)
         if asked is None:
             self.stopped = "exhausted"
             return
         genotype, state = asked.genotype, self.algorithm.state_digest()
         cost = cost_of(self.space.lower(genotype, *self.problem))
-        candidate = _Candidate(index, genotype, cost, state, asked.parent)
-        self.progress = replace(self.progress, candidates=index + 1)
         reason = broken_by_cost(self.config.bounds, cost)
+        seconds = time.monotonic() - since
+        candidate = _Candidate(index, genotype, cost, state, asked.parent, seconds)
+        self.progress = replace(self.progress, candidates=index + 1)
         self._rejections = self._rejections + 1 if reason else 0
         if reason is None:
             candidate.is_submitted = True
@@ -258,14 +267,14 @@ class _Run:
         if replayed:
             self._replay(candidate, self.recorded[index])
         elif reason is not None:
-            self._arrive(candidate, candidate.reject("analytic", reason))
+            self._arrive(candidate, candidate.complete(candidate.reject("analytic", reason)))
         else:
-            self.workers.submit(Task(index, genotype.to_json()))
+            self.workers.submit(Task(index, genotype.to_json(), asked.parent))
 
     def _recorded(self, index: int) -> protocol.Asked:
         entry = self.recorded[index]
         try:
-            return protocol.Asked(self.space.read(entry.outcome.genotype), entry.parent)
+            return protocol.Asked(self.space.read(entry.outcome.genotype), entry.outcome.parent)
         except ValueError as error:
             raise JournalError(
                 f"holds no genotype of the space {self.space.name}: {error}",
@@ -290,7 +299,8 @@ class _Run:
         waiting = {candidate.index: candidate for candidate in self.queue}
         for index, result in self.workers.collect(_POLL_S):
             self._fresh += 1
-            self._arrive(waiting[index], _settled(waiting[index], result))
+            candidate = waiting[index]
+            self._arrive(candidate, candidate.complete(_settled(candidate, result)))
 
     def _arrive(self, candidate: _Candidate, outcome: Outcome) -> None:
         candidate.outcome = outcome
@@ -303,8 +313,8 @@ class _Run:
         self._in_flight -= candidate.is_submitted
         self.algorithm.tell(candidate.genotype, outcome)
         if not candidate.replayed:
-            entry = Entry(candidate.index, candidate.state, outcome, candidate.parent)
-            self.journal.append(entry)
+            at_s = round(self._before_s + time.monotonic() - self._began, 3)
+            self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s))
         self.outcomes.append(outcome)
         self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))
         self._check_failures(candidate, outcome)

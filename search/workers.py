@@ -28,10 +28,21 @@ from harness.errors import HilnasError
 from search.config import SearchConfig
 from search.evaluation import Evaluation, Outcome, Rejected
 
-# evaluate(genotype as JSON, candidate's index, run folder, configuration). Must be importable by
-# name, because workers are spawned. A bad candidate is a returned Rejected of tier "failed"; a
-# HilnasError that is raised says that the run cannot go on.
-Evaluate = Callable[[dict[str, Any], int, Path, SearchConfig], Outcome]
+
+@dataclass(frozen=True)
+class Task:
+    """A candidate to evaluate: all that a worker is told of it, because what comes of it must
+    depend on nothing else. genotype: as JSON. parent: archid whose weights it may inherit."""
+
+    index: int
+    genotype: dict[str, Any]
+    parent: str | None = None
+
+
+# evaluate(task, run folder, configuration). Must be importable by name, because workers are
+# spawned. A bad candidate is a returned Rejected of tier "failed"; a HilnasError that is raised
+# says that the run cannot go on.
+Evaluate = Callable[[Task, Path, SearchConfig], Outcome]
 # prepare(configuration): what a worker does once, before its first candidate: heavy imports.
 Prepare = Callable[[SearchConfig], None]
 
@@ -53,12 +64,6 @@ GRACE_S = 5.0
 LOG_NAME = "workers.log"
 
 _SPAWN = multiprocessing.get_context("spawn")
-
-
-@dataclass(frozen=True)
-class Task:
-    index: int
-    genotype: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -267,7 +272,7 @@ def _attempt(
     evaluate: Evaluate, task: Task, run_dir: Path, config: SearchConfig
 ) -> Outcome | Failure:
     try:
-        outcome = evaluate(task.genotype, task.index, run_dir, config)
+        outcome = evaluate(task, run_dir, config)
     except HilnasError:
         raise
     except Exception as error:  # a defect of ours must not end a run of days

@@ -18,13 +18,14 @@ from harness.errors import BoardError, HilnasError
 from search.config import SearchConfig
 from search.evaluation import Outcome
 from search.spaces.munas.genotype import MunasGenotype
+from search.workers import Task
 from tests.measurements import make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
 
 
-def evaluate(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """A third is rejected as measured, a few fail, the rest gets an error made of the archid."""
-    genotype = MunasGenotype.from_json(table)
+    genotype = MunasGenotype.from_json(task.genotype)
     dice = int(hashlib.sha256(genotype.archid.encode()).hexdigest()[:8], 16)
     if dice % 3 == 0:
         return make_rejected(genotype, tier="measured", untrained=make_measurement(cycles=dice))
@@ -38,35 +39,27 @@ def evaluate(table: dict[str, Any], index: int, run_dir: Path, config: SearchCon
     )
 
 
-def evaluate_unevenly(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig
-) -> Outcome:
+def evaluate_unevenly(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """Every third candidate takes longer, so that later ones overtake it."""
-    time.sleep(0.06 if index % 3 == 0 else 0.0)
-    return evaluate(table, index, run_dir, config)
+    time.sleep(0.06 if task.index % 3 == 0 else 0.0)
+    return evaluate(task, run_dir, config)
 
 
-def die(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Outcome:
-    if index == broken_index:
+def die(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
+    if task.index == broken_index:
         os.kill(os.getpid(), signal.SIGKILL)
-    return evaluate(table, index, run_dir, config)
+    return evaluate(task, run_dir, config)
 
 
-def leave(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Outcome:
-    if index == broken_index:
+def leave(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
+    if task.index == broken_index:
         os._exit(3)
-    return evaluate(table, index, run_dir, config)
+    return evaluate(task, run_dir, config)
 
 
-def hang(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Outcome:
+def hang(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
     """With a process of its own, as a virtual board would be, deaf to SIGTERM."""
-    if index == broken_index:
+    if task.index == broken_index:
         code = (
             "import signal, time, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
             "open(sys.argv[1], 'w').write('up'); time.sleep(600)"
@@ -77,54 +70,48 @@ def hang(
             time.sleep(0.01)
         marker.write_text(str(child.pid))
         time.sleep(600)
-    return evaluate(table, index, run_dir, config)
+    return evaluate(task, run_dir, config)
 
 
-def stumble(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Outcome:
-    if index == broken_index:
+def stumble(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
+    if task.index == broken_index:
         raise ZeroDivisionError("a defect")
-    return evaluate(table, index, run_dir, config)
+    return evaluate(task, run_dir, config)
 
 
-def give_up(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Outcome:
-    if index == broken_index:
+def give_up(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
+    if task.index == broken_index:
         raise BoardError("the board is gone", where="nucleo", hint="plug it in")
-    return evaluate(table, index, run_dir, config)
+    return evaluate(task, run_dir, config)
 
 
-def answer_nonsense(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Any:
-    return 42 if index == broken_index else evaluate(table, index, run_dir, config)
+def answer_nonsense(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Any:
+    return 42 if task.index == broken_index else evaluate(task, run_dir, config)
 
 
 def answer_for_another(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
+    task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int
 ) -> Outcome:
-    outcome = evaluate(table, index, run_dir, config)
-    return replace(outcome, archid="f" * 16) if index == broken_index else outcome
+    outcome = evaluate(task, run_dir, config)
+    return replace(outcome, archid="f" * 16) if task.index == broken_index else outcome
 
 
-def answer_nan(
-    table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig, *, broken_index: int
-) -> Outcome:
-    if index == broken_index:
-        return make_evaluation(MunasGenotype.from_json(table), val_error=float("nan"))
-    return evaluate(table, index, run_dir, config)
+def answer_nan(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
+    if task.index == broken_index:
+        return make_evaluation(MunasGenotype.from_json(task.genotype), val_error=float("nan"))
+    return evaluate(task, run_dir, config)
 
 
-def always_fail(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
-    return make_rejected(MunasGenotype.from_json(table), tier="failed", reason="no compiler")
+def always_fail(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    return make_rejected(
+        MunasGenotype.from_json(task.genotype), tier="failed", reason="no compiler"
+    )
 
 
-def print_much(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+def print_much(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     print("from the framework")
     sys.stdout.flush()
-    return evaluate(table, index, run_dir, config)
+    return evaluate(task, run_dir, config)
 
 
 def write_name(config: SearchConfig) -> None:
@@ -140,6 +127,6 @@ def vanish(config: SearchConfig) -> None:
     os._exit(7)
 
 
-def sleep(table: dict[str, Any], index: int, run_dir: Path, config: SearchConfig) -> Outcome:
+def sleep(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     time.sleep(600)
     raise AssertionError("nobody waits that long")

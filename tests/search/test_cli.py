@@ -82,9 +82,11 @@ def candidates(run_dir: Path) -> list[dict]:
     lines = (run_dir / "journal.jsonl").read_text().splitlines()[1:]
     found = [json.loads(line) for line in lines]
     for entry in found:
-        entry["outcome"].pop("train_seconds", None)
+        entry.pop("at_s")
+        for clock in ("train_seconds", "spent", "activities"):
+            entry["outcome"].pop(clock, None)
         for key in ("untrained", "measured"):
-            for clock in ("started_at", "duration_s"):
+            for clock in ("started_at", "duration_s", "build_s"):
                 (entry["outcome"].get(key) or {}).pop(clock, None)
     return found
 

@@ -15,6 +15,7 @@ from search.data.dataset import PIXELS
 from search.data.load import load_dataset
 from search.evaluate import evaluate_in
 from search.evaluation import Evaluation
+from search.workers import Task
 from search.workplace import Workplace
 from tests.search.genotypes import conv, depthwise, network, series
 from tests.search.idx_files import make_samples
@@ -57,7 +58,7 @@ def test_the_board_is_bit_exact_and_the_network_learns(tmp_path: Path, write) ->
     assert dataset.encoding != PIXELS
     board = load_board("nucleo_f412zg")
     workplace = Workplace(dataset, lambda: open_session(board, "virtual"))
-    outcome = evaluate_in(workplace, GENOTYPE.to_json(), 0, tmp_path, config)
+    outcome = evaluate_in(workplace, Task(0, GENOTYPE.to_json()), tmp_path, config)
     workplace.close()
     assert isinstance(outcome, Evaluation), outcome
     assert outcome.untrained.output.bit_exact and outcome.measured.output.bit_exact

@@ -33,6 +33,7 @@ from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
 from search.train import train
+from search.workers import Task
 from search.workplace import Workplace, open_workplace
 from tests.measurements import make_measurement
 from tests.search.genotypes import conv, depthwise, network, series
@@ -79,7 +80,7 @@ class FakeBoard:
 
 def evaluate_on(board: FakeBoard, run_dir: Path, config: SearchConfig = CONFIG):
     workplace = Workplace(make_dataset(), board.open, board.measure)
-    return evaluate_in(workplace, GENOTYPE.to_json(), 7, run_dir, config)
+    return evaluate_in(workplace, Task(7, GENOTYPE.to_json()), run_dir, config)
 
 
 def test_a_good_candidate_is_measured_trained_and_measured_again(tmp_path: Path) -> None:
@@ -94,6 +95,18 @@ def test_a_good_candidate_is_measured_trained_and_measured_again(tmp_path: Path)
     assert hashlib.sha256(model).hexdigest() == outcome.measured.model_sha256
     validation = make_dataset().validation
     assert int8_error(model, validation.images, validation.labels) == outcome.val_error
+
+
+def test_an_outcome_says_what_each_tier_cost(tmp_path: Path) -> None:
+    trained = evaluate_on(FakeBoard(100_000, 101_000), tmp_path)
+    rejected = evaluate_on(FakeBoard(1_000_100), tmp_path)
+    assert set(trained.spent) == {"measured", "full"} and set(rejected.spent) == {"measured"}
+    assert set(trained.activities) == {"exporting", "compiling", "measuring", "training"}
+    assert "training" not in rejected.activities
+    for outcome in (trained, rejected):
+        assert sum(outcome.spent.values()) == pytest.approx(
+            sum(outcome.activities.values()), abs=0.005
+        )
 
 
 def test_the_same_candidate_gives_the_same_models_wherever_it_is_evaluated(
@@ -216,7 +229,7 @@ def test_a_candidate_is_evaluated_on_the_virtual_board(tmp_path: Path) -> None:
     write_set(tmp_path, "t10k", count=12)
     config = replace(CONFIG, data=Data("mnist_like", path=str(tmp_path)))
     prepare(config)
-    outcome = evaluate(GENOTYPE.to_json(), 0, tmp_path, config)
+    outcome = evaluate(Task(0, GENOTYPE.to_json()), tmp_path, config)
     assert isinstance(outcome, Evaluation), outcome
     measured, untrained = outcome.measured, outcome.untrained
     assert measured.output.bit_exact and measured.timing == "modelled"

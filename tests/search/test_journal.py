@@ -22,7 +22,7 @@ HEADER = Header.of(CONFIG, {"numpy": "2.0"})
 ENTRIES = (
     Entry(0, "a" * 16, make_evaluation()),
     Entry(1, "b" * 16, make_rejected(tier="analytic")),
-    Entry(2, "c" * 16, make_rejected(tier="measured"), parent="d" * 16),
+    Entry(2, "c" * 16, make_rejected(tier="measured", parent="d" * 16), at_s=1.5),
 )
 
 
@@ -243,12 +243,19 @@ def test_a_journal_from_before_a_key_or_the_parents_goes_on_as_its_defaults(path
     older = {key: header["config"][key] for key in header["config"] if "algorithm" not in key}
     written = Header(older, {}).to_json()
     for entry in entries:
-        del entry["parent"]
+        del entry["at_s"]
+        for younger in ("sparsity", "short_error", "spent", "activities"):
+            del entry["outcome"][younger]
+    for entry, parent in zip(entries[1:], ("e" * 16, None), strict=True):
+        del entry["outcome"]["parent"]  # it stood beside the outcome for a while
+        entry["parent"] = parent
     path.write_text("".join(json.dumps(line) + "\n" for line in (written, *entries)))
 
     with Journal(path) as journal:
         record = journal.resume(HEADER)
-    assert [entry.parent for entry in record.entries] == [None, None, None]
+    assert [entry.outcome.parent for entry in record.entries] == [None, "e" * 16, None]
+    assert [entry.at_s for entry in record.entries] == [0.0, 0.0, 0.0]
+    assert record.entries[0].outcome == ENTRIES[0].outcome
     with pytest.raises(JournalError, match="algorithm differs .expected 'evolution', got 'bayes'"):
         resumed_with(path, replace(CONFIG, search=Budget(rounds=10, algorithm="bayes")))
 

@@ -22,6 +22,7 @@ from search.report import artefacts
 from search.report.artefacts import ship_front
 from search.report.run_folder import read_front, read_run
 from search.report.write import write_report
+from search.workers import Task
 from search.workplace import Workplace
 from tests.search.evaluations import make_rejected
 from tests.search.genotypes import conv, depthwise, network, pointwise, series
@@ -50,7 +51,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Eval
     workplace = Workplace(make_dataset(), lambda: open_session(board, "virtual"))
     found = []
     for index, genotype in enumerate(GENOTYPES):
-        outcome = evaluate_in(workplace, genotype.to_json(), index, folder, CONFIG)
+        outcome = evaluate_in(workplace, Task(index, genotype.to_json()), folder, CONFIG)
         assert isinstance(outcome, Evaluation), outcome
         # Whatever they learned, both are on the front: the smaller is the less exact one.
         found.append(replace(outcome, val_error=0.2 - 0.1 * index))

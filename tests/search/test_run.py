@@ -68,7 +68,9 @@ def candidates(run_dir: Path) -> list[dict[str, Any]]:
     lines = (run_dir / "journal.jsonl").read_text().splitlines()[1:]
     entries = [json.loads(line) for line in lines]
     for entry in entries:
-        entry["outcome"].pop("train_seconds", None)
+        entry.pop("at_s")
+        for clock in ("train_seconds", "spent", "activities"):
+            entry["outcome"].pop(clock, None)
     return entries
 
 
@@ -377,8 +379,18 @@ def test_the_journal_names_parents(whole: Path) -> None:
     entries = read_journal(whole / "journal.jsonl").entries
     archids = [entry.outcome.archid for entry in entries]
 
-    assert entries[0].parent is None
-    assert any(entry.parent in archids[:index] for index, entry in enumerate(entries))
+    assert entries[0].outcome.parent is None
+    assert any(entry.outcome.parent in archids[:index] for index, entry in enumerate(entries))
+
+
+def test_the_journal_says_how_long_the_run_had_taken_across_its_sessions(tmp_path: Path) -> None:
+    search(tmp_path, with_budget(rounds=4))
+    search(tmp_path, with_budget(rounds=8), resume=True)
+
+    entries = read_journal(tmp_path / "journal.jsonl").entries
+    times = [entry.at_s for entry in entries]
+    assert times == sorted(times) and times[0] > 0
+    assert all(entry.outcome.spent["analytic"] >= 0 for entry in entries)
 
 
 def test_a_recorded_genotype_of_another_space_is_refused_by_its_line(
