@@ -239,6 +239,45 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Tiers:
+    """Short training before the full one (search/tiers.py). short_epochs: of it, 0 leaves it out.
+    short_fraction: of the training samples. eta: the best 1/eta of those short-trained go on.
+    minimum: so many were short-trained before anybody is left behind."""
+
+    short_epochs: int = 0
+    short_fraction: float = 0.25
+    eta: float = 2.0
+    minimum: int = 8
+
+    def __post_init__(self) -> None:
+        if self.short_epochs < 0:
+            raise ValueError(f"[tiers] short_epochs must not be negative, got {self.short_epochs}")
+        if not 0 < self.short_fraction <= 1:
+            raise ValueError(
+                f"[tiers] short_fraction must lie in (0, 1], got {self.short_fraction}"
+            )
+        if not (math.isfinite(self.eta) and self.eta > 1):
+            raise ValueError(f"[tiers] eta must be greater than 1, got {self.eta}")
+        if self.minimum < 1:
+            raise ValueError(f"[tiers] minimum must be at least 1, got {self.minimum}")
+
+
+@dataclass(frozen=True)
+class Finalists:
+    """What the front gets after the search (search/finalists.py). epochs: that each network of it
+    is trained on for, 0 leaves this out. count: of networks, those of the least val_error."""
+
+    epochs: int = 0
+    count: int = 8
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise ValueError(f"[finalists] epochs must not be negative, got {self.epochs}")
+        if self.count < 1:
+            raise ValueError(f"[finalists] count must be at least 1, got {self.count}")
+
+
+@dataclass(frozen=True)
 class Bounds:
     """Upper bounds; None = unbounded. A candidate that breaks a hard bound is rejected. A soft one
     is a goal: it scales the fitness, and bounds the front once a network reaches it. val_error
@@ -277,6 +316,8 @@ class SearchConfig:
     training: Training = field(default_factory=Training)
     bounds: Bounds = field(default_factory=Bounds)
     space: SpaceChoice = field(default_factory=SpaceChoice)
+    tiers: Tiers = field(default_factory=Tiers)
+    finalists: Finalists = field(default_factory=Finalists)
 
     def __post_init__(self) -> None:
         is_word = 0 < len(self.name) <= 100 and self.name.isprintable()

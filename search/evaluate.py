@@ -5,20 +5,23 @@ tells."""
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from harness.errors import DoesNotFitError, HilnasError, JournalError, ToolchainError, UsageError
 from harness.measurement import Measurement
-from search.config import SearchConfig
+from search.config import SearchConfig, Tiers
 from search.cost import cost_of
+from search.data.dataset import Split
 from search.evaluation import FAILED, TRAINED, Evaluation, Outcome, Rejected
 from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
-from search.fitness import broken_by
+from search.fitness import Objectives, broken_by, objectives_of
 from search.network import Network
 from search.space import open_space
-from search.train import train
+from search.tiers import Peer, left_behind
+from search.train import Trained, train
 from search.wall_time import EXPORTING, MEASURING, TRAINING, Stopwatch
 from search.workers import Task
 from search.workplace import Workplace, open_workplace
@@ -50,68 +53,121 @@ def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchC
 
     Returns:
         An Evaluation; its model lies in run_dir/models. Or Rejected: "measured" when the untrained
-        export breaks a bound or does not fit the board, "failed" when a step failed.
+        export breaks a bound or does not fit the board, "short" when others of the task's rung did
+        better after short training, "failed" when a step failed.
     """
-    space, data = open_space(config.space), workplace.dataset
-    genotype = space.read(task.genotype)
-    ops = space.lower(genotype, data.input_shape, data.classes)
-    cost, seed = cost_of(ops), seed_of(config.search.seed, genotype.archid)
-    name = f"candidate {task.index} ({genotype.archid})"
-    untrained: Measurement | None = None
-    watch = Stopwatch()
-
-    def reject(tier: str, reason: str) -> Rejected:
-        return Rejected(
-            archid=genotype.archid,
-            genotype=task.genotype,
-            cost=cost,
-            tier=tier,
-            reason=reason,
-            untrained=untrained,
-            spent=watch.spent,
-            activities=watch.activities,
-        )
-
+    candidate = _Candidate(workplace, task, config)
     try:
-        model = export_untrained(ops, seed=seed, encoding=data.encoding)
-        watch.lap("measured", EXPORTING)
-        untrained = workplace.measure(model, name=name)  # seconds
-        watch.lap_measurement("measured", untrained)
-        if (reason := broken_by(config.bounds, untrained)) is not None:
-            return reject("measured", reason)
-        network = Network(ops, seed=seed)
-        trained = train(network, data.train, data.validation, config.training, seed=seed)
-        watch.lap(TRAINED, TRAINING)
-        if trained.diverged:
-            return reject(FAILED, trained.diverged)
-        calibration = data.train.images[:CALIBRATION_IMAGES]
-        model = export_int8(ops, network.folded_weights(), calibration, data.encoding)
-        watch.lap(TRAINED, EXPORTING)
-        val_error = int8_error(model, data.validation.images, data.validation.labels)
-        watch.lap(TRAINED, MEASURING)
-        measured = workplace.measure(model, name=name)  # the number that counts
-        watch.lap_measurement(TRAINED, measured)
+        return candidate.walk(run_dir)
     except DoesNotFitError as error:
-        return reject("measured", str(error))
-    except (UsageError, ToolchainError):
+        return candidate.reject("measured", str(error))
+    except (UsageError, ToolchainError, JournalError):
         raise  # not the candidate's fault: the next one would fail, too
     except HilnasError as error:
-        return reject(FAILED, str(error))
-    path = Path(MODELS_NAME) / f"{genotype.archid}.tflite"
-    _keep(model, run_dir / path)
-    return Evaluation(
-        archid=genotype.archid,
-        genotype=task.genotype,
-        cost=cost,
-        float_val_error=trained.val_error,
-        val_error=val_error,
-        untrained=untrained,
-        measured=measured,
-        model=str(path),
-        train_seconds=trained.seconds,
-        spent=watch.spent,
-        activities=watch.activities,
-    )
+        return candidate.reject(FAILED, str(error))
+
+
+class _Candidate:
+    """What is known of a candidate so far, and the steps that find out more."""
+
+    def __init__(self, workplace: Workplace, task: Task, config: SearchConfig) -> None:
+        self.workplace, self.task, self.config = workplace, task, config
+        self.data = workplace.dataset
+        space = open_space(config.space)
+        self.genotype = space.read(task.genotype)
+        self.ops = space.lower(self.genotype, self.data.input_shape, self.data.classes)
+        self.seed = seed_of(config.search.seed, self.genotype.archid)
+        self.untrained: Measurement | None = None
+        self.short_error: float | None = None
+        self.watch = Stopwatch()
+
+    def walk(self, run_dir: Path) -> Outcome:
+        archid, recipe = self.genotype.archid, self.config.training
+        model = export_untrained(self.ops, seed=self.seed, encoding=self.data.encoding)
+        self.watch.lap("measured", EXPORTING)
+        self.untrained = untrained = self.measure(model, "measured")  # seconds
+        if (reason := broken_by(self.config.bounds, untrained)) is not None:
+            return self.reject("measured", reason)
+        network = Network(self.ops, seed=self.seed)
+        if self.config.tiers.short_epochs:
+            trained = self.train_shortly(network)
+            if trained.diverged:
+                return self.reject(FAILED, trained.diverged)
+            if (reason := self.left_behind(trained.val_error, untrained)) is not None:
+                return self.reject("short", reason)
+        trained = train(network, self.data.train, self.data.validation, recipe, seed=self.seed)
+        self.watch.lap(TRAINED, TRAINING)
+        if trained.diverged:
+            return self.reject(FAILED, trained.diverged)
+        model, val_error = self.export(network)
+        measured = self.measure(model, TRAINED)  # the number that counts
+        path = Path(MODELS_NAME) / f"{archid}.tflite"
+        _keep(model, run_dir / path)
+        return Evaluation(
+            archid=archid,
+            genotype=self.task.genotype,
+            cost=cost_of(self.ops),
+            float_val_error=trained.val_error,
+            val_error=val_error,
+            untrained=untrained,
+            measured=measured,
+            model=str(path),
+            train_seconds=trained.seconds,
+            short_error=self.short_error,
+            spent=self.watch.spent,
+            activities=self.watch.activities,
+        )
+
+    def measure(self, model: bytes, tier: str) -> Measurement:
+        name = f"candidate {self.task.index} ({self.genotype.archid})"
+        measured = self.workplace.measure(model, name=name)
+        self.watch.lap_measurement(tier, measured)
+        return measured
+
+    def train_shortly(self, network: Network) -> Trained:
+        part, epochs = (
+            short_part(self.data.train, self.config.tiers),
+            self.config.tiers.short_epochs,
+        )
+        recipe = replace(self.config.training, epochs=epochs)
+        trained = train(network, part, self.data.validation, recipe, seed=self.seed)
+        self.watch.lap("short", TRAINING)
+        return trained
+
+    def left_behind(self, short_error: float, untrained: Measurement) -> str | None:
+        """Why it is not trained in full, by its objectives among the task's rung; or None."""
+        self.short_error = short_error
+        objectives = Objectives.of_measured(short_error, untrained)
+        values = objectives.values(objectives_of(self.config.search, self.config.bounds))
+        peer = Peer(self.genotype.archid, values)
+        return left_behind(peer, self.task.rung, self.config.tiers)
+
+    def export(self, network: Network) -> tuple[bytes, float]:
+        """The int8 model, and its error on the validation split."""
+        calibration, validation = self.data.train.images[:CALIBRATION_IMAGES], self.data.validation
+        model = export_int8(network.ops, network.folded_weights(), calibration, self.data.encoding)
+        self.watch.lap(TRAINED, EXPORTING)
+        val_error = int8_error(model, validation.images, validation.labels)
+        self.watch.lap(TRAINED, MEASURING)
+        return model, val_error
+
+    def reject(self, tier: str, reason: str) -> Rejected:
+        return Rejected(
+            archid=self.genotype.archid,
+            genotype=self.task.genotype,
+            cost=cost_of(self.ops),
+            tier=tier,
+            reason=reason,
+            untrained=self.untrained,
+            short_error=self.short_error,
+            spent=self.watch.spent,
+            activities=self.watch.activities,
+        )
+
+
+def short_part(train_split: Split, tiers: Tiers) -> Split:
+    """What short training sees: the first samples, which are a random part of a shuffled split."""
+    return train_split.first(max(round(tiers.short_fraction * len(train_split)), 1))
 
 
 def _keep(model: bytes, path: Path) -> None:

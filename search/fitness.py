@@ -33,9 +33,12 @@ class Objectives:
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Objectives:
-        measured = evaluation.measured
+        return cls.of_measured(evaluation.val_error, evaluation.measured)
+
+    @classmethod
+    def of_measured(cls, val_error: float, measured: Measurement) -> Objectives:
         return cls(
-            evaluation.val_error,
+            val_error,
             measured.latency_us.median,
             measured.sram.total_bytes,
             measured.flash.total_bytes,

@@ -33,12 +33,13 @@ from search.evaluation import (
     outcome_from_json,
     outcome_to_json,
 )
-from search.fitness import broken_by_cost
+from search.fitness import broken_by_cost, objectives_of
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
 from search.lowering import Shape
 from search.progress import Arrived, Asked, Finished, OnEvent, Progress, Started, Told, time_left
 from search.space import open_space
+from search.tiers import Peer, peer_of
 from search.workers import Evaluate, Failure, Prepare, Task, Workers
 
 JOURNAL_NAME = "journal.jsonl"
@@ -189,6 +190,8 @@ class _Run:
         self.algorithm = open_algorithm(config, self.space, problem)
         self.queue: deque[_Candidate] = deque()
         self.outcomes: list[Outcome] = []
+        self.objectives = objectives_of(config.search, config.bounds)
+        self.rung: list[Peer] = []  # of the outcomes, those short-trained
         self.stopped = ""
         self.progress = Progress(rounds=self.budget.rounds)
         self._began = time.monotonic()
@@ -269,7 +272,7 @@ class _Run:
         elif reason is not None:
             self._arrive(candidate, candidate.complete(candidate.reject("analytic", reason)))
         else:
-            self.workers.submit(Task(index, genotype.to_json(), asked.parent))
+            self.workers.submit(Task(index, genotype.to_json(), asked.parent, tuple(self.rung)))
 
     def _recorded(self, index: int) -> protocol.Asked:
         entry = self.recorded[index]
@@ -316,6 +319,8 @@ class _Run:
             at_s = round(self._before_s + time.monotonic() - self._began, 3)
             self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s))
         self.outcomes.append(outcome)
+        if (peer := peer_of(outcome, self.objectives)) is not None:
+            self.rung.append(peer)
         self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))
         self._check_failures(candidate, outcome)
 

@@ -27,16 +27,19 @@ from typing import Any
 from harness.errors import HilnasError
 from search.config import SearchConfig
 from search.evaluation import Evaluation, Outcome, Rejected
+from search.tiers import Rung
 
 
 @dataclass(frozen=True)
 class Task:
     """A candidate to evaluate: all that a worker is told of it, because what comes of it must
-    depend on nothing else. genotype: as JSON. parent: archid whose weights it may inherit."""
+    depend on nothing else. genotype: as JSON. parent: archid whose weights it may inherit. rung:
+    those told before it was asked for that were short-trained, oldest first."""
 
     index: int
     genotype: dict[str, Any]
     parent: str | None = None
+    rung: Rung = ()
 
 
 # evaluate(task, run folder, configuration). Must be importable by name, because workers are

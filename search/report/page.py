@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from harness.measurement import Measurement
-from search.evaluation import Evaluation, Outcome
+from search.evaluation import FAILED, TRAINED, Evaluation, Outcome
 from search.report.run_folder import Run
 from search.report.tables import COLUMNS, caption, front_row
 
@@ -54,8 +54,8 @@ def render_page(run: Run, svg: bytes) -> str:
         f'<p class="label">{escape(caption(run.front))}</p>',
         "<h2>How far MACs would have misjudged</h2>",
         f"<p>{escape(_proxy_text(run))}</p>",
-        "<h2>Why candidates were turned down</h2>",
-        _table(("tier", "candidates"), _rejections(run.outcomes)),
+        "<h2>What each tier turned down, and what it took</h2>",
+        _table(("tier", "turned down", "wall time"), _tiers(run.outcomes)),
         "<details><summary>All candidates</summary>"
         f'<div class="scroll">{_table(_CANDIDATE_HEADS, _candidates(run.outcomes))}</div>'
         "</details>",
@@ -96,14 +96,26 @@ def _proxy_text(run: Run) -> str:
     return run.proxy.sentences
 
 
-def _rejections(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
-    tiers = Counter(o.tier for o in outcomes if not isinstance(o, Evaluation))
-    meaning = {
-        "analytic": "by arithmetic, before anything was built",
-        "measured": "on the board, before training",
-        "failed": "failed",
-    }
-    return [(meaning.get(tier, tier), f"{count:,}") for tier, count in tiers.most_common()]
+def _tiers(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str]]:
+    """What each tier turned down, and the wall time of all workers that it took."""
+    rejected = Counter(o.tier for o in outcomes if not isinstance(o, Evaluation))
+    spent: Counter[str] = Counter()
+    for outcome in outcomes:
+        spent.update({tier: round(seconds * 1000) for tier, seconds in outcome.spent.items()})
+    return [
+        (meaning, f"{rejected[tier]:,}", f"{spent[tier] / 1000:,.1f} s")
+        for tier, meaning in _TIERS.items()
+        if rejected[tier] or spent[tier]
+    ]
+
+
+_TIERS = {
+    "analytic": "by arithmetic, before anything was built",
+    "measured": "on the board, before training",
+    "short": "after short training, where others did better",
+    TRAINED: "trained in full and measured again: not turned down",
+    FAILED: "failed",
+}
 
 
 _CANDIDATE_HEADS = ("archid", "outcome", "val error", "latency, ms", "SRAM, B", "flash, B", "MACs")

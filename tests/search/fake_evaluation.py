@@ -16,8 +16,10 @@ from typing import Any
 
 from harness.errors import BoardError, HilnasError
 from search.config import SearchConfig
-from search.evaluation import Outcome
+from search.evaluation import Evaluation, Outcome
+from search.fitness import objectives_of
 from search.spaces.munas.genotype import MunasGenotype
+from search.tiers import left_behind, peer_of
 from search.workers import Task
 from tests.measurements import make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
@@ -36,6 +38,26 @@ def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
         val_error=dice % 1000 / 1000,
         cycles=dice % 10**6 + 1,
         train_seconds=time.monotonic(),
+    )
+
+
+def evaluate_shortly(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """As evaluate_unevenly, with a short tier in between."""
+    time.sleep(0.06 if task.index % 3 == 0 else 0.0)
+    outcome = evaluate(task, run_dir, config)
+    if not isinstance(outcome, Evaluation):
+        return outcome
+    outcome = replace(outcome, short_error=outcome.val_error)
+    peer = peer_of(outcome, objectives_of(config.search, config.bounds))
+    assert peer is not None
+    if (reason := left_behind(peer, task.rung, config.tiers)) is None:
+        return outcome
+    return make_rejected(
+        MunasGenotype.from_json(task.genotype),
+        tier="short",
+        reason=reason,
+        untrained=outcome.untrained,
+        short_error=outcome.short_error,
     )
 
 

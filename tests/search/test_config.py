@@ -114,6 +114,22 @@ def test_a_space_file_is_relative_to_the_configuration(tmp_path: Path) -> None:
         ),
         ("[search]\nround = 3", "unknown key 'round'"),
         (
+            "[search]\n[tiers]\nshort_epochs = -1",
+            "[tiers] short_epochs must not be negative, got -1",
+        ),
+        (
+            "[search]\n[tiers]\nshort_fraction = 0.0",
+            "[tiers] short_fraction must lie in (0, 1], got 0.0",
+        ),
+        ("[search]\n[tiers]\neta = 1.0", "[tiers] eta must be greater than 1, got 1.0"),
+        ("[search]\n[tiers]\neta = inf", "[tiers] eta must be greater than 1, got inf"),
+        ("[search]\n[tiers]\nminimum = 0", "[tiers] minimum must be at least 1, got 0"),
+        (
+            "[search]\n[finalists]\nepochs = -1",
+            "[finalists] epochs must not be negative, got -1",
+        ),
+        ("[search]\n[finalists]\ncount = 0", "[finalists] count must be at least 1, got 0"),
+        (
             '[search]\nalgorithm = "nsga3"',
             "[search] algorithm must be one of evolution, nsga2, bayes, random, got 'nsga3'",
         ),

@@ -34,6 +34,7 @@ def test_rejected_and_failed_candidates_show_their_reason():
     rejected = make_rejected(tier="measured", reason="too slow [really]")
     assert "rejected" in (text := show(Arrived(1, rejected, PROGRESS)))
     assert "too slow [really]" in text  # not taken for markup
+    assert "rejected" in show(Arrived(1, make_rejected(tier="short"), PROGRESS))
     assert "failed" in show(Arrived(1, make_rejected(tier="failed"), PROGRESS))
 
 
@@ -55,11 +56,11 @@ def test_replayed_candidates_are_counted_but_not_told_again():
 
 def test_in_a_terminal_a_bar_counts_candidates_rejections_best_and_time_left():
     progress = Progress(
-        rounds=48, candidates=30, analytic=10, measured=5, failed=1, trained=9,
+        rounds=48, candidates=30, analytic=10, measured=5, short=2, failed=1, trained=9,
         best_val_error=0.117, left_s=125,
     )  # fmt: skip
     text = show(Finished("interrupted", progress), terminal=True)
-    for part in ("30 candidates", "14 measured", "16 rejected", "9 trained", "11.7%", "15/48"):
+    for part in ("30 candidates", "16 measured", "18 rejected", "9 trained", "11.7%", "17/48"):
         assert part in text
     assert "left 2:05" in text and "stopped: interrupted" in text
 

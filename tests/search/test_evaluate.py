@@ -27,11 +27,12 @@ from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import open_session
 from search import evaluate as evaluate_module
-from search.config import Bounds, Budget, Data, Device, SearchConfig, Training
+from search.config import Bounds, Budget, Data, Device, SearchConfig, Tiers, Training
 from search.evaluate import evaluate, evaluate_in, prepare, seed_of
 from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
+from search.tiers import Peer
 from search.train import train
 from search.workers import Task
 from search.workplace import Workplace, open_workplace
@@ -78,9 +79,14 @@ class FakeBoard:
         return make_measurement(cycles=answer, model_sha256=hashlib.sha256(model).hexdigest())
 
 
-def evaluate_on(board: FakeBoard, run_dir: Path, config: SearchConfig = CONFIG):
+def evaluate_on(
+    board: FakeBoard,
+    run_dir: Path,
+    config: SearchConfig = CONFIG,
+    task: Task = Task(7, GENOTYPE.to_json()),  # noqa: B008, a frozen value
+):
     workplace = Workplace(make_dataset(), board.open, board.measure)
-    return evaluate_in(workplace, Task(7, GENOTYPE.to_json()), run_dir, config)
+    return evaluate_in(workplace, task, run_dir, config)
 
 
 def test_a_good_candidate_is_measured_trained_and_measured_again(tmp_path: Path) -> None:
@@ -107,6 +113,42 @@ def test_an_outcome_says_what_each_tier_cost(tmp_path: Path) -> None:
         assert sum(outcome.spent.values()) == pytest.approx(
             sum(outcome.activities.values()), abs=0.005
         )
+
+
+SHORT = replace(
+    CONFIG,
+    bounds=Bounds(val_error=0.5, latency_us=10_000.0),
+    tiers=Tiers(short_epochs=1, short_fraction=0.5, minimum=1),
+)
+
+
+def test_short_training_stops_a_candidate_that_others_leave_behind(tmp_path: Path) -> None:
+    better = Peer("b" * 16, (0.0, 1.0))
+    task = Task(7, GENOTYPE.to_json(), rung=(better,))
+    outcome = evaluate_on(FakeBoard(100_000), tmp_path, SHORT, task)
+    assert isinstance(outcome, Rejected) and outcome.tier == "short"
+    assert outcome.reason == (
+        "place 2 of 2 after short training, and 1 go on: 1 of them dominate it, bbbbbbbb among "
+        "them"
+    )
+    assert outcome.short_error is not None and outcome.untrained is not None
+    assert set(outcome.spent) == {"measured", "short"}
+
+
+def test_who_is_not_left_behind_is_trained_on_in_full(tmp_path: Path) -> None:
+    worse = Peer("b" * 16, (1.0, 1e9))
+    task = Task(7, GENOTYPE.to_json(), rung=(worse,))
+    outcome = evaluate_on(FakeBoard(100_000, 100_000), tmp_path, SHORT, task)
+    assert isinstance(outcome, Evaluation) and outcome.val_error < 0.3
+    assert outcome.short_error is not None
+    assert set(outcome.spent) == {"measured", "short", "full"}
+
+
+def test_diverged_short_training_is_a_failed_candidate(tmp_path: Path) -> None:
+    recipe = Training(learning_rate=1e30, weight_decay=1.0)
+    outcome = evaluate_on(FakeBoard(100_000), tmp_path, replace(SHORT, training=recipe))
+    assert isinstance(outcome, Rejected) and outcome.tier == "failed"
+    assert outcome.reason.startswith("training diverged: loss nan")
 
 
 def test_the_same_candidate_gives_the_same_models_wherever_it_is_evaluated(

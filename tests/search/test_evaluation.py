@@ -17,8 +17,12 @@ from tests.search.evaluations import make_evaluation, make_rejected
     st.builds(make_evaluation, val_error=st.floats(0, 1), cycles=st.integers(1, 10**9))
     | st.builds(
         make_rejected,
-        tier=st.sampled_from(["analytic", "measured", "failed"]),
+        tier=st.sampled_from(["analytic", "measured", "short", "failed"]),
         reason=st.text(),
+        parent=st.none() | st.text(),
+        sparsity=st.floats(0, 0.9),
+        short_error=st.none() | st.floats(0, 1),
+        spent=st.dictionaries(st.text(), st.floats(0, 1e6)),
         untrained=st.none() | st.builds(make_measurement, cycles=st.integers(1, 10**9)),
     )
 )

@@ -20,7 +20,16 @@ import pytest
 from harness.board import ROOT
 from harness.errors import BoardError, ConfigError, HilnasError, JournalError
 from search.algorithms import protocol
-from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice, load_config
+from search.config import (
+    Bounds,
+    Budget,
+    Data,
+    Device,
+    SearchConfig,
+    SpaceChoice,
+    Tiers,
+    load_config,
+)
 from search.evaluation import Evaluation, Outcome, Rejected
 from search.journal import read_journal
 from search.progress import (
@@ -381,6 +390,37 @@ def test_the_journal_names_parents(whole: Path) -> None:
 
     assert entries[0].outcome.parent is None
     assert any(entry.outcome.parent in archids[:index] for index, entry in enumerate(entries))
+
+
+SHORT = replace(CONFIG, tiers=Tiers(short_epochs=1, eta=2, minimum=3))
+
+
+@pytest.fixture(scope="module")
+def whole_with_short_training(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("whole") / "run"
+    search(run_dir, SHORT, fake.evaluate_shortly)
+    return run_dir
+
+
+def test_candidates_left_behind_are_in_the_journal_and_do_not_breed(
+    whole_with_short_training: Path,
+) -> None:
+    entries = read_journal(whole_with_short_training / "journal.jsonl").entries
+    short = [entry.outcome for entry in entries if tiers([entry.outcome]) == ["short"]]
+
+    assert short and all("after short training" in outcome.reason for outcome in short)
+    assert not {o.archid for o in short} & {entry.outcome.parent for entry in entries}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_who_is_left_behind_depends_on_neither_workers_nor_interruptions(
+    whole_with_short_training: Path, tmp_path: Path, workers: int
+) -> None:
+    config = replace(SHORT, search=replace(SHORT.search, workers=workers))
+    search(tmp_path, config, fake.evaluate_shortly, on_event=InterruptAfter(Told, 9))
+    search(tmp_path, config, fake.evaluate_shortly, resume=True)
+
+    assert candidates(tmp_path) == candidates(whole_with_short_training)
 
 
 def test_the_journal_says_how_long_the_run_had_taken_across_its_sessions(tmp_path: Path) -> None:
