@@ -16,6 +16,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
 NAMES = (
     "start",
     "engine",
+    "engines",
     "emulation",
     "measurement",
     "timing",

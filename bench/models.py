@@ -10,6 +10,7 @@ from harness.board import ROOT
 
 MODELS = Path(os.environ.get("HILNAS_MODELS") or ROOT.parent / "shared" / "models")
 NO_MODELS = "no models: set HILNAS_MODELS to a folder of int8 .tflite files"
+REFERENCE_MODELS = ("ad", "ic", "kws", "vww")  # of MLPerf Tiny
 
 
 def model_files() -> list[Path]:
@@ -17,6 +18,6 @@ def model_files() -> list[Path]:
 
 
 def mlperf_tiny(name: str) -> Path | None:
-    """A reference model of MLPerf Tiny: ad, ic, kws or vww; None where it is not there."""
+    """One of REFERENCE_MODELS; None where it is not there."""
     path = MODELS / f"mlperf_tiny_{name}.tflite"
     return path if path.is_file() else None

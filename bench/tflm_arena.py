@@ -3,29 +3,28 @@ random networks and exported ones, what a library on the virtual board needs, be
 without a library: the PyPI interpreter's own record, that record corrected for pointers of 4 bytes
 and by a line fitted to one half of the networks, and what harness/engines/tflm/host_arena.py says.
 
-Needs a library: HILNAS_TFLM_DIR names its tree, every build of which is measured, or one build.
+Needs a library; every one that bench/libraries.py finds is measured.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from statistics import median
 
 import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
-from bench.models import mlperf_tiny
+from bench.libraries import NO_LIBRARY, libraries
+from bench.models import REFERENCE_MODELS, mlperf_tiny
 from harness.board import load_board
 from harness.compiler import compile_sources
 from harness.engines.tflm.arena import size_arena
 from harness.engines.tflm.host_arena import Record, estimate, record
-from harness.engines.tflm.library import ARCHIVE, VARIABLE, Library, find_library
+from harness.engines.tflm.library import Library
 from harness.engines.tflm.scratch import Kernels
 from harness.engines.tflm.sources import tflm_sources
 from harness.errors import DoesNotFitError, ModelError
@@ -37,7 +36,6 @@ from tests.random_networks import networks
 from tests.tflite_factory import ModelFactory
 
 BOARD = "nucleo_l4r5zi"
-REFERENCE_MODELS = ("ad", "ic", "kws", "vww")
 RANDOM = 90
 EXPORTED = 70
 LARGEST_EXPORT = 400_000  # bytes, so that weights leave the board's flash to the library
@@ -77,22 +75,17 @@ class Found:
 
 
 def run(seed: int = 0) -> dict[str, object]:
-    if not os.environ.get(VARIABLE):
-        return {"not_run": f"no TFLite Micro library: {VARIABLE} names none"}
+    found = libraries()
+    if not found:
+        return {"not_run": NO_LIBRARY}
     models = list(_networks(seed))
     with open_session(load_board(BOARD), "virtual") as session:
         return {
             "board": BOARD,
             "seed": seed,
             "networks": {"random": RANDOM, "exported": EXPORTED},
-            "libraries": [_library(library, models, session) for library in _libraries()],
+            "libraries": [_library(library, models, session) for library in found],
         }
-
-
-def _libraries() -> list[Library]:
-    folder = Path(os.environ[VARIABLE])
-    builds = sorted(file.parent.parent for file in folder.glob(f"gen/*/{ARCHIVE}"))
-    return [find_library(build) for build in builds or [folder]]
 
 
 def _networks(seed: int) -> Iterator[Network]:
