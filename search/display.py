@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from search.evaluation import Evaluation, Rejected
-from search.progress import Arrived, Asked, Event, Finished, Progress, Started, Told
+from search.progress import Arrived, Asked, Event, Finished, Noticed, Progress, Started, Told
 
 
 class Display:
@@ -60,6 +60,8 @@ class Display:
                 self._show_outcome(event)
             case Told(replayed=True):
                 self._replayed.discard(event.index)
+            case Noticed():
+                self._console.print(f"[yellow]{escape(event.message)}[/]", highlight=False)
             case Finished():
                 self._say(f"stopped: {_STOPPED[event.stopped]}")
             case _:

@@ -5,14 +5,16 @@ candidates are chosen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.measurement import Measurement
 from search.config import DEFAULT_OBJECTIVES, Bounds, Budget
-from search.evaluation import Cost, Evaluation
+from search.evaluation import Cost, Evaluation, Rejected
 
 CAP = 10.0  # an objective counts as at most this many times its bound
 
@@ -101,13 +103,7 @@ def excess(objectives: Objectives, bounds: Bounds) -> float:
 def broken_by(bounds: Bounds, measurement: Measurement) -> str | None:
     """The first hard bound that a measurement breaks, as a sentence; None where it keeps them all.
     val_error is not measured on a board and never rejects."""
-    return _first_broken(
-        bounds,
-        ("latency_us", "measured latency", measurement.latency_us.median, "us"),
-        ("sram_bytes", "measured SRAM", measurement.sram.total_bytes, "bytes"),
-        ("flash_bytes", "measured flash", measurement.flash.total_bytes, "bytes"),
-        ("macs", "MACs", measurement.macs, "MACs"),
-    )
+    return next(_broken(bounds, _measured(measurement)), None)
 
 
 def broken_by_cost(bounds: Bounds, cost: Cost) -> str | None:
@@ -115,17 +111,70 @@ def broken_by_cost(bounds: Bounds, cost: Cost) -> str | None:
     alone are less than the flash an image needs, and one operator's tensors less than its SRAM:
     what is rejected here would be rejected on the board, too. Peak memory does not reject, because
     an engine may run the operators in an order that needs less."""
-    return _first_broken(
-        bounds,
-        ("macs", "MACs", cost.macs, "MACs"),
-        ("flash_bytes", "model size", cost.model_size_bytes, "bytes of flash"),
-        ("sram_bytes", "memory of one operator", cost.memory_floor_bytes, "bytes of SRAM"),
+    return next(_broken(bounds, _analytic(cost)), None)
+
+
+def nearest(bounds: Bounds, rejected: Iterable[Rejected]) -> tuple[Rejected, str] | None:
+    """Of candidates turned down for their bounds, the one that came nearest to keeping all of
+    them, and every bound that it breaks: the largest f_k / bound_k over the hard bounds is least.
+    None where no numbers are known, as of a model that did not fit the board."""
+    best, least = None, math.inf
+    for outcome in rejected:
+        quantities = _quantities(outcome)
+        over = max(
+            (q.value / q.bound(bounds) for q in quantities if q.is_bound(bounds)), default=0
+        )
+        if 1 < over < least:
+            best, least = (outcome, "; ".join(_broken(bounds, quantities))), over
+    return best
+
+
+class _Quantity(NamedTuple):
+    """What a bound is held against. name: of the bound. what, unit: for people."""
+
+    name: str
+    what: str
+    value: float
+    unit: str
+
+    def is_bound(self, bounds: Bounds) -> bool:
+        """Whether there is a hard bound on it."""
+        return getattr(bounds, self.name) is not None and self.name not in bounds.soft
+
+    def bound(self, bounds: Bounds) -> float:
+        return float(getattr(bounds, self.name))
+
+
+def _measured(measurement: Measurement) -> tuple[_Quantity, ...]:
+    return (
+        _Quantity("latency_us", "measured latency", measurement.latency_us.median, "us"),
+        _Quantity("sram_bytes", "measured SRAM", measurement.sram.total_bytes, "bytes"),
+        _Quantity("flash_bytes", "measured flash", measurement.flash.total_bytes, "bytes"),
+        _Quantity("macs", "MACs", measurement.macs, "MACs"),
     )
 
 
-def _first_broken(bounds: Bounds, *checks: tuple[str, str, float, str]) -> str | None:
-    for name, what, value, unit in checks:
-        bound = getattr(bounds, name)
-        if bound is not None and name not in bounds.soft and value > bound:
-            return f"{what} {value:,.10g} exceeds the bound of {bound:,.10g} {unit}"
-    return None
+def _analytic(cost: Cost) -> tuple[_Quantity, ...]:
+    return (
+        _Quantity("macs", "MACs", cost.macs, "MACs"),
+        _Quantity("flash_bytes", "model size", cost.model_size_bytes, "bytes of flash"),
+        _Quantity(
+            "sram_bytes", "memory of one operator", cost.memory_floor_bytes, "bytes of SRAM"
+        ),
+    )
+
+
+def _quantities(rejected: Rejected) -> tuple[_Quantity, ...]:
+    if rejected.tier == "analytic":
+        return _analytic(rejected.cost)
+    return _measured(rejected.untrained) if rejected.untrained is not None else ()
+
+
+def _broken(bounds: Bounds, quantities: Iterable[_Quantity]) -> Iterator[str]:
+    for quantity in quantities:
+        if quantity.is_bound(bounds) and quantity.value > quantity.bound(bounds):
+            bound = getattr(bounds, quantity.name)
+            yield (
+                f"{quantity.what} {quantity.value:,.10g} exceeds the bound of {bound:,.10g} "
+                f"{quantity.unit}"
+            )

@@ -7,6 +7,7 @@ the parent process, in this order:
                                 as soon as a worker is done, in any order
     Told                        it was told to the algorithm and is in the journal, in the order
                                 of asking
+    Noticed                     something that the user should know now, at any time
     Finished                    once, also after Ctrl-C
 
 Candidates replayed from a journal are asked and told again, with `replayed` set, before anything
@@ -111,6 +112,14 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Noticed:
+    """message: one sentence."""
+
+    message: str
+    progress: Progress
+
+
+@dataclass(frozen=True)
 class Finished:
     """stopped: as in RunResult."""
 
@@ -118,5 +127,5 @@ class Finished:
     progress: Progress
 
 
-Event = Started | Asked | Arrived | Told | Finished
+Event = Started | Asked | Arrived | Told | Noticed | Finished
 OnEvent = Callable[[Event], None]

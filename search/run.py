@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +26,8 @@ from search.config import SearchConfig, dump_config
 from search.cost import cost_of
 from search.environment import environment, versions
 from search.evaluation import (
+    FAILED,
+    TRAINED,
     Cost,
     Evaluation,
     Outcome,
@@ -33,11 +35,21 @@ from search.evaluation import (
     outcome_from_json,
     outcome_to_json,
 )
-from search.fitness import broken_by_cost, objectives_of
+from search.fitness import broken_by_cost, nearest, objectives_of
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
 from search.lowering import Shape
-from search.progress import Arrived, Asked, Finished, OnEvent, Progress, Started, Told, time_left
+from search.progress import (
+    Arrived,
+    Asked,
+    Finished,
+    Noticed,
+    OnEvent,
+    Progress,
+    Started,
+    Told,
+    time_left,
+)
 from search.space import open_space
 from search.tiers import Peer, peer_of
 from search.workers import Evaluate, Failure, Prepare, Task, Workers
@@ -48,8 +60,14 @@ ENVIRONMENT_NAME = "environment.json"
 
 # So many analytic rejections in a row say that the bounds cannot be met, ...
 HOPELESS_REJECTIONS = 5000
+# ... and so many rejections as measured, before anybody kept the bounds; the user is told how near
+# the nearest came well before that, within a minute or so, ...
+HOPELESS_MEASUREMENTS = 300
+DOUBTFUL_MEASUREMENTS = 10
 # ... and so many failures in a row that the fault is not the candidates'.
 HOPELESS_FAILURES = 20
+
+LOOSEN_BOUNDS = "loosen [bounds], or cap [space] so that smaller networks are drawn"
 
 _POLL_S = 0.5
 
@@ -201,6 +219,8 @@ class _Run:
         self._fresh = 0  # outcomes that workers of this process produced
         self._failures = 0  # of those, in a row
         self._rejections = 0  # by arithmetic, in a row
+        self._was_doubtful = False
+        self._told: Counter[str] = Counter()  # outcomes by tier
 
     def start(self, messages: tuple[str, ...]) -> None:
         self.emit(Started(self.run_dir, len(self.recorded), messages, self.now()))
@@ -214,14 +234,14 @@ class _Run:
             while self.queue[0].outcome is None:
                 self._collect()
             self._tell(self.queue.popleft())
-        if self.stopped == "exhausted" and not self._submitted:
+        if self.stopped == "exhausted" and self._is_hopeless():
             raise ConfigError(
-                f"none of {self.progress.candidates} candidates kept the bounds",
-                where=self.config.name,
-                hint="loosen [bounds], or cap [space] so that smaller networks are drawn",
+                self._none_kept_the_bounds(), where=self.config.name, hint=LOOSEN_BOUNDS
             )
 
     def finish(self) -> RunResult:
+        if self.outcomes and self._is_hopeless():
+            self.emit(Noticed(f"{self._none_kept_the_bounds()}; {LOOSEN_BOUNDS}", self.now()))
         self.emit(Finished(self.stopped, self.now()))
         return RunResult(self.run_dir, tuple(self.outcomes), self.stopped)
 
@@ -236,7 +256,9 @@ class _Run:
             return False
         if self._submitted == self.budget.rounds:
             self.stopped = "rounds"
-        elif self._rejections == HOPELESS_REJECTIONS:
+        elif self._rejections == HOPELESS_REJECTIONS or (
+            self._told["measured"] >= HOPELESS_MEASUREMENTS and self._is_hopeless()
+        ):
             self.stopped = "exhausted"
         elif self.progress.candidates >= len(self.recorded) and self._is_out_of_time():
             self.stopped = "minutes"
@@ -319,15 +341,42 @@ class _Run:
             at_s = round(self._before_s + time.monotonic() - self._began, 3)
             self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s))
         self.outcomes.append(outcome)
+        self._told[outcome.tier if isinstance(outcome, Rejected) else TRAINED] += 1
         if (peer := peer_of(outcome, self.objectives)) is not None:
             self.rung.append(peer)
         self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))
+        self._check_bounds(candidate)
         self._check_failures(candidate, outcome)
+
+    def _is_hopeless(self) -> bool:
+        """Whether none of the candidates told is known to keep the bounds."""
+        return not self._told.keys() - {"analytic", "measured", FAILED}
+
+    def _none_kept_the_bounds(self) -> str:
+        """A sentence, with the nearest of those measured; of all where none was."""
+        rejected = [outcome for outcome in self.outcomes if isinstance(outcome, Rejected)]
+        measured = [outcome for outcome in rejected if outcome.tier == "measured"]
+        text = f"none of {len(rejected)} candidates kept the bounds"
+        if measured:
+            text += f", {len(measured)} of them as measured"
+        found = nearest(self.config.bounds, measured or rejected)
+        if found is not None:
+            outcome, broken = found
+            text += f"; the nearest was {outcome.archid}: {broken}"
+        return text
+
+    def _check_bounds(self, candidate: _Candidate) -> None:
+        """Once, when enough were turned down."""
+        if self._was_doubtful or candidate.replayed or not self._is_hopeless():
+            return
+        if self._told["measured"] >= DOUBTFUL_MEASUREMENTS:
+            self._was_doubtful = True
+            self.emit(Noticed(f"{self._none_kept_the_bounds()}; going on", self.now()))
 
     def _check_failures(self, candidate: _Candidate, outcome: Outcome) -> None:
         if candidate.replayed or not candidate.is_submitted:
             return
-        has_failed = isinstance(outcome, Rejected) and outcome.tier == "failed"
+        has_failed = isinstance(outcome, Rejected) and outcome.tier == FAILED
         self._failures = self._failures + 1 if has_failed else 0
         if self._failures == HOPELESS_FAILURES:
             assert isinstance(outcome, Rejected)
@@ -350,13 +399,13 @@ def _write(path: Path, text: str) -> None:
 def _settled(candidate: _Candidate, result: Outcome | Failure) -> Outcome:
     """The outcome as the journal will hold it, so that a replay tells the same."""
     if isinstance(result, Failure):
-        return candidate.reject("failed", result.reason)
+        return candidate.reject(FAILED, result.reason)
     if result.archid != candidate.genotype.archid:
-        return candidate.reject("failed", f"its outcome is that of archid {result.archid}")
+        return candidate.reject(FAILED, f"its outcome is that of archid {result.archid}")
     try:
         text = json.dumps(outcome_to_json(result), allow_nan=False)
     except (TypeError, ValueError) as error:
-        return candidate.reject("failed", f"its outcome has no JSON: {error}")
+        return candidate.reject(FAILED, f"its outcome has no JSON: {error}")
     return outcome_from_json(json.loads(text))
 
 

@@ -10,6 +10,7 @@ compilers and virtual boards it started end with it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import multiprocessing
 import os
@@ -24,9 +25,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HilnasError
+from harness.errors import HilnasError, JournalError
 from search.config import SearchConfig
-from search.evaluation import Evaluation, Outcome, Rejected
+from search.evaluation import FAILED, Evaluation, Outcome, Rejected
 from search.tiers import Rung
 
 
@@ -240,6 +241,11 @@ def _kill_session(pid: int | None) -> None:
 
 
 def _describe_exit(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "was killed by SIGKILL, as the kernel does where memory runs out (fewer [search] "
+            "workers or a smaller [training] batch_size need less)"
+        )
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
@@ -280,10 +286,21 @@ def _attempt(
         raise
     except Exception as error:  # a defect of ours must not end a run of days
         traceback.print_exc()
+        _require_room(f"{error}")
         return Failure(f"{type(error).__name__}: {error}; see {LOG_NAME}")
     if not isinstance(outcome, Evaluation | Rejected):
         return Failure(f"evaluate returned {outcome!r}, not an outcome")
+    if isinstance(outcome, Rejected) and outcome.tier == FAILED:
+        _require_room(outcome.reason)
     return outcome
+
+
+def _require_room(reason: str) -> None:
+    """No candidate is to blame for a full disk: the run ends, and can be resumed. Compilers and
+    libraries pass on the system's words where they do not pass on its error."""
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(number) in reason:
+            raise JournalError(reason, hint="make room, then resume the run")
 
 
 def _leave(signum: int, frame: object) -> None:

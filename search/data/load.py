@@ -138,6 +138,14 @@ def _build(data: Data, seed: int, source: Source) -> Dataset:
         shape = source.samples.images.shape[1:]
         _check_alike(source.validation, shape, source.classes, "validation", where)
         validation = source.validation.first(data.validation_limit)
+    if len(np.unique(train.labels)) < 2:
+        raise DatasetError(
+            "all training images within the limit are of one class",
+            where=where,
+            expected="at least 2 classes",
+            got=f"train_limit {data.train_limit}",
+            hint="raise [data] train_limit",
+        )
     height, width, channels = source.samples.images.shape[1:]
     return Dataset(
         name=source.name or data.name,

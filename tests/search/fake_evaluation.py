@@ -4,6 +4,7 @@ candidate."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -99,6 +100,30 @@ def stumble(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: in
     if task.index == broken_index:
         raise ZeroDivisionError("a defect")
     return evaluate(task, run_dir, config)
+
+
+def fill_disk(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
+    if task.index == broken_index:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/model.c")
+    return evaluate(task, run_dir, config)
+
+
+def fill_disk_of_compiler(
+    task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int
+) -> Outcome:
+    outcome = evaluate(task, run_dir, config)
+    if task.index == broken_index:
+        genotype = MunasGenotype.from_json(task.genotype)
+        reason = "fatal error: error writing to /tmp/cc.s: No space left on device"
+        return make_rejected(genotype, tier="failed", reason=reason)
+    return outcome
+
+
+def reject_all(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """None keeps a bound of 20,000 bytes of flash."""
+    genotype = MunasGenotype.from_json(task.genotype)
+    measured = make_evaluation(genotype, flash_bytes=20_001 + task.index).measured
+    return make_rejected(genotype, tier="measured", untrained=measured)
 
 
 def give_up(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:

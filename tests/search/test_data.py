@@ -145,6 +145,11 @@ def test_test_images_of_another_size_are_refused(folder: Path) -> None:
         load_dataset(mnist_like(folder), seed=0).load_test()
 
 
+def test_a_limit_that_leaves_one_class_leaves_nothing_to_learn(folder: Path) -> None:
+    with pytest.raises(DatasetError, match=r"of one class .*got train_limit 1\); raise \[data\]"):
+        load_dataset(replace(mnist_like(folder), train_limit=1), seed=0)
+
+
 def test_images_of_one_class_are_nothing_to_learn(folder: Path) -> None:
     (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(60, np.uint8)))
     with pytest.raises(DatasetError, match="all training images are of one class"):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from search.display import Display, describe
-from search.progress import Arrived, Asked, Finished, Progress, Started, Told
+from search.progress import Arrived, Asked, Finished, Noticed, Progress, Started, Told
 from tests.search.evaluations import make_evaluation, make_rejected
 
 
@@ -36,6 +36,10 @@ def test_rejected_and_failed_candidates_show_their_reason():
     assert "too slow [really]" in text  # not taken for markup
     assert "rejected" in show(Arrived(1, make_rejected(tier="short"), PROGRESS))
     assert "failed" in show(Arrived(1, make_rejected(tier="failed"), PROGRESS))
+
+
+def test_a_notice_is_shown_as_it_is():
+    assert "none of 10 [bounds]" in show(Noticed("none of 10 [bounds]", PROGRESS))
 
 
 def test_rejections_by_arithmetic_do_not_scroll_by():

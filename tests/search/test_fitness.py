@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.measurement import Flash
 from search.config import Bounds, Budget
 from search.evaluation import Cost
 from search.fitness import (
@@ -19,10 +20,11 @@ from search.fitness import (
     draw_weights,
     excess,
     fitness,
+    nearest,
     objectives_of,
 )
 from tests.measurements import make_measurement
-from tests.search.evaluations import make_evaluation
+from tests.search.evaluations import make_evaluation, make_rejected
 
 BOUNDS = Bounds(val_error=0.1, latency_us=1000.0, sram_bytes=10_000, flash_bytes=40_000)
 GOOD = Objectives(
@@ -148,6 +150,28 @@ MEASURED = make_measurement()  # 1000 us, 9,000 bytes of SRAM, 20,000 of flash, 
 )
 def test_a_measurement_breaks_bounds_by_name(bounds: Bounds, sentence: str | None) -> None:
     assert broken_by(bounds, MEASURED) == sentence
+
+
+def test_the_nearest_is_the_one_whose_worst_bound_is_missed_least() -> None:
+    bounds = Bounds(latency_us=500.0, flash_bytes=10_000, macs=1, soft=("macs",))
+    even, lopsided, fast = (
+        make_rejected(tier="measured", untrained=make_measurement(cycles=cycles, flash=flash))
+        for cycles, flash in (
+            (75_000, Flash(7_000, 8_000, 15_000, 0)),
+            (51_000, Flash(22_000, 8_000, 30_000, 0)),
+            (1_000, Flash(12_000, 8_000, 20_000, 0)),
+        )
+    )
+    too_big = make_rejected(tier="measured")
+
+    found = nearest(bounds, [lopsided, fast, too_big, even])
+
+    assert found == (
+        even,
+        "measured latency 750 exceeds the bound of 500 us; measured flash 15,000 exceeds the "
+        "bound of 10,000 bytes",
+    )
+    assert nearest(bounds, [too_big]) is None
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from search.progress import (
     Asked,
     Event,
     Finished,
+    Noticed,
     Progress,
     Started,
     Told,
@@ -250,7 +251,11 @@ def first_submitted(run_dir: Path) -> int:
 @pytest.mark.parametrize(
     ("evaluate", "reason"),
     [
-        (fake.die, "its worker was killed by SIGKILL; see workers.log"),
+        (
+            fake.die,
+            "its worker was killed by SIGKILL, as the kernel does where memory runs out (fewer "
+            "[search] workers or a smaller [training] batch_size need less); see workers.log",
+        ),
         (fake.leave, "its worker ended with exit code 3; see workers.log"),
         (fake.stumble, "ZeroDivisionError: a defect; see workers.log"),
         (fake.answer_nonsense, "evaluate returned 42, not an outcome"),
@@ -342,11 +347,62 @@ def test_bounds_that_nothing_meets_are_an_error_of_the_configuration(
     with pytest.raises(ConfigError) as caught:
         search(tmp_path, replace(CONFIG, bounds=Bounds(macs=1)))
 
+    found = candidates(tmp_path)
+    nearest = min((entry["outcome"] for entry in found), key=lambda o: o["cost"]["macs"])
     assert str(caught.value) == (
-        "test: none of 25 candidates kept the bounds; loosen [bounds], or cap [space] so that "
-        "smaller networks are drawn"
+        f"test: none of 25 candidates kept the bounds; the nearest was {nearest['archid']}: MACs "
+        f"{nearest['cost']['macs']:,} exceeds the bound of 1 MACs; loosen [bounds], or cap "
+        "[space] so that smaller networks are drawn"
     )
-    assert len(candidates(tmp_path)) == 25
+    assert len(found) == 25
+
+
+def test_bounds_that_nothing_meets_as_measured_are_said_early_and_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.run.DOUBTFUL_MEASUREMENTS", 3)
+    monkeypatch.setattr("search.run.HOPELESS_MEASUREMENTS", 6)
+    events: list[Event] = []
+    config = replace(CONFIG, bounds=Bounds(flash_bytes=20_000))
+
+    with pytest.raises(ConfigError) as caught:
+        search(tmp_path, config, fake.reject_all, on_event=events.append)
+
+    nearest = next(e for e in candidates(tmp_path) if e["outcome"]["tier"] == "measured")
+    what = (
+        f"the nearest was {nearest['outcome']['archid']}: measured flash "
+        f"{20_001 + nearest['index']:,} exceeds the bound of 20,000 bytes"
+    )
+    (notice,) = [event.message for event in events if isinstance(event, Noticed)]
+    assert f"3 of them as measured; {what}; going on" in notice
+    assert f"of them as measured; {what}; loosen [bounds]" in str(caught.value)
+
+
+def test_a_run_that_ends_without_a_network_inside_the_bounds_says_so(tmp_path: Path) -> None:
+    events: list[Event] = []
+    config = replace(with_budget(rounds=2), bounds=Bounds(flash_bytes=20_000))
+    result = search(tmp_path, config, fake.reject_all, on_event=events.append)
+
+    (notice,) = [event.message for event in events if isinstance(event, Noticed)]
+    assert result.stopped == "rounds"
+    assert "2 of them as measured; the nearest was" in notice and "loosen [bounds]" in notice
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "message"),
+    [
+        (fake.fill_disk, "No space left on device: '/tmp/model.c'; make room, then resume"),
+        (fake.fill_disk_of_compiler, "cc.s: No space left on device; make room, then resume"),
+    ],
+)
+def test_a_full_disk_ends_the_run_and_fails_no_candidate(
+    whole: Path, tmp_path: Path, evaluate: Any, message: str
+) -> None:
+    with pytest.raises(JournalError, match=message):
+        search(tmp_path, evaluate=partial(evaluate, broken_index=first_submitted(whole)))
+    search(tmp_path, resume=True)
+
+    assert candidates(tmp_path) == candidates(whole)
 
 
 def test_a_used_up_space_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
