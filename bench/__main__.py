@@ -55,14 +55,17 @@ def main(arguments: list[str]) -> int:
     for name in given.names or NAMES:
         print(f"bench: {name}", file=sys.stderr)
         run = importlib.import_module(f"bench.{name}").run
-        result = run(**{k: v for k, v in options.items() if k in _OPTIONS.get(name, ())})
+        own = {k: v for k, v in options.items() if k in _OPTIONS.get(name, ())}
+        result = run(**own)
         if "not_run" in result:
             print(f"bench: {name} is not run: {result['not_run']}", file=sys.stderr)
             continue
         failed |= bool(result.get("failed"))
         record = {
             "benchmark": name,
-            "command": f"python -m bench {name}",
+            "command": " ".join(
+                ["python -m bench", name, *(f"--{k} {v}" for k, v in own.items())]
+            ),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "host": {"cpu": _cpu(), "python": platform.python_version()},
             **result,
