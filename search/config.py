@@ -211,13 +211,20 @@ class Data:
 
 @dataclass(frozen=True)
 class Training:
-    """One recipe for all candidates: SGD with momentum under a one-cycle schedule."""
+    """One recipe for all candidates: SGD with momentum under a one-cycle schedule. shift: pixels
+    by which an image is moved at random, up to so many along each axis; flip: whether every other
+    image, at random, is mirrored left to right. inherit: whether a child starts from its parent's
+    weights; inherited_epochs: its epochs then (0: the same)."""
 
     epochs: int = 30
     batch_size: int = 128
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    shift: int = 0
+    flip: bool = False
+    inherit: bool = False
+    inherited_epochs: int = 0
 
     def __post_init__(self) -> None:
         _check_finite("training", self)
@@ -232,10 +239,30 @@ class Training:
             )
         if not 0 <= self.momentum < 1:
             raise ValueError(f"[training] momentum must lie in [0, 1), got {self.momentum}")
-        if self.weight_decay < 0:
-            raise ValueError(
-                f"[training] weight_decay must not be negative, got {self.weight_decay}"
-            )
+        for name in ("weight_decay", "shift", "inherited_epochs"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"[training] {name} must not be negative, got {getattr(self, name)}"
+                )
+        if self.inherited_epochs and not self.inherit:
+            raise ValueError("[training] inherited_epochs needs inherit = true")
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """Channels that training finds to matter least are cut off (search/prune.py). sparsity: the
+    share of them, of a candidate without a parent; a child's is near its parent's. ramp: share of
+    the training after which the sparsity is reached."""
+
+    enabled: bool = False
+    sparsity: float = 0.3
+    ramp: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sparsity <= 0.9:
+            raise ValueError(f"[pruning] sparsity must lie in [0, 0.9], got {self.sparsity}")
+        if not 0 < self.ramp < 1:
+            raise ValueError(f"[pruning] ramp must lie in (0, 1), got {self.ramp}")
 
 
 @dataclass(frozen=True)
@@ -314,6 +341,7 @@ class SearchConfig:
     device: Device
     data: Data
     training: Training = field(default_factory=Training)
+    pruning: Pruning = field(default_factory=Pruning)
     bounds: Bounds = field(default_factory=Bounds)
     space: SpaceChoice = field(default_factory=SpaceChoice)
     tiers: Tiers = field(default_factory=Tiers)

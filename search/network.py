@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,11 +49,15 @@ class Network(nn.Module):
 
     Weights are drawn from a generator seeded with `seed` alone, in operator order: He-normal
     (arXiv 1502.01852), biases zero, batch normalisation the identity.
+
+    masks: by the name of a Conv2D or Dense, 0 or 1 for each channel of its input, in a shape that
+    broadcasts; 0 hides it from the operator, but not its gradient from what is before.
     """
 
     def __init__(self, ops: Sequence[Op], *, seed: int) -> None:
         super().__init__()
         self.ops = tuple(ops)
+        self.masks: dict[str, Tensor] = {}
         self.layers = nn.ModuleDict()  # by position: a name may hold what torch forbids in keys
         generator = torch.Generator().manual_seed(seed)
         for index, op in enumerate(self.ops):
@@ -65,6 +70,8 @@ class Network(nn.Module):
         value = images
         for index, op in enumerate(self.ops):
             operands = [values[name] for name in op.inputs]
+            if op.name in self.masks:
+                operands[0] = _hide(operands[0], self.masks[op.name])
             match op:
                 case Input():
                     value = images
@@ -89,6 +96,13 @@ class Network(nn.Module):
             values[op.name] = value
         return value
 
+    def layer_of(self, name: str) -> nn.Sequential:
+        """The module of the weighted operator `name`: weights, then batch normalisation and ReLU
+        where it has them."""
+        layer = self.layers[str(next(i for i, op in enumerate(self.ops) if op.name == name))]
+        assert isinstance(layer, nn.Sequential)
+        return layer
+
     def folded_weights(self) -> dict[str, Folded]:
         """Per weighted operator (by name): weights and bias, batch normalisation folded in."""
         folded = {}
@@ -98,6 +112,24 @@ class Network(nn.Module):
                 assert isinstance(layer, nn.Sequential)
                 folded[op.name] = _fold(op, layer)
         return folded
+
+
+class _Hide(torch.autograd.Function):
+    """x * mask, with the gradient of x alone: what is hidden learns as if it were seen, so that it
+    can come back (dynamic pruning with feedback, arXiv 2006.07253)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mask: Tensor) -> Tensor:
+        return x * mask
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+def _hide(x: Tensor, mask: Tensor) -> Tensor:
+    hidden: Tensor = _Hide.apply(x, mask)  # type: ignore[no-untyped-call]
+    return hidden
 
 
 def _build_layer(
@@ -127,7 +159,7 @@ def _build_layer(
     if normalised:
         layers.append(nn.BatchNorm2d(op.output_shape[-1]))
     if op.relu:
-        layers.append(nn.ReLU())
+        layers.append(nn.ReLU(inplace=True))  # nothing else reads what is before it
     return nn.Sequential(*layers)
 
 
@@ -145,19 +177,24 @@ def _surround(op: Conv2D | DepthwiseConv2D, x: Tensor) -> Tensor:
     return functional.pad(x, (left, right, above, below))
 
 
+def affine_of(layer: nn.Sequential) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(out,) gain and (out,) bias of what a weighted operator does behind its filters: the bias,
+    or batch normalisation as it is in evaluation."""
+    state = {name: t.detach().double().numpy() for name, t in layer.state_dict().items()}
+    if "1.running_var" not in state:
+        return np.ones(len(state["0.bias"])), state["0.bias"]
+    norm = layer[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    gain = state["1.weight"] / np.sqrt(state["1.running_var"] + norm.eps)
+    return gain, state["1.bias"] - gain * state["1.running_mean"]
+
+
 def _fold(op: Conv2D | DepthwiseConv2D | Dense, layer: nn.Sequential) -> Folded:
     """y = gamma * (w x - mean) / sqrt(var + eps) + beta, as one weight and one bias; in float64,
     because a small variance makes the quotient large (arXiv 1712.05877, section 3.2)."""
-    state = {name: t.detach().double().numpy() for name, t in layer.state_dict().items()}
-    weights = state["0.weight"]
-    if "1.running_var" in state:
-        norm = layer[1]
-        assert isinstance(norm, nn.BatchNorm2d)
-        gain = state["1.weight"] / np.sqrt(state["1.running_var"] + norm.eps)
-        weights = weights * gain[:, None, None, None]
-        bias = state["1.bias"] - gain * state["1.running_mean"]
-    else:
-        bias = state["0.bias"]
+    gain, bias = affine_of(layer)
+    weights = layer.state_dict()["0.weight"].detach().double().numpy()
+    weights = weights * gain.reshape(-1, *[1] * (weights.ndim - 1))
     order = {
         Conv2D: (2, 3, 1, 0),  # (out, in, k, k) -> (k, k, in, out)
         DepthwiseConv2D: (2, 3, 0, 1),  # (c, 1, k, k) -> (k, k, c, 1)

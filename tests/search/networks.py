@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from search.config import SpaceChoice
 from search.lowering import (
@@ -18,6 +19,7 @@ from search.lowering import (
     Pad,
     Pool2D,
 )
+from search.network import Network
 from search.spaces.munas.lowering import lower
 from search.spaces.munas.sampling import sample
 
@@ -50,6 +52,24 @@ SAME_PADDING: tuple[Op, ...] = (
     Flatten("flatten", ("global",), (1, 1, 3), (3,)),
     Dense("classifier", ("flatten",), (3,), (3,), False),
 )
+
+
+def used(ops: Sequence[Op], *, seed: int) -> Network:
+    """A network as if it had been trained: no bias, no statistic and no parameter of its batch
+    normalisation is neutral. In the mode of evaluation."""
+    network, generator = Network(ops, seed=seed), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.ndim == 1:
+                low, high = (0.5, 1.5) if name.endswith(("1.weight", "var")) else (-0.3, 0.5)
+                tensor.uniform_(low, high, generator=generator)
+    return network.eval()
+
+
+def random_images(ops: Sequence[Op], count: int = 4) -> torch.Tensor:
+    """(n, c, h, w) in [0, 1)."""
+    height, width, channels = ops[0].output_shape
+    return torch.rand(count, channels, height, width, generator=torch.Generator().manual_seed(0))
 
 
 def sample_networks(

@@ -183,6 +183,18 @@ def test_a_space_file_is_relative_to_the_configuration(tmp_path: Path) -> None:
         ("[search]\n[training]\nlearning_rate = nan", "learning_rate must be finite, got nan"),
         ("[search]\n[training]\nmomentum = 1", "momentum must lie in [0, 1), got 1.0"),
         ("[search]\n[training]\nweight_decay = -1", "weight_decay must not be negative"),
+        ("[search]\n[training]\nshift = -1", "[training] shift must not be negative, got -1"),
+        (
+            "[search]\n[training]\ninherit = true\ninherited_epochs = -1",
+            "[training] inherited_epochs must not be negative, got -1",
+        ),
+        (
+            "[search]\n[training]\ninherited_epochs = 3",
+            "[training] inherited_epochs needs inherit = true",
+        ),
+        ("[search]\n[pruning]\nsparsity = 0.95", "sparsity must lie in [0, 0.9], got 0.95"),
+        ("[search]\n[pruning]\nsparsity = nan", "sparsity must lie in [0, 0.9], got nan"),
+        ("[search]\n[pruning]\nramp = 1.0", "[pruning] ramp must lie in (0, 1), got 1.0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, table: str, message: str) -> None:

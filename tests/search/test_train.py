@@ -15,9 +15,10 @@ from search.train import (
     END_DIVISOR,
     START_DIVISOR,
     Epoch,
+    as_vectors,
     float_error,
     one_cycle,
-    parameter_groups,
+    steps_of,
     to_inputs,
     train,
 )
@@ -39,7 +40,6 @@ def test_a_network_learns_what_can_be_learned() -> None:
     assert trained.val_error < 0.1
     assert trained.diverged == ""
     assert trained.epochs[-1].train_loss < trained.epochs[0].train_loss / 2
-    assert trained.val_error == trained.epochs[-1].val_error
     assert trained.val_error == float_error(network, make_dataset().validation)
 
 
@@ -94,10 +94,74 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_its_end(steps: int) -> None:
 
 
 def test_only_filters_and_matrices_decay() -> None:
-    decayed, free = parameter_groups(Network(EVERY_OPERATOR, seed=0), 0.01)
-    assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0.0)
-    assert {p.ndim for p in decayed["params"]} == {2, 4}
-    assert {p.ndim for p in free["params"]} == {1}
+    network = Network(EVERY_OPERATOR, seed=0)
+    decayed, others = as_vectors(network)
+    sizes = {n: sum(p.numel() for p in network.parameters() if p.ndim == n) for n in (1, 2, 4)}
+    assert (len(decayed), len(others)) == (sizes[2] + sizes[4], sizes[1])
+
+
+def test_parameters_and_gradients_are_views_of_the_vectors() -> None:
+    network, plain = Network(EVERY_OPERATOR, seed=0), Network(EVERY_OPERATOR, seed=0)
+    decayed, others = as_vectors(network)
+    images = to_inputs(make_dataset().train, slice(8))
+    for module in (network, plain):
+        module(images).square().sum().backward()
+
+    for viewed, parameter in zip(network.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(viewed, parameter)
+        assert torch.equal(viewed.grad, parameter.grad)
+    norm = torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+    assert torch.nn.utils.clip_grad_norm_([decayed, others], 1.0) == pytest.approx(norm)
+    decayed.zero_()
+    others.fill_(2.0)
+    assert all((p == (2.0 if p.ndim == 1 else 0.0)).all() for p in network.parameters())
+
+
+def test_a_step_is_that_of_torch_on_the_parameters_themselves() -> None:
+    dataset, recipe = make_dataset(), Training(epochs=1, batch_size=120, learning_rate=0.1)
+    network, plain = Network(EVERY_OPERATOR, seed=0), Network(EVERY_OPERATOR, seed=0)
+    train(network, dataset.train, dataset.validation, recipe, seed=5)
+
+    order = torch.randperm(240, generator=torch.Generator().manual_seed(5))
+    optimizer = torch.optim.SGD(
+        [
+            {"params": [p for p in plain.parameters() if p.ndim > 1], "weight_decay": 5e-4},
+            {"params": [p for p in plain.parameters() if p.ndim == 1], "weight_decay": 0.0},
+        ],
+        momentum=0.9,
+        nesterov=True,
+    )
+    plain.train()
+    for step, batch in enumerate(order.view(2, 120)):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1 * one_cycle(step, 2)
+        optimizer.zero_grad()
+        logits = plain(to_inputs(dataset.train, batch.numpy()))
+        torch.nn.functional.cross_entropy(
+            logits, torch.from_numpy(dataset.train.labels)[batch]
+        ).backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+        optimizer.step()
+
+    for mine, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
+
+
+def test_epochs_of_the_call_come_before_the_recipes() -> None:
+    _, trained = train_anew(epochs=2)
+    assert len(trained.epochs) == 2
+    assert steps_of(RECIPE, 240) == 6 * 7
+    assert steps_of(RECIPE, 240, 2) == 2 * 7
+    assert steps_of(RECIPE, 20) == 6
+
+
+def test_augmentation_is_of_the_seed_alone_and_changes_what_is_learned() -> None:
+    recipe = Training(epochs=2, batch_size=32, shift=2, flip=True)
+    (once, _), (again, _) = (train_anew(recipe) for _ in range(2))
+    plain, _ = train_anew(Training(epochs=2, batch_size=32))
+    name = "layers.1.0.weight"
+    assert torch.equal(once.state_dict()[name], again.state_dict()[name])
+    assert not torch.equal(once.state_dict()[name], plain.state_dict()[name])
 
 
 def test_images_become_channels_last_floats_in_the_unit_interval() -> None:
