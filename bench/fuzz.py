@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from inspect import signature
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -117,7 +118,7 @@ def seeds(seed: int) -> list[bytes]:
         add
         for module in pkgutil.iter_modules(kernels.__path__)
         for name, add in vars(import_module(f"{kernels.__name__}.{module.name}")).items()
-        if name.startswith("add_")
+        if name.startswith("add_") and list(signature(add).parameters) == ["draw", "model"]
     ]
 
     @hypothesis.seed(seed)

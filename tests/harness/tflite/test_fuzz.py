@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.fuzz import seeds
 from harness.errors import ModelError
 from harness.planner import plan
 from harness.tflite import read_graph
@@ -43,6 +44,11 @@ def test_files_that_were_refused_once_are_refused_again() -> None:
                 assert type(error).__name__ == kind, name
             else:
                 raise AssertionError(f"{name} was accepted")
+
+
+def test_the_campaign_starts_from_valid_models_of_many_operators() -> None:
+    graphs = [read_graph(model, where="seed") for model in seeds(0)]
+    assert len({operator.op for graph in graphs for operator in graph.file_operators}) > 20
 
 
 @settings(max_examples=400)
