@@ -23,6 +23,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from harness.board import ROOT
+from harness.compiler import compile_sources
+from harness.errors import ModelError
+from harness.options import CompilerOptions, Optimise
+from harness.tflite import read_graph
 from tests.harness import kernels
 from tests.harness.kernels.cases import batches
 from tests.movement_network import movement_network
@@ -78,11 +82,6 @@ def run(*, inputs: int = INPUTS, seed: int = 0) -> dict[str, object]:
 
 
 def _batch(seed: int) -> tuple[Counter[str], float, list[str]]:
-    from harness.compiler import compile_sources
-    from harness.errors import ModelError
-    from harness.options import CompilerOptions, Optimise
-    from harness.tflite import read_graph
-
     rng = random.Random(seed)
     models = seeds(seed)
     counts: Counter[str] = Counter()
@@ -132,11 +131,19 @@ def seeds(seed: int) -> list[bytes]:
     @given(st.one_of(networks(most_operators=6), *(batches(add) for add in adds)))
     def collect(model: ModelFactory) -> None:
         data = model.build()
-        if len(data) < LARGEST_SEED:
+        if len(data) < LARGEST_SEED and _is_valid(data):
             found.append(data)
 
     collect()
     return found
+
+
+def _is_valid(model: bytes) -> bool:
+    try:
+        read_graph(model, where="seed")
+    except ModelError:
+        return False
+    return True
 
 
 def mutate(data: bytes, models: list[bytes], rng: random.Random) -> bytes:
