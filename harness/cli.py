@@ -179,9 +179,21 @@ def _open_engine(name: str, tflm_dir: Path | None, model: Path) -> Engine:
 
 @contextmanager
 def _status() -> Iterator[Callable[[str], None]]:
-    """A spinner that names the step, on stderr: stdout may carry JSON."""
-    with errors.status("starting", spinner="dots") as status:
-        yield lambda step: status.update(step)
+    """A spinner that names the step and for how long it has been going on, on stderr: stdout may
+    carry JSON."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("starting")
+        yield lambda step: bar.reset(task, description=step)
 
 
 @app.command()
@@ -375,7 +387,7 @@ def build(
         table = Table(title=f"{model.name} for {described.name}", show_header=False)
         table.add_column()
         table.add_column(overflow="fold")
-        for name, value in facts.items():
+        for name, value in {**facts, "arena_parts": built.arena_parts}.items():
             if value is not None:
                 table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
         print_table(console, table)
@@ -424,10 +436,7 @@ def _explain_arena(sram: Sram) -> str:
     if sram.arena_lower_bound_bytes is not None:
         facts.append(f"bound {sram.arena_lower_bound_bytes:,}")
     if parts is not None:
-        facts.append(
-            f"head {parts.head_bytes:,} + tail {parts.tail_bytes:,} "
-            f"+ temporary {parts.temporary_bytes:,}"
-        )
+        facts.append(str(parts))
     return "; ".join([*facts, sram.arena_plan])
 
 

@@ -61,6 +61,10 @@ class ArenaParts:
     tail_bytes: int
     temporary_bytes: int
 
+    def __str__(self) -> str:
+        head, tail, temporary = self.head_bytes, self.tail_bytes, self.temporary_bytes
+        return f"head {head:,} + tail {tail:,} + temporary {temporary:,}"
+
 
 @dataclass(frozen=True)
 class Sram:
@@ -148,8 +152,9 @@ class Measurement:
     def label(self) -> str:
         """What must stand beside any of these numbers."""
         timing = f"{self.timing} ({self.timing_model})" if self.timing_model else self.timing
+        engine = f"{self.engine} ({self.engine_version})"
         return (
-            f"{self.board}, via {self.via}, {timing}, engine {self.engine}, "
+            f"{self.board}, via {self.via}, {timing}, engine {engine}, "
             f"{self.sysclk_hz / 1e6:g} MHz, {self.flash_wait_states} WS, {self.flags}"
         )
 

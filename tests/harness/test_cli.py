@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from harness import cli, doctor, profiling
 from harness.board import board_names
@@ -325,3 +328,12 @@ class TestDoctor:
         monkeypatch.setattr(f"harness.virtual.core.{name}", value)
         (check,) = [check for check in doctor.examine() if "native core" in check.name]
         assert (check.ok, check.fix) == (False, "make setup") and found in check.found
+
+
+def test_a_step_that_takes_long_is_shown_with_its_time(monkeypatch):
+    terminal = Console(file=StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr(cli, "errors", terminal)
+    with cli._status() as on_step:
+        on_step("compiling")
+        terminal.file.flush()
+    assert re.search(r"compiling\S* .*0:00:00", terminal.file.getvalue())

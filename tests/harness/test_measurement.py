@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.errors import NotComparableError, UsageError
-from harness.measurement import Measurement, Spread, load_measurement
+from harness.measurement import ArenaParts, Measurement, Spread, load_measurement
 from tests.measurements import make_measurement
 
 
@@ -19,7 +19,8 @@ def test_a_spread_keeps_the_raw_values_and_views_them():
 
 
 @pytest.mark.parametrize(
-    "name", ["board", "via", "timing", "timing_model", "engine", "compiler", "flags"]
+    "name",
+    ["board", "via", "timing", "timing_model", "engine", "engine_version", "compiler", "flags"],
 )
 def test_measurements_that_differ_in_a_label_are_not_comparable(name):
     value = "measured" if name == "timing" else "other"
@@ -32,11 +33,16 @@ def test_measurements_of_two_models_on_one_board_are_comparable():
     make_measurement().comparable_with(make_measurement(model_sha256="9" * 64, cycles=5))
 
 
-def test_the_label_names_board_via_timing_engine_clock_and_flags():
-    label = make_measurement().label
-    for part in ("nucleo_f412zg", "virtual", "modelled", "pipeline-1", "aot", "100 MHz", "-O3"):
+def test_the_label_names_board_via_timing_engine_and_its_version_clock_and_flags():
+    label = make_measurement(engine_version="90b983c, cmsis_nn").label
+    for part in ("nucleo_f412zg", "virtual", "modelled", "pipeline-1", "100 MHz", "-O3"):
         assert part in label
+    assert "engine aot (90b983c, cmsis_nn)," in label
     assert "()" not in make_measurement(timing="measured", timing_model="").label
+
+
+def test_parts_of_an_arena_read_as_a_sum():
+    assert str(ArenaParts(16000, 6820, 0)) == "head 16,000 + tail 6,820 + temporary 0"
 
 
 @pytest.mark.parametrize(

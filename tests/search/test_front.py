@@ -126,7 +126,7 @@ def test_describe_says_it_in_one_sentence() -> None:
     assert error.describe() == (
         "MACs alone would have misjudged latency by 42 % on average and 75 % at worst (best "
         "single constant, 5.00 cycles per MAC), with a rank correlation of 0.866 over 3 measured "
-        "candidates (nucleo_f412zg, via virtual, modelled (pipeline-1), engine aot, 100 MHz, "
+        "candidates (nucleo_f412zg, via virtual, modelled (pipeline-1), engine aot (1), 100 MHz, "
         "3 WS, -O3)."
     )
     assert (
