@@ -18,15 +18,20 @@ from search.data.dataset import Split
 from search.evaluation import FAILED, TRAINED, Evaluation, Outcome, Rejected
 from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
 from search.fitness import Objectives, broken_by, objectives_of
+from search.genotype import Genotype
+from search.inherit import inherit
 from search.network import Network
+from search.prune import Pruner, prunable_groups, slim_network
 from search.space import open_space
 from search.tiers import Peer, left_behind
-from search.train import Trained, train
+from search.train import Trained, steps_of, train
 from search.wall_time import EXPORTING, MEASURING, TRAINING, Stopwatch
+from search.weights import load_weights, save_weights
 from search.workers import Task
 from search.workplace import Workplace, open_workplace
 
 MODELS_NAME = "models"
+WEIGHTS_NAME = "weights"
 
 _workplace: Workplace | None = None  # of this worker process, made by prepare
 
@@ -49,7 +54,8 @@ def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
 
 
 def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
-    """The walk of one candidate. Its randomness depends on the run's seed and its archid alone.
+    """The walk of one candidate. Its randomness depends on the run's seed and its archid alone;
+    what comes of it depends on its parent's weights, too, where children inherit.
 
     Returns:
         An Evaluation; its model lies in run_dir/models. Or Rejected: "measured" when the untrained
@@ -73,9 +79,9 @@ class _Candidate:
     def __init__(self, workplace: Workplace, task: Task, config: SearchConfig) -> None:
         self.workplace, self.task, self.config = workplace, task, config
         self.data = workplace.dataset
-        space = open_space(config.space)
-        self.genotype = space.read(task.genotype)
-        self.ops = space.lower(self.genotype, self.data.input_shape, self.data.classes)
+        self.space = open_space(config.space)
+        self.genotype = self.space.read(task.genotype)
+        self.ops = self.space.lower(self.genotype, self.data.input_shape, self.data.classes)
         self.seed = seed_of(config.search.seed, self.genotype.archid)
         self.untrained: Measurement | None = None
         self.short_error: float | None = None
@@ -88,17 +94,26 @@ class _Candidate:
         self.untrained = untrained = self.measure(model, "measured")  # seconds
         if (reason := broken_by(self.config.bounds, untrained)) is not None:
             return self.reject("measured", reason)
-        network = Network(self.ops, seed=self.seed)
+        network, epochs = self.begin(run_dir)
         if self.config.tiers.short_epochs:
             trained = self.train_shortly(network)
             if trained.diverged:
                 return self.reject(FAILED, trained.diverged)
             if (reason := self.left_behind(trained.val_error, untrained)) is not None:
                 return self.reject("short", reason)
-        trained = train(network, self.data.train, self.data.validation, recipe, seed=self.seed)
+        data, pruner = self.data, self.pruner_of(network, epochs)
+        trained = train(
+            network, data.train, data.validation, recipe,
+            seed=self.seed, epochs=epochs, pruner=pruner,
+        )  # fmt: skip
         self.watch.lap(TRAINED, TRAINING)
         if trained.diverged:
             return self.reject(FAILED, trained.diverged)
+        if recipe.inherit:
+            save_weights(weights_path(run_dir, archid), self.genotype, network)
+        slimmed: Genotype | None = None
+        if pruner is not None:
+            slimmed, network = slim_network(network, self.space, self.genotype, pruner.kept())
         model, val_error = self.export(network)
         measured = self.measure(model, TRAINED)  # the number that counts
         path = Path(MODELS_NAME) / f"{archid}.tflite"
@@ -106,17 +121,38 @@ class _Candidate:
         return Evaluation(
             archid=archid,
             genotype=self.task.genotype,
-            cost=cost_of(self.ops),
+            cost=cost_of(network.ops),
             float_val_error=trained.val_error,
             val_error=val_error,
             untrained=untrained,
             measured=measured,
             model=str(path),
             train_seconds=trained.seconds,
+            sparsity=0.0 if pruner is None else pruner.sparsity,
             short_error=self.short_error,
+            slimmed=None if slimmed is None else slimmed.to_json(),
             spent=self.watch.spent,
             activities=self.watch.activities,
         )
+
+    def begin(self, run_dir: Path) -> tuple[Network, int]:
+        """The network before training, with its parent's weights where it has a parent that was
+        trained, and the epochs of its full training."""
+        network, recipe = Network(self.ops, seed=self.seed), self.config.training
+        path = weights_path(run_dir, self.task.parent or "")
+        if not recipe.inherit or self.task.parent is None or not path.exists():
+            return network, recipe.epochs
+        _, parent = load_weights(path, self.space, self.data.input_shape, self.data.classes)
+        inherit(network, parent)
+        return network, recipe.inherited_epochs or recipe.epochs
+
+    def pruner_of(self, network: Network, epochs: int) -> Pruner | None:
+        pruning = self.config.pruning
+        if not pruning.enabled:
+            return None
+        steps = steps_of(self.config.training, len(self.data.train), epochs)
+        groups = prunable_groups(self.space, self.genotype, network.ops)
+        return Pruner(network, groups, pruning.sparsity, steps, ramp=pruning.ramp)
 
     def measure(self, model: bytes, tier: str) -> Measurement:
         name = f"candidate {self.task.index} ({self.genotype.archid})"
@@ -168,6 +204,10 @@ class _Candidate:
 def short_part(train_split: Split, tiers: Tiers) -> Split:
     """What short training sees: the first samples, which are a random part of a shuffled split."""
     return train_split.first(max(round(tiers.short_fraction * len(train_split)), 1))
+
+
+def weights_path(run_dir: Path, archid: str) -> Path:
+    return run_dir / WEIGHTS_NAME / f"{archid}.npz"
 
 
 def _keep(model: bytes, path: Path) -> None:

@@ -104,7 +104,7 @@ class Pruner:
             raise ValueError(f"sparsity must lie in [0, 1), got {sparsity}")
         self._network = network
         self._groups = tuple(groups)
-        self._sparsity = sparsity
+        self.sparsity = sparsity
         self._ramp_steps = min(round(ramp * steps), steps - 1)
         self._masks = [torch.ones(entry.group.width) for entry in self._groups]
         self._hide()
@@ -112,7 +112,7 @@ class Pruner:
     def before_step(self, step: int) -> None:
         """Choose anew, where it is time to; `step` counts from 0."""
         if step % EVERY == 0 or step == self._ramp_steps:
-            sparsity = sparsity_at(step, self._ramp_steps, self._sparsity)
+            sparsity = sparsity_at(step, self._ramp_steps, self.sparsity)
             self._masks = self._choose(sparsity)
             self._hide()
 

@@ -27,13 +27,15 @@ from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import open_session
 from search import evaluate as evaluate_module
-from search.config import Bounds, Budget, Data, Device, SearchConfig, Tiers, Training
+from search.config import Bounds, Budget, Data, Device, Pruning, SearchConfig, Tiers, Training
+from search.cost import cost_of
 from search.evaluate import evaluate, evaluate_in, prepare, seed_of
 from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
+from search.space import open_space
 from search.tiers import Peer
-from search.train import train
+from search.train import Trained, float_error, train
 from search.workers import Task
 from search.workplace import Workplace, open_workplace
 from tests.measurements import make_measurement
@@ -142,6 +144,53 @@ def test_who_is_not_left_behind_is_trained_on_in_full(tmp_path: Path) -> None:
     assert isinstance(outcome, Evaluation) and outcome.val_error < 0.3
     assert outcome.short_error is not None
     assert set(outcome.spent) == {"measured", "short", "full"}
+
+
+def test_pruning_ends_in_the_slimmed_genotype_that_is_measured(tmp_path: Path) -> None:
+    config = replace(CONFIG, pruning=Pruning(enabled=True, sparsity=0.4))
+    outcome = evaluate_on(FakeBoard(100_000, 90_000), tmp_path, config)
+    assert isinstance(outcome, Evaluation)
+    assert (outcome.archid, outcome.genotype) == (GENOTYPE.archid, GENOTYPE.to_json())
+    assert outcome.sparsity == 0.4 and outcome.slimmed is not None
+    space, data = open_space(config.space), make_dataset()
+    ops = space.lower(space.read(outcome.slimmed), data.input_shape, data.classes)
+    assert outcome.cost == cost_of(ops)
+    assert outcome.cost.macs < evaluate_on(FakeBoard(1, 1), tmp_path).cost.macs
+
+
+def test_a_child_starts_from_its_parents_weights_and_leaves_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[tuple[float, int]] = []
+
+    def watched(network: Network, *splits: object, epochs: int, **options: object) -> Trained:
+        began.append((float_error(network, make_dataset().validation), epochs))
+        return train(network, *splits, epochs=epochs, **options)
+
+    monkeypatch.setattr(evaluate_module, "train", watched)
+    recipe = replace(CONFIG.training, inherit=True, inherited_epochs=1)
+    config = replace(CONFIG, training=recipe)
+    wider = replace(GENOTYPE, dense=(14,))
+
+    evaluate_on(FakeBoard(1, 1), tmp_path, config)
+    for parent in (GENOTYPE.archid, "one that was not trained"):
+        task = Task(8, wider.to_json(), parent=parent)
+        evaluate_on(FakeBoard(1, 1), tmp_path, config, task)
+
+    (_, first), (error, second), (fresh_error, third) = began
+    assert (first, second, third) == (4, 1, 4)
+    assert error < 0.3 < fresh_error
+    names = {path.stem for path in (tmp_path / "weights").iterdir()}
+    assert names == {GENOTYPE.archid, wider.archid}
+
+
+def test_weights_that_are_damaged_end_the_run_with_the_remedy(tmp_path: Path) -> None:
+    config = replace(CONFIG, training=replace(CONFIG.training, inherit=True))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "abc.npz").write_bytes(b"torn")
+    task = Task(8, GENOTYPE.to_json(), parent="abc")
+    with pytest.raises(JournalError, match="delete it: its children are trained from fresh"):
+        evaluate_on(FakeBoard(1, 1), tmp_path, config, task)
 
 
 def test_diverged_short_training_is_a_failed_candidate(tmp_path: Path) -> None:
