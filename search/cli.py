@@ -22,6 +22,7 @@ from harness.outputs import require_folder
 if TYPE_CHECKING:
     from search.config import SearchConfig
     from search.data.dataset import Dataset
+    from search.evaluation import Outcome
     from search.report.run_folder import Run
     from search.run import RunResult
 
@@ -63,6 +64,7 @@ def search(
         dataset = _load(config)
         interrupted = _run(config, dataset, run_dir, resuming=resume is not None).interrupted
         if not interrupted:
+            _train_finalists(config, run_dir)
             with _writing_to(run_dir):
                 found = _ship(config, dataset, run_dir)
             _report(run_dir, found, json_file)
@@ -120,6 +122,33 @@ def _run(config: SearchConfig, dataset: Dataset, run_dir: Path, *, resuming: boo
             engine_version="" if engine.name == "aot" else engine.version,
             resume=resuming,
             on_event=display.on_event,
+        )
+
+
+def _train_finalists(config: SearchConfig, run_dir: Path) -> None:
+    """Train the front on, where the configuration asks for it."""
+    from search.display import describe
+    from search.finalists import train_finalists
+    from search.journal import Journal
+    from search.report.run_folder import find_front, read_run
+    from search.run import JOURNAL_NAME
+    from search.workers import Deferred
+
+    if not config.finalists.epochs:
+        return
+    with Journal(run_dir / JOURNAL_NAME), errors.status("training the front on") as status:
+
+        def show(done: int, count: int, outcome: Outcome) -> None:
+            status.update(f"training the front on: {done} of {count}")
+            errors.print(describe(done, outcome), highlight=False, soft_wrap=True)
+
+        train_finalists(
+            config,
+            run_dir,
+            find_front(config, read_run(run_dir).outcomes),
+            Deferred("search.evaluate", "evaluate_finalist"),
+            prepare=Deferred("search.evaluate", "prepare"),
+            on_finalist=show,
         )
 
 
@@ -184,6 +213,12 @@ def _summary(run_dir: Path, found: Run) -> dict[str, Any]:
             }
             for evaluation in found.front
         ],
+        "wall_time": {
+            "useful_share": found.wall.useful_share,
+            "overhead_s": found.wall.overhead_s,
+            "activities_s": found.wall.activities,
+            "tiers_s": found.wall.tiers,
+        },
         "macs_as_proxy": found.proxy.sentences if found.proxy is not None else None,
     }
 

@@ -64,6 +64,8 @@ class Display:
                 self._console.print(f"[yellow]{escape(event.message)}[/]", highlight=False)
             case Finished():
                 self._say(f"stopped: {_STOPPED[event.stopped]}")
+                if event.wall is not None and event.wall.sentence:
+                    self._say(event.wall.sentence)
             case _:
                 pass
         self._show_counts(event.progress)

@@ -5,7 +5,7 @@ tells."""
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from search.cost import cost_of
 from search.data.dataset import Split
 from search.evaluation import FAILED, TRAINED, Evaluation, Outcome, Rejected
 from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
+from search.finalists import FINALIST
 from search.fitness import Objectives, broken_by, objectives_of
 from search.genotype import Genotype
 from search.inherit import inherit
@@ -31,7 +32,8 @@ from search.workers import Task
 from search.workplace import Workplace, open_workplace
 
 MODELS_NAME = "models"
-WEIGHTS_NAME = "weights"
+WEIGHTS_NAME = "weights"  # of whole networks as <archid>.npz, of pruned ones as <archid>.slim.npz
+FINALISTS_DIR = "finalists"
 
 _workplace: Workplace | None = None  # of this worker process, made by prepare
 
@@ -53,6 +55,14 @@ def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     return evaluate_in(_workplace, task, run_dir, config)
 
 
+def evaluate_finalist(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """Train an evaluated candidate on, as evaluate: from the weights that it ended in, for
+    [finalists] epochs, slimmed where it was slimmed. Its untrained measurement is the final one.
+    """
+    assert _workplace is not None, "prepare comes first"
+    return finish_in(_workplace, task, run_dir, config)
+
+
 def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """The walk of one candidate. Its randomness depends on the run's seed and its archid alone;
     what comes of it depends on its parent's weights, too, where children inherit.
@@ -62,9 +72,19 @@ def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchC
         export breaks a bound or does not fit the board, "short" when others of the task's rung did
         better after short training, "failed" when a step failed.
     """
-    candidate = _Candidate(workplace, task, config)
+    candidate = _Candidate(workplace, task, run_dir, config)
+    return _settled(candidate, candidate.walk)
+
+
+def finish_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """As evaluate_finalist; its model lies in run_dir/finalists."""
+    candidate = _Candidate(workplace, task, run_dir, config)
+    return _settled(candidate, candidate.train_on)
+
+
+def _settled(candidate: _Candidate, walk: Callable[[], Outcome]) -> Outcome:
     try:
-        return candidate.walk(run_dir)
+        return walk()
     except DoesNotFitError as error:
         return candidate.reject("measured", str(error))
     except (UsageError, ToolchainError, JournalError):
@@ -76,83 +96,133 @@ def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchC
 class _Candidate:
     """What is known of a candidate so far, and the steps that find out more."""
 
-    def __init__(self, workplace: Workplace, task: Task, config: SearchConfig) -> None:
-        self.workplace, self.task, self.config = workplace, task, config
+    def __init__(
+        self, workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig
+    ) -> None:
+        self.workplace, self.task, self.run_dir, self.config = workplace, task, run_dir, config
         self.data = workplace.dataset
+        self.problem = (self.data.input_shape, self.data.classes)
         self.space = open_space(config.space)
         self.genotype = self.space.read(task.genotype)
-        self.ops = self.space.lower(self.genotype, self.data.input_shape, self.data.classes)
+        self.ops = self.space.lower(self.genotype, *self.problem)
         self.seed = seed_of(config.search.seed, self.genotype.archid)
         self.untrained: Measurement | None = None
         self.short_error: float | None = None
         self.watch = Stopwatch()
 
-    def walk(self, run_dir: Path) -> Outcome:
-        archid, recipe = self.genotype.archid, self.config.training
+    def walk(self) -> Outcome:
         model = export_untrained(self.ops, seed=self.seed, encoding=self.data.encoding)
         self.watch.lap("measured", EXPORTING)
         self.untrained = untrained = self.measure(model, "measured")  # seconds
         if (reason := broken_by(self.config.bounds, untrained)) is not None:
             return self.reject("measured", reason)
-        network, epochs = self.begin(run_dir)
+        network, epochs = self.begin()
         if self.config.tiers.short_epochs:
             trained = self.train_shortly(network)
             if trained.diverged:
                 return self.reject(FAILED, trained.diverged)
             if (reason := self.left_behind(trained.val_error, untrained)) is not None:
                 return self.reject("short", reason)
-        data, pruner = self.data, self.pruner_of(network, epochs)
-        trained = train(
-            network, data.train, data.validation, recipe,
-            seed=self.seed, epochs=epochs, pruner=pruner,
-        )  # fmt: skip
-        self.watch.lap(TRAINED, TRAINING)
+        trained, pruner = self.train(network, epochs)
         if trained.diverged:
             return self.reject(FAILED, trained.diverged)
-        if recipe.inherit:
-            save_weights(weights_path(run_dir, archid), self.genotype, network)
-        slimmed: Genotype | None = None
-        if pruner is not None:
-            slimmed, network = slim_network(network, self.space, self.genotype, pruner.kept())
-        model, val_error = self.export(network)
-        measured = self.measure(model, TRAINED)  # the number that counts
-        path = Path(MODELS_NAME) / f"{archid}.tflite"
-        _keep(model, run_dir / path)
+        slimmed, network = self.keep_weights(network, pruner)
+        return self.finish(network, trained, TRAINED, MODELS_NAME, slimmed)
+
+    def train_on(self) -> Outcome:
+        """The walk of a finalist."""
+        archid = self.genotype.archid
+        path = weights_path(self.run_dir, archid, slimmed=self.config.pruning.enabled)
+        _, network = load_weights(path, self.space, *self.problem)
+        trained = train(
+            network,
+            self.data.train,
+            self.data.validation,
+            self.config.training,
+            seed=seed_of(self.config.search.seed, archid + FINALIST),
+            epochs=self.config.finalists.epochs,
+        )
+        self.watch.lap(FINALIST, TRAINING)
+        if trained.diverged:
+            return self.reject(FAILED, trained.diverged)
+        return self.finish(network, trained, FINALIST, FINALISTS_DIR)
+
+    def finish(
+        self,
+        network: Network,
+        trained: Trained,
+        tier: str,
+        folder: str,
+        slimmed: Genotype | None = None,
+    ) -> Evaluation:
+        """Export and measure what was trained; its model is kept in this folder of the run."""
+        model, val_error = self.export(network, tier)
+        measured = self.measure(model, tier)  # the number that counts
+        path = Path(folder) / f"{self.genotype.archid}.tflite"
+        _keep(model, self.run_dir / path)
         return Evaluation(
-            archid=archid,
+            archid=self.genotype.archid,
             genotype=self.task.genotype,
             cost=cost_of(network.ops),
             float_val_error=trained.val_error,
             val_error=val_error,
-            untrained=untrained,
+            untrained=self.untrained or measured,
             measured=measured,
             model=str(path),
             train_seconds=trained.seconds,
-            sparsity=0.0 if pruner is None else pruner.sparsity,
+            sparsity=self.task.sparsity,
             short_error=self.short_error,
             slimmed=None if slimmed is None else slimmed.to_json(),
             spent=self.watch.spent,
             activities=self.watch.activities,
         )
 
-    def begin(self, run_dir: Path) -> tuple[Network, int]:
-        """The network before training, with its parent's weights where it has a parent that was
-        trained, and the epochs of its full training."""
+    def begin(self) -> tuple[Network, int]:
+        """A network with fresh weights, or with what its parent has for it; and the epochs that it
+        is to be trained for."""
         network, recipe = Network(self.ops, seed=self.seed), self.config.training
-        path = weights_path(run_dir, self.task.parent or "")
-        if not recipe.inherit or self.task.parent is None or not path.exists():
+        if not recipe.inherit or self.task.parent is None:
             return network, recipe.epochs
-        _, parent = load_weights(path, self.space, self.data.input_shape, self.data.classes)
+        path = weights_path(self.run_dir, self.task.parent)
+        if not path.exists():
+            return network, recipe.epochs
+        _, parent = load_weights(path, self.space, *self.problem)
         inherit(network, parent)
         return network, recipe.inherited_epochs or recipe.epochs
 
-    def pruner_of(self, network: Network, epochs: int) -> Pruner | None:
-        pruning = self.config.pruning
-        if not pruning.enabled:
-            return None
-        steps = steps_of(self.config.training, len(self.data.train), epochs)
-        groups = prunable_groups(self.space, self.genotype, network.ops)
-        return Pruner(network, groups, pruning.sparsity, steps, ramp=pruning.ramp)
+    def train(self, network: Network, epochs: int) -> tuple[Trained, Pruner | None]:
+        data, recipe, pruning = self.data, self.config.training, self.config.pruning
+        pruner = None
+        if pruning.enabled:
+            prunable = prunable_groups(self.space, self.genotype, self.ops)
+            steps = steps_of(recipe, len(data.train), epochs)
+            pruner = Pruner(network, prunable, self.task.sparsity, steps, ramp=pruning.ramp)
+        trained = train(
+            network,
+            data.train,
+            data.validation,
+            recipe,
+            seed=self.seed,
+            epochs=epochs,
+            pruner=pruner,
+        )
+        self.watch.lap(TRAINED, TRAINING)
+        return trained, pruner
+
+    def keep_weights(
+        self, network: Network, pruner: Pruner | None
+    ) -> tuple[Genotype | None, Network]:
+        """The slimmed genotype where there is one, and the network to be exported. Children and
+        finalists find the weights in the run folder: children those of the whole network."""
+        archid, is_final = self.genotype.archid, self.config.finalists.epochs > 0
+        if self.config.training.inherit or (is_final and pruner is None):
+            save_weights(weights_path(self.run_dir, archid), self.genotype, network)
+        if pruner is None:
+            return None, network
+        slimmed, small = slim_network(network, self.space, self.genotype, pruner.kept())
+        if is_final:
+            save_weights(weights_path(self.run_dir, archid, slimmed=True), slimmed, small)
+        return slimmed, small
 
     def measure(self, model: bytes, tier: str) -> Measurement:
         name = f"candidate {self.task.index} ({self.genotype.archid})"
@@ -161,12 +231,14 @@ class _Candidate:
         return measured
 
     def train_shortly(self, network: Network) -> Trained:
-        part, epochs = (
+        trained = train(
+            network,
             short_part(self.data.train, self.config.tiers),
-            self.config.tiers.short_epochs,
+            self.data.validation,
+            self.config.training,
+            seed=self.seed,
+            epochs=self.config.tiers.short_epochs,
         )
-        recipe = replace(self.config.training, epochs=epochs)
-        trained = train(network, part, self.data.validation, recipe, seed=self.seed)
         self.watch.lap("short", TRAINING)
         return trained
 
@@ -178,13 +250,13 @@ class _Candidate:
         peer = Peer(self.genotype.archid, values)
         return left_behind(peer, self.task.rung, self.config.tiers)
 
-    def export(self, network: Network) -> tuple[bytes, float]:
+    def export(self, network: Network, tier: str) -> tuple[bytes, float]:
         """The int8 model, and its error on the validation split."""
         calibration, validation = self.data.train.images[:CALIBRATION_IMAGES], self.data.validation
         model = export_int8(network.ops, network.folded_weights(), calibration, self.data.encoding)
-        self.watch.lap(TRAINED, EXPORTING)
+        self.watch.lap(tier, EXPORTING)
         val_error = int8_error(model, validation.images, validation.labels)
-        self.watch.lap(TRAINED, MEASURING)
+        self.watch.lap(tier, MEASURING)
         return model, val_error
 
     def reject(self, tier: str, reason: str) -> Rejected:
@@ -195,6 +267,7 @@ class _Candidate:
             tier=tier,
             reason=reason,
             untrained=self.untrained,
+            sparsity=self.task.sparsity,
             short_error=self.short_error,
             spent=self.watch.spent,
             activities=self.watch.activities,
@@ -206,8 +279,9 @@ def short_part(train_split: Split, tiers: Tiers) -> Split:
     return train_split.first(max(round(tiers.short_fraction * len(train_split)), 1))
 
 
-def weights_path(run_dir: Path, archid: str) -> Path:
-    return run_dir / WEIGHTS_NAME / f"{archid}.npz"
+def weights_path(run_dir: Path, archid: str, *, slimmed: bool = False) -> Path:
+    """Where the weights of a candidate are kept: of the whole network, or of the slimmed one."""
+    return run_dir / WEIGHTS_NAME / f"{archid}{'.slim' if slimmed else ''}.npz"
 
 
 def _keep(model: bytes, path: Path) -> None:

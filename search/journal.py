@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +25,20 @@ from filelock import FileLock, Timeout
 from harness.errors import JournalError
 from search.config import Budget, Data, Device, SearchConfig
 from search.evaluation import Outcome, outcome_from_json, outcome_to_json
+from search.jsonl import CORRUPT_HINT, Appender, corrupt, read_lines
 from search.lowering import Shape
 
 SCHEMA = 1
 
 # What a resumed run may change: none of these decides which candidate follows which.
-MAY_CHANGE = ("search.minutes", "search.workers", "device.tflm_dir", "space.file")
+MAY_CHANGE = (
+    "search.minutes",
+    "search.workers",
+    "device.tflm_dir",
+    "space.file",
+    "finalists.epochs",
+    "finalists.count",
+)
 MAY_GROW = ("search.rounds",)
 
 
@@ -116,34 +123,26 @@ def read_journal(path: Path) -> Record:
         JournalError: not there, no header, another schema, or a whole line that is not what it
             should be (with its number).
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise JournalError(
-            f"cannot be read: {error.strerror}", where=path, hint="check the run folder"
-        ) from None
-    intact = data.rfind(b"\n") + 1
-    lines = data[:intact].split(b"\n")[:-1]
-    if not lines:
+    lines = read_lines(path)
+    if not lines.tables:
         raise JournalError("has no header line", where=path, hint="start a new run")
-    header = _header(_parse(lines[0], path, 1), path)
+    header = _header(lines.tables[0], path)
     entries = []
-    for number, line in enumerate(lines[1:], start=2):
-        table = _parse(line, path, number)
+    for number, table in enumerate(lines.tables[1:], start=2):
         try:
             entry = _entry(table)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _corrupt(f"is no candidate: {error!r}", path, number) from None
+            raise corrupt(f"is no candidate: {error!r}", path, number) from None
         if entry.index != number - 2:
             raise JournalError(
                 "candidates are not in order",
                 where=f"{path}:{number}",
                 expected=f"index {number - 2}",
                 got=repr(entry.index),
-                hint=_CORRUPT_HINT,
+                hint=CORRUPT_HINT,
             )
         entries.append(entry)
-    return Record(header, tuple(entries), intact, len(data) - intact)
+    return Record(header, tuple(entries), lines.intact_bytes, lines.torn_bytes)
 
 
 class Journal:
@@ -153,7 +152,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Takes the lock. Raises JournalError where another writer holds it."""
         self.path = path
-        self._file: int | None = None
+        self._lines: Appender | None = None
         self._lock = FileLock(f"{path}.lock")
         try:
             self._lock.acquire(timeout=0)
@@ -167,8 +166,8 @@ class Journal:
     def create(self, header: Header) -> None:
         """Start an empty journal. Raises JournalError where there is one already."""
         self.check_absent()
-        self._open()
-        self._write(header.to_json())
+        self._lines = Appender(self.path)
+        self._lines.append(header.to_json())
 
     def check_absent(self) -> None:
         if self.path.exists():
@@ -186,21 +185,18 @@ class Journal:
         """
         record = read_journal(self.path)
         _check_same_config(record.header.config, header.config, self.path)
-        self._open()
-        if record.torn_bytes:
-            assert self._file is not None
-            os.ftruncate(self._file, record.intact_bytes)
-            os.fsync(self._file)
+        self._lines = Appender(self.path, keep_bytes=record.intact_bytes)
         return record
 
     def append(self, entry: Entry) -> None:
         """On disk when this returns."""
-        self._write(entry.to_json())
+        assert self._lines is not None, "create() or resume() comes first"
+        self._lines.append(entry.to_json())
 
     def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
         self._lock.release()
 
     def __enter__(self) -> Journal:
@@ -213,41 +209,6 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _open(self) -> None:
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-
-    def _write(self, table: dict[str, Any]) -> None:
-        assert self._file is not None, "create() or resume() comes first"
-        # No NaN: it is not JSON, and no objective of ours may be one.
-        line = json.dumps(table, sort_keys=True, allow_nan=False).encode() + b"\n"
-        try:
-            while line:
-                line = line[os.write(self._file, line) :]
-            os.fsync(self._file)
-        except OSError as error:
-            raise JournalError(
-                f"cannot be written: {error.strerror}",
-                where=self.path,
-                hint="make room, then resume the run",
-            ) from None
-
-
-_CORRUPT_HINT = "restore the file from a copy, or start a new run"
-
-
-def _corrupt(what: str, path: Path, number: int) -> JournalError:
-    return JournalError(what, where=f"{path}:{number}", hint=_CORRUPT_HINT)
-
-
-def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    try:
-        table = json.loads(line)
-    except ValueError:  # not JSON, or not UTF-8
-        raise _corrupt("is not JSON", path, number) from None
-    if not isinstance(table, dict):
-        raise _corrupt("is not a JSON object", path, number)
-    return table
 
 
 def _entry(table: dict[str, Any]) -> Entry:
@@ -268,10 +229,10 @@ def _header(table: dict[str, Any], path: Path) -> Header:
         )
     config, versions = table.get("config"), table.get("versions")
     if not isinstance(config, dict) or not isinstance(versions, dict):
-        raise _corrupt("is no header: config or versions are missing", path, 1)
+        raise corrupt("is no header: config or versions are missing", path, 1)
     header = Header(config, versions)
     if table.get("config_sha256") != header.config_sha256:
-        raise _corrupt("config_sha256 does not belong to the header's config", path, 1)
+        raise corrupt("config_sha256 does not belong to the header's config", path, 1)
     return header
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from search.config import Budget
 from search.evaluation import Cost, Evaluation, Outcome
+from search.wall_time import WallTime
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ class Noticed:
 
 @dataclass(frozen=True)
 class Finished:
-    """stopped: as in RunResult."""
+    """stopped: as in RunResult. wall: of what workers of this process did."""
 
     stopped: str
     progress: Progress
+    wall: WallTime | None = None
 
 
 Event = Started | Asked | Arrived | Told | Noticed | Finished

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from harness.errors import ConfigError, HilnasError, JournalError
 from search.algorithms import protocol
 from search.algorithms.opening import open_algorithm
@@ -51,7 +53,9 @@ from search.progress import (
     time_left,
 )
 from search.space import open_space
+from search.sparsity import mutate
 from search.tiers import Peer, peer_of
+from search.wall_time import WallTime
 from search.workers import Evaluate, Failure, Prepare, Task, Workers
 
 JOURNAL_NAME = "journal.jsonl"
@@ -168,6 +172,7 @@ class _Candidate:
     cost: Cost
     state: str
     parent: str | None
+    sparsity: float
     seconds: float  # of choosing and lowering it
     is_submitted: bool = False  # past the analytic tier
     replayed: bool = False
@@ -175,12 +180,12 @@ class _Candidate:
 
     def reject(self, tier: str, reason: str) -> Rejected:
         table = self.genotype.to_json()
-        return Rejected(self.genotype.archid, table, self.cost, tier, reason, parent=self.parent)
+        return Rejected(self.genotype.archid, table, self.cost, tier, reason)
 
     def complete(self, outcome: Outcome) -> Outcome:
         """With what only the run knows of a candidate."""
         spent = {"analytic": round(self.seconds, 4), **outcome.spent}
-        return replace(outcome, parent=self.parent, spent=spent)
+        return replace(outcome, parent=self.parent, sparsity=self.sparsity, spent=spent)
 
 
 class _Run:
@@ -220,6 +225,7 @@ class _Run:
         self._failures = 0  # of those, in a row
         self._rejections = 0  # by arithmetic, in a row
         self._was_doubtful = False
+        self._sparsities: dict[str | None, float] = {}  # of the outcomes, by archid
         self._told: Counter[str] = Counter()  # outcomes by tier
 
     def start(self, messages: tuple[str, ...]) -> None:
@@ -242,7 +248,10 @@ class _Run:
     def finish(self) -> RunResult:
         if self.outcomes and self._is_hopeless():
             self.emit(Noticed(f"{self._none_kept_the_bounds()}; {LOOSEN_BOUNDS}", self.now()))
-        self.emit(Finished(self.stopped, self.now()))
+        now = self.now()
+        fresh = self.outcomes[len(self.recorded) :]
+        wall = WallTime.of(fresh, workers=self.budget.workers, elapsed_s=now.elapsed_s)
+        self.emit(Finished(self.stopped, now, wall))
         return RunResult(self.run_dir, tuple(self.outcomes), self.stopped)
 
     def now(self) -> Progress:
@@ -280,7 +289,9 @@ class _Run:
         cost = cost_of(self.space.lower(genotype, *self.problem))
         reason = broken_by_cost(self.config.bounds, cost)
         seconds = time.monotonic() - since
-        candidate = _Candidate(index, genotype, cost, state, asked.parent, seconds)
+        candidate = _Candidate(
+            index, genotype, cost, state, asked.parent, self._sparsity_of(asked), seconds
+        )
         self.progress = replace(self.progress, candidates=index + 1)
         self._rejections = self._rejections + 1 if reason else 0
         if reason is None:
@@ -294,7 +305,25 @@ class _Run:
         elif reason is not None:
             self._arrive(candidate, candidate.complete(candidate.reject("analytic", reason)))
         else:
-            self.workers.submit(Task(index, genotype.to_json(), asked.parent, tuple(self.rung)))
+            self.workers.submit(
+                Task(
+                    index,
+                    genotype.to_json(),
+                    asked.parent,
+                    candidate.sparsity,
+                    tuple(self.rung),
+                )
+            )
+
+    def _sparsity_of(self, asked: protocol.Asked) -> float:
+        """The gene beside the genotype: near the parent's, by a generator of its own."""
+        pruning = self.config.pruning
+        if not pruning.enabled:
+            return 0.0
+        if asked.parent not in self._sparsities:
+            return pruning.sparsity
+        seed = (self.budget.seed, int(asked.genotype.archid, 16))
+        return mutate(self._sparsities[asked.parent], np.random.default_rng(seed))
 
     def _recorded(self, index: int) -> protocol.Asked:
         entry = self.recorded[index]
@@ -341,6 +370,7 @@ class _Run:
             at_s = round(self._before_s + time.monotonic() - self._began, 3)
             self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s))
         self.outcomes.append(outcome)
+        self._sparsities[outcome.archid] = outcome.sparsity
         self._told[outcome.tier if isinstance(outcome, Rejected) else TRAINED] += 1
         if (peer := peer_of(outcome, self.objectives)) is not None:
             self.rung.append(peer)

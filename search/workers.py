@@ -34,12 +34,14 @@ from search.tiers import Rung
 @dataclass(frozen=True)
 class Task:
     """A candidate to evaluate: all that a worker is told of it, because what comes of it must
-    depend on nothing else. genotype: as JSON. parent: archid whose weights it may inherit. rung:
-    those told before it was asked for that were short-trained, oldest first."""
+    depend on nothing else. genotype: as JSON. parent: archid whose weights it may inherit.
+    sparsity: 0..1, share of its channels to be pruned. rung: those told before it was asked for
+    that were short-trained, oldest first."""
 
     index: int
     genotype: dict[str, Any]
     parent: str | None = None
+    sparsity: float = 0.0
     rung: Rung = ()
 
 

@@ -63,7 +63,12 @@ def ship_front(
     test = dataset.load_test()
     before = read_front(run_dir)
     same = (before.dataset, before.test_images) == (dataset.name, len(test))
-    known = {m.archid: m.test_error for m in before.members} if same else {}
+    now = {e.archid: e.measured.model_sha256 for e in run.front}
+    known = {
+        m.archid: m.test_error
+        for m in before.members
+        if same and m.model_sha256 in ("", now.get(m.archid))
+    }
     shutil.rmtree(run_dir / FRONT_DIR, ignore_errors=True)
     (run_dir / FRONT_NAME).unlink(missing_ok=True)
     if dataset.class_names:
@@ -98,7 +103,8 @@ def ship_front(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     members = tuple(
-        Tested(e.archid, known[e.archid], f"{FRONT_DIR}/{e.archid}") for e in run.front
+        Tested(e.archid, known[e.archid], f"{FRONT_DIR}/{e.archid}", now[e.archid])
+        for e in run.front
     )
     write_front(run_dir, FrontRecord(dataset.name, dataset.notice, len(test), members))
     return read_run(run_dir)

@@ -56,6 +56,7 @@ def render_page(run: Run, svg: bytes) -> str:
         f"<p>{escape(_proxy_text(run))}</p>",
         "<h2>What each tier turned down, and what it took</h2>",
         _table(("tier", "turned down", "wall time"), _tiers(run.outcomes)),
+        f'<p class="label">{escape(run.wall.sentence)}</p>' if run.wall.sentence else "",
         "<details><summary>All candidates</summary>"
         f'<div class="scroll">{_table(_CANDIDATE_HEADS, _candidates(run.outcomes))}</div>'
         "</details>",

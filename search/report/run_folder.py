@@ -2,7 +2,8 @@
 once a run has finished, front.json. Writes front.json only.
 
 front.json, schema 1: {"schema", "dataset", "notice", "test_images", "members": [{"archid",
-"test_error", "folder"}]}; test_error is that of the int8 model on the test split, 0..1.
+"test_error", "folder", "model_sha256"}]}; test_error is that of the int8 model on the test split,
+0..1.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import Any
 from harness.errors import JournalError
 from search.config import SearchConfig, load_config
 from search.evaluation import Evaluation, Outcome
+from search.finalists import better_of, read_finalists
 from search.fitness import Objectives, broken_by, excess
 from search.front import measurements_of, pareto_front
 from search.journal import read_journal
 from search.report.proxy import MacsProxy, judge_macs
 from search.run import CONFIG_NAME, ENVIRONMENT_NAME, JOURNAL_NAME
+from search.wall_time import WallTime
 
 FRONT_NAME = "front.json"
 FRONT_DIR = "front"
@@ -29,11 +32,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Tested:
-    """A front member after the run: test_error 0..1, folder relative to the run folder."""
+    """A front member after the run: test_error 0..1, folder relative to the run folder,
+    model_sha256 of what was tested ("" in older files)."""
 
     archid: str
     test_error: float
     folder: str
+    model_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class FrontRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells it. tested: by archid; empty while the run has not finished."""
+    """A run as its folder tells it. tested: by archid; empty while the run has not finished.
+    wall: of the whole search, with the workers that the configuration says."""
 
     config: SearchConfig
     outcomes: tuple[Outcome, ...]
@@ -60,6 +66,7 @@ class Run:
     versions: dict[str, str]
     host: dict[str, Any]
     proxy: MacsProxy | None
+    wall: WallTime
 
 
 def read_run(run_dir: Path) -> Run:
@@ -73,7 +80,7 @@ def read_run(run_dir: Path) -> Run:
     return Run(
         config=config,
         outcomes=outcomes,
-        front=find_front(config, outcomes),
+        front=find_front(config, _with_finalists(run_dir, config, outcomes)),
         tested={member.archid: member for member in found.members},
         dataset=found.dataset or config.data.name,
         notice=found.notice,
@@ -81,7 +88,25 @@ def read_run(run_dir: Path) -> Run:
         versions=record.header.versions,
         host=_read_host(run_dir / ENVIRONMENT_NAME),
         proxy=judge_macs(measurements_of(outcomes)),
+        wall=WallTime.of(
+            outcomes,
+            workers=config.search.workers,
+            elapsed_s=max((entry.at_s for entry in record.entries), default=0.0),
+        ),
     )
+
+
+def _with_finalists(
+    run_dir: Path, config: SearchConfig, outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    """The outcomes, those trained on after the search as they are now."""
+    finalists = read_finalists(run_dir, config.finalists.epochs)
+    return [
+        better_of(outcome, finalists.get(outcome.archid), config.bounds)
+        if isinstance(outcome, Evaluation)
+        else outcome
+        for outcome in outcomes
+    ]
 
 
 def find_front(config: SearchConfig, outcomes: Sequence[Outcome]) -> tuple[Evaluation, ...]:

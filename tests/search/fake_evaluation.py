@@ -126,6 +126,13 @@ def reject_all(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     return make_rejected(genotype, tier="measured", untrained=measured)
 
 
+def improve(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """A finalist without an error."""
+    assert task.parent is not None
+    genotype = MunasGenotype.from_json(task.genotype)
+    return make_evaluation(genotype, val_error=0.0, model="finalists/example.tflite")
+
+
 def give_up(task: Task, run_dir: Path, config: SearchConfig, *, broken_index: int) -> Outcome:
     if task.index == broken_index:
         raise BoardError("the board is gone", where="nucleo", hint="plug it in")

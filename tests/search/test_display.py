@@ -10,6 +10,7 @@ from rich.text import Text
 
 from search.display import Display, describe
 from search.progress import Arrived, Asked, Finished, Noticed, Progress, Started, Told
+from search.wall_time import WallTime
 from tests.search.evaluations import make_evaluation, make_rejected
 
 
@@ -36,6 +37,13 @@ def test_rejected_and_failed_candidates_show_their_reason():
     assert "too slow [really]" in text  # not taken for markup
     assert "rejected" in show(Arrived(1, make_rejected(tier="short"), PROGRESS))
     assert "failed" in show(Arrived(1, make_rejected(tier="failed"), PROGRESS))
+
+
+def test_the_end_says_where_the_wall_time_went():
+    wall = WallTime(20.0, {"training": 15.0, "compiling": 2.0}, {"full": 17.0}, 2)
+    text = show(Finished("rounds", PROGRESS, wall), width=200)
+    assert "75.0% of the workers' wall time went into training and measuring" in text
+    assert "a candidate cost 1.00 s beside its training" in text
 
 
 def test_a_notice_is_shown_as_it_is():

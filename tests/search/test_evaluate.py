@@ -27,9 +27,19 @@ from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import open_session
 from search import evaluate as evaluate_module
-from search.config import Bounds, Budget, Data, Device, Pruning, SearchConfig, Tiers, Training
+from search.config import (
+    Bounds,
+    Budget,
+    Data,
+    Device,
+    Finalists,
+    Pruning,
+    SearchConfig,
+    Tiers,
+    Training,
+)
 from search.cost import cost_of
-from search.evaluate import evaluate, evaluate_in, prepare, seed_of
+from search.evaluate import evaluate, evaluate_in, finish_in, prepare, seed_of
 from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
@@ -148,7 +158,8 @@ def test_who_is_not_left_behind_is_trained_on_in_full(tmp_path: Path) -> None:
 
 def test_pruning_ends_in_the_slimmed_genotype_that_is_measured(tmp_path: Path) -> None:
     config = replace(CONFIG, pruning=Pruning(enabled=True, sparsity=0.4))
-    outcome = evaluate_on(FakeBoard(100_000, 90_000), tmp_path, config)
+    task = Task(7, GENOTYPE.to_json(), sparsity=0.4)
+    outcome = evaluate_on(FakeBoard(100_000, 90_000), tmp_path, config, task)
     assert isinstance(outcome, Evaluation)
     assert (outcome.archid, outcome.genotype) == (GENOTYPE.archid, GENOTYPE.to_json())
     assert outcome.sparsity == 0.4 and outcome.slimmed is not None
@@ -198,6 +209,43 @@ def test_diverged_short_training_is_a_failed_candidate(tmp_path: Path) -> None:
     outcome = evaluate_on(FakeBoard(100_000), tmp_path, replace(SHORT, training=recipe))
     assert isinstance(outcome, Rejected) and outcome.tier == "failed"
     assert outcome.reason.startswith("training diverged: loss nan")
+
+
+def test_a_pruned_candidate_is_measured_slimmed(tmp_path: Path) -> None:
+    config = replace(CONFIG, pruning=Pruning(enabled=True), finalists=Finalists(epochs=1))
+    board = FakeBoard(100_000, 90_000, 80_000)
+    task = Task(7, GENOTYPE.to_json(), sparsity=0.5)
+    outcome = evaluate_on(board, tmp_path, config, task)
+    assert isinstance(outcome, Evaluation) and outcome.slimmed is not None
+    assert outcome.genotype == GENOTYPE.to_json() != outcome.slimmed
+    assert len(board.models[1]) < len(board.models[0]), "fewer channels than untrained"
+
+    workplace = Workplace(make_dataset(), board.open, board.measure)
+    finalist = finish_in(workplace, task, tmp_path, config)
+    assert isinstance(finalist, Evaluation) and finalist.measured.cycles.median == 80_000
+    assert len(board.models[2]) == len(board.models[1]), "it stays slimmed"
+
+
+def test_a_finalist_goes_on_from_its_weights(tmp_path: Path) -> None:
+    config = replace(CONFIG, finalists=Finalists(epochs=1))
+    board = FakeBoard(100_000, 90_000, 80_000)
+    outcome = evaluate_on(board, tmp_path, config)
+    workplace = Workplace(make_dataset(), board.open, board.measure)
+    finalist = finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+    assert isinstance(finalist, Evaluation) and isinstance(outcome, Evaluation)
+    assert finalist.val_error <= outcome.val_error + 0.1
+    assert finalist.model == f"finalists/{GENOTYPE.archid}.tflite"
+    assert set(finalist.spent) == {"finalist"}
+    assert hashlib.sha256((tmp_path / finalist.model).read_bytes()).hexdigest() == (
+        finalist.measured.model_sha256
+    )
+
+
+def test_a_finalist_without_weights_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+    workplace = Workplace(make_dataset(), FakeBoard().open, FakeBoard().measure)
+    config = replace(CONFIG, finalists=Finalists(epochs=1))
+    with pytest.raises(JournalError, match="npz: no such file; check the run folder"):
+        finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
 
 
 def test_the_same_candidate_gives_the_same_models_wherever_it_is_evaluated(

@@ -25,6 +25,7 @@ from search.config import (
     Budget,
     Data,
     Device,
+    Pruning,
     SearchConfig,
     SpaceChoice,
     Tiers,
@@ -477,6 +478,21 @@ def test_who_is_left_behind_depends_on_neither_workers_nor_interruptions(
     search(tmp_path, config, fake.evaluate_shortly, resume=True)
 
     assert candidates(tmp_path) == candidates(whole_with_short_training)
+
+
+def test_sparsity_goes_from_parent_to_child_in_small_steps(tmp_path: Path) -> None:
+    config = replace(CONFIG, pruning=Pruning(enabled=True, sparsity=0.5))
+    search(tmp_path, config, on_event=InterruptAfter(Told, 9))
+    search(tmp_path, config, resume=True)
+    whole = tmp_path / "whole"
+    search(whole, config)
+
+    outcomes = [entry.outcome for entry in read_journal(tmp_path / "journal.jsonl").entries]
+    sparsities = {outcome.archid: outcome.sparsity for outcome in outcomes}
+    steps = [o.sparsity - sparsities[o.parent] for o in outcomes if o.parent is not None]
+    assert {o.sparsity for o in outcomes if o.parent is None} == {0.5}
+    assert steps and all(0 < abs(step) < 0.3 for step in steps)
+    assert candidates(tmp_path) == candidates(whole)
 
 
 def test_the_journal_says_how_long_the_run_had_taken_across_its_sessions(tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""What do the best networks of a search still gain? Those of the front are trained on, with more
+epochs than any candidate could be given, and measured again. Each stands in finalists.jsonl as
+soon as it is done, so that an interrupted run goes on with the next. Must not know how a network
+is trained.
+
+A line is {"epochs", "outcome"}: how long the network was trained on, and what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from search.config import Bounds, SearchConfig
+from search.evaluation import (
+    FAILED,
+    Evaluation,
+    Outcome,
+    Rejected,
+    outcome_from_json,
+    outcome_to_json,
+)
+from search.fitness import broken_by
+from search.jsonl import Appender, corrupt, read_lines
+from search.workers import Evaluate, Failure, Prepare, Task, Workers
+
+FINALISTS_NAME = "finalists.jsonl"
+FINALIST = "finalist"  # the tier
+
+_POLL_S = 0.5
+
+
+def read_finalists(run_dir: Path, epochs: int) -> dict[str, Outcome]:
+    """What came of those that were trained on for so many epochs, by archid; empty where no file
+    is there.
+
+    Raises:
+        JournalError: a file that is not what it should be.
+    """
+    path = run_dir / FINALISTS_NAME
+    if not path.exists():
+        return {}
+    found = {}
+    for number, table in enumerate(read_lines(path).tables, start=1):
+        try:
+            outcome = outcome_from_json(table["outcome"])
+            if table["epochs"] == epochs:
+                found[outcome.archid] = outcome
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise corrupt(f"is no finalist: {error!r}", path, number) from None
+    return found
+
+
+def train_finalists(
+    config: SearchConfig,
+    run_dir: Path,
+    front: Sequence[Evaluation],
+    evaluate: Evaluate,
+    *,
+    prepare: Prepare | None = None,
+    on_finalist: Callable[[int, int, Outcome], None] = lambda done, count, outcome: None,
+) -> None:
+    """Train the networks of `front` on as [finalists] says, but those that finalists.jsonl holds
+    already; its lock is the journal's, which the caller has.
+
+    Args:
+        front: as the search left it; its weights lie in run_dir.
+        evaluate: see search.workers.Evaluate; it is given the network as its own parent.
+        on_finalist: told how many of how many are done, and what came of the last.
+
+    Raises:
+        JournalError: the file is damaged, or cannot be written.
+        HilnasError: what a worker raised. What is done stays in the file.
+    """
+    chosen = choose(front, config.finalists.count) if config.finalists.epochs else []
+    known = read_finalists(run_dir, config.finalists.epochs)
+    missing = {
+        number: each for number, each in enumerate(chosen, start=1) if each.archid not in known
+    }
+    if not missing:
+        return
+    path, done = run_dir / FINALISTS_NAME, len(chosen) - len(missing)
+    file = Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
+    try:
+        with Workers(
+            config.search.workers,
+            evaluate,
+            run_dir,
+            config,
+            deadline_s=config.search.candidate_deadline_s,
+            prepare=prepare,
+        ) as workers:
+            for number, each in missing.items():
+                workers.submit(Task(number, each.genotype, each.archid, each.sparsity))
+            while done < len(chosen):
+                for number, result in workers.collect(_POLL_S):
+                    outcome = _settled(missing[number], result)
+                    table = {
+                        "epochs": config.finalists.epochs,
+                        "outcome": outcome_to_json(outcome),
+                    }
+                    file.append(table)
+                    done += 1
+                    on_finalist(done, len(chosen), outcome)
+    finally:
+        file.close()
+
+
+def choose(front: Sequence[Evaluation], count: int) -> list[Evaluation]:
+    """The `count` of least val_error, the best first."""
+    return sorted(front, key=lambda each: (each.val_error, each.archid))[:count]
+
+
+def better_of(evaluation: Evaluation, finalist: Outcome | None, bounds: Bounds) -> Evaluation:
+    """The finalist where it keeps the hard bounds and errs no more often; otherwise the candidate
+    that it was."""
+    if (
+        isinstance(finalist, Evaluation)
+        and broken_by(bounds, finalist.measured) is None
+        and finalist.val_error <= evaluation.val_error
+    ):
+        return finalist
+    return evaluation
+
+
+def _settled(before: Evaluation, result: Outcome | Failure) -> Outcome:
+    """What is known of a finalist from the search, and what it is now."""
+    if isinstance(result, Failure):
+        return _failed(before, result.reason)
+    if result.archid != before.archid:
+        return _failed(before, f"its outcome is that of archid {result.archid}")
+    try:
+        json.dumps(outcome_to_json(result), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return _failed(before, f"its outcome has no JSON: {error}")
+    if isinstance(result, Rejected):
+        return replace(result, parent=before.parent)
+    return replace(
+        before,
+        float_val_error=result.float_val_error,
+        val_error=result.val_error,
+        measured=result.measured,
+        model=result.model,
+        train_seconds=result.train_seconds,
+        spent=result.spent,
+        activities=result.activities,
+    )
+
+
+def _failed(before: Evaluation, reason: str) -> Rejected:
+    return Rejected(
+        archid=before.archid,
+        genotype=before.genotype,
+        cost=before.cost,
+        tier=FAILED,
+        reason=reason,
+        parent=before.parent,
+        sparsity=before.sparsity,
+    )
