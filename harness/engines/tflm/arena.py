@@ -4,6 +4,7 @@ interpreter up in so many bytes (firmware/engine/tflm/sizing.c). Knows no librar
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.engines.tflm.head import ALIGNMENT, aligned
@@ -49,9 +50,11 @@ class ArenaSize:
         return ArenaSize(arena_bytes, self.counted_bytes, parts)
 
 
-def size_arena(session: Session, *, name: str) -> ArenaSize:
+def size_arena(
+    session: Session, *, name: str, estimate: Callable[[], int | None] = lambda: None
+) -> ArenaSize:
     """The arena of the model in the sizing image that `session` has just flashed; `name` stands in
-    error messages.
+    error messages. `estimate` is asked, where no size was enough, what would be, in bytes.
 
     Raises:
         DoesNotFitError: not even all the SRAM that the image leaves is enough.
@@ -60,15 +63,7 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
     available = _ask(session, 0).available_bytes
     best = _attempt(session, available)
     if isinstance(best, HilnasError):
-        raise DoesNotFitError(
-            f"TFLite Micro cannot set the model up in the {available:,} bytes of SRAM that are "
-            f"left on {session.board.name}: {best.what}",
-            region="SRAM",
-            missing_bytes=ALIGNMENT,
-            where=name,
-            hint="take a smaller model or a larger board; a library built with error strings "
-            "says whether it is memory that it lacks",
-        )
+        raise _does_not_fit(session, name, available, best, estimate())
     fails, fits = aligned(best.counted_bytes) - ALIGNMENT, available
     step = ALIGNMENT  # what is counted first, for it is mostly enough, then ever further up
     while fits - fails > ALIGNMENT:
@@ -82,6 +77,24 @@ def size_arena(session: Session, *, name: str) -> ArenaSize:
     counted = best.counted_bytes
     size = ArenaSize(fits, counted, ArenaParts(best.head_bytes, best.tail_bytes, 0))
     return size if fits == aligned(counted) else size.grown(fits)
+
+
+def _does_not_fit(
+    session: Session, name: str, available: int, refusal: HilnasError, needed: int | None
+) -> DoesNotFitError:
+    missing = ALIGNMENT if needed is None else max(needed - available, ALIGNMENT)
+    hint = "take a smaller model or a larger board"
+    if needed is None or needed <= available:
+        hint += "; a library built with error strings says whether it is memory that it lacks"
+    return DoesNotFitError(
+        f"TFLite Micro cannot set the model up in the {available:,} bytes of SRAM that are left "
+        f"on {session.board.name}: {refusal.what}",
+        region="SRAM",
+        missing_bytes=missing,
+        where=name,
+        expected=None if needed is None else f"about {needed:,} bytes, estimated on this machine",
+        hint=hint,
+    )
 
 
 @dataclass(frozen=True)

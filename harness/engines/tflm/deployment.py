@@ -111,6 +111,9 @@ tree of TFLite Micro, whose headers and library this folder does not contain:
     cmake -B build -DCMAKE_TOOLCHAIN_FILE=... -DTFLM_DIR=/path/to/tflite-micro
     cmake --build build
 
+The toolchain file is yours and compiles for the core as the library was compiled: for a Cortex-M4
+with an FPU `-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16`.
+
 Inputs are overwritten during an inference: write them anew before each.
 
 Inputs

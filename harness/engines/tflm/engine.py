@@ -12,10 +12,13 @@ from harness.engines.tflm.abi import check_abi, check_cxx
 from harness.engines.tflm.arena import ArenaSize, size_arena
 from harness.engines.tflm.deployment import write_deployment
 from harness.engines.tflm.head import ALIGNMENT
+from harness.engines.tflm.host_arena import estimate
 from harness.engines.tflm.library import Library, find_library
+from harness.engines.tflm.scratch import Kernels
 from harness.engines.tflm.sources import tflm_sources
 from harness.errors import (
     FirmwareFaultError,
+    HilnasError,
     MeasurementRefusedError,
     RequestRefusedError,
     UsageError,
@@ -99,7 +102,7 @@ class TflmEngine:
         on_step("compiling, to find the arena's size")
         job.session.flash(job.image(graph, _TO_BE_FOUND, None))
         on_step("finding the arena's size")
-        size = size_arena(job.session, name=job.name)
+        size = size_arena(job.session, name=job.name, estimate=job.estimated_bytes)
         on_step("compiling")
         image, proved = _prove(job, graph, size)
         return Built(
@@ -122,6 +125,14 @@ class _Job:
     name: str
     options: CompilerOptions
     out_dir: Path | None = None
+
+    def estimated_bytes(self) -> int | None:
+        """What the arena takes, told without a unit, where that can be told."""
+        try:
+            kernels = Kernels(self.library.kernels)
+            return estimate(self.model, name=self.name, kernels=kernels).needed_bytes
+        except HilnasError:
+            return None
 
     def image(self, graph: Graph, arena_bytes: int, out_dir: Path | None) -> Image:
         library = self.library

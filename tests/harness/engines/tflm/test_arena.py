@@ -104,6 +104,24 @@ def test_what_not_even_all_memory_holds_does_not_fit() -> None:
     assert caught.value.region == "SRAM" and caught.value.missing_bytes > 0
 
 
+def test_what_would_be_enough_is_told_where_it_can_be_estimated() -> None:
+    unit = SizingUnit(needed=300_000, head=1, tail=1, available=250_000)
+    with pytest.raises(
+        DoesNotFitError,
+        match=r"\(expected about 300,016 bytes, estimated on this machine\); "
+        "take a smaller model or a larger board$",
+    ) as caught:
+        size_arena(unit, name="m.tflite", estimate=lambda: 300_016)  # type: ignore[arg-type]
+    assert caught.value.missing_bytes == 50_016
+
+
+def test_where_the_estimate_would_fit_it_may_be_something_else_that_fails() -> None:
+    unit = SizingUnit(needed=300_000, head=1, tail=1, available=250_000)
+    with pytest.raises(DoesNotFitError, match="says whether it is memory") as caught:
+        size_arena(unit, name="m.tflite", estimate=lambda: 200_000)  # type: ignore[arg-type]
+    assert caught.value.missing_bytes == ALIGNMENT
+
+
 @given(st.data())
 def test_it_is_the_least_that_suffices_in_few_attempts(data: st.DataObject) -> None:
     available = data.draw(st.integers(1, 40_000)) * ALIGNMENT

@@ -62,7 +62,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
         return calls[-1]
 
     monkeypatch.setattr(engine_module, "build_image", build_image)
-    monkeypatch.setattr(engine_module, "size_arena", lambda session, *, name: SIZE)
+    monkeypatch.setattr(engine_module, "size_arena", lambda session, **_: SIZE)
     return calls
 
 
