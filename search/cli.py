@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from search.evaluation import Outcome
     from search.report.run_folder import Run
     from search.run import RunResult
+    from search.workers import OpenEvaluators
 
 INTERRUPTED = 130
 
@@ -42,6 +44,14 @@ def search(
         Path | None,
         typer.Option(
             "--out", metavar="RUN_DIR", help="Run folder; without it results/<name>-<time>."
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Evaluate on the Ray cluster at host:port; local starts one here.",
         ),
     ] = None,
     json_file: JsonOption = None,
@@ -62,9 +72,13 @@ def search(
     )
     try:
         dataset = _load(config)
-        interrupted = _run(config, dataset, run_dir, resuming=resume is not None).interrupted
+        with _evaluators(config, ray) as opener:
+            interrupted = _run(
+                config, dataset, run_dir, opener, resuming=resume is not None
+            ).interrupted
+            if not interrupted:
+                _train_finalists(config, dataset, run_dir, opener)
         if not interrupted:
-            _train_finalists(config, run_dir)
             with _writing_to(run_dir):
                 found = _ship(config, dataset, run_dir)
             _report(run_dir, found, json_file)
@@ -76,7 +90,7 @@ def search(
         errors.print(
             f"[yellow]interrupted; to go on:[/] {escape(sys.argv[0])} search "
             f"{escape(str(config_file))} "
-            f"--resume {escape(str(run_dir))}",
+            f"--resume {escape(str(run_dir))}" + (f" --ray {escape(ray)}" if ray else ""),
             soft_wrap=True,
             highlight=False,
         )
@@ -104,7 +118,35 @@ def _load(config: SearchConfig) -> Dataset:
     return dataset
 
 
-def _run(config: SearchConfig, dataset: Dataset, run_dir: Path, *, resuming: bool) -> RunResult:
+@contextlib.contextmanager
+def _evaluators(config: SearchConfig, ray_address: str | None) -> Iterator[OpenEvaluators]:
+    from search.workers import Workers
+
+    if ray_address is None:
+        yield Workers
+        return
+    try:
+        from search.ray_workers import cluster
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UsageError(
+            "Ray is not installed", where="--ray", hint="pip install 'hilnas[ray]'"
+        ) from None
+    with contextlib.ExitStack() as stack:
+        with errors.status("joining the Ray cluster"):
+            opener = stack.enter_context(cluster(ray_address, config.device))
+        yield opener
+
+
+def _run(
+    config: SearchConfig,
+    dataset: Dataset,
+    run_dir: Path,
+    opener: OpenEvaluators,
+    *,
+    resuming: bool,
+) -> RunResult:
     from search.display import Display
     from search.run import run_search
     from search.workers import Deferred
@@ -116,16 +158,19 @@ def _run(config: SearchConfig, dataset: Dataset, run_dir: Path, *, resuming: boo
             config,
             run_dir,
             Deferred("search.evaluate", "evaluate"),
-            prepare=Deferred("search.evaluate", "prepare"),
+            prepare=partial(Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256),
             input_shape=dataset.input_shape,
             classes=dataset.classes,
             engine_version="" if engine.name == "aot" else engine.version,
             resume=resuming,
             on_event=display.on_event,
+            open_evaluators=opener,
         )
 
 
-def _train_finalists(config: SearchConfig, run_dir: Path) -> None:
+def _train_finalists(
+    config: SearchConfig, dataset: Dataset, run_dir: Path, opener: OpenEvaluators
+) -> None:
     """Train the front on, where the configuration asks for it."""
     from search.display import describe
     from search.finalists import train_finalists
@@ -147,8 +192,9 @@ def _train_finalists(config: SearchConfig, run_dir: Path) -> None:
             run_dir,
             find_front(config, read_run(run_dir).outcomes),
             Deferred("search.evaluate", "evaluate_finalist"),
-            prepare=Deferred("search.evaluate", "prepare"),
+            prepare=partial(Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256),
             on_finalist=show,
+            open_evaluators=opener,
         )
 
 

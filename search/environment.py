@@ -4,12 +4,15 @@ paths, and without importing what is asked about.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import shutil
 import subprocess
 from typing import Any
+
+from harness.board import ROOT
 
 # The packages that decide what a search finds.
 PACKAGES = (
@@ -25,6 +28,8 @@ PACKAGES = (
     "unicorn",
 )
 COMPILER = "arm-none-eabi-gcc"
+_SOURCES = ("boards/*/*", "firmware/**/*", "harness/**/*", "search/**/*")
+_SOURCE_SUFFIXES = (".c", ".cc", ".cmake", ".h", ".ld", ".py", ".S", ".toml", ".txt")
 _DEADLINE_S = 10.0
 
 
@@ -51,6 +56,17 @@ def environment() -> dict[str, Any]:
             "cores": os.cpu_count(),
         },
     }
+
+
+def identity() -> dict[str, str]:
+    """What two machines must have in common to get the same outcomes: versions(), and a digest of
+    hilnas's own files, whose version stays while they are being worked on."""
+    digest = hashlib.sha256()
+    for pattern in _SOURCES:
+        for path in sorted(ROOT.glob(pattern)):
+            if path.suffix in _SOURCE_SUFFIXES:
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return {**versions(), "hilnas's files": digest.hexdigest()[:16]}
 
 
 def _compiler_version() -> str:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import torch
 
-from harness.errors import DoesNotFitError, HilnasError, JournalError, ToolchainError, UsageError
+from harness.errors import (
+    DatasetError,
+    DoesNotFitError,
+    HilnasError,
+    JournalError,
+    ToolchainError,
+    UsageError,
+)
 from harness.measurement import Measurement
 from search.config import SearchConfig, Tiers
 from search.cost import cost_of
@@ -38,11 +45,23 @@ FINALISTS_DIR = "finalists"
 _workplace: Workplace | None = None  # of this worker process, made by prepare
 
 
-def prepare(config: SearchConfig) -> None:
-    """What a worker does once: heavy imports (by importing this module), data, threads."""
+def prepare(config: SearchConfig, dataset_sha256: str | None = None) -> None:
+    """What a worker does once: heavy imports (by importing this module), data, threads.
+
+    Raises:
+        DatasetError: the data set is not the one of that digest, which the run started with.
+    """
     global _workplace
     torch.set_num_threads(1)
     _workplace = open_workplace(config)
+    if dataset_sha256 not in (None, _workplace.dataset.sha256):
+        raise DatasetError(
+            f"{_workplace.dataset.name} is not the data set that the run started with",
+            where="[data] " + (f"path {config.data.path}" if config.data.path else "name"),
+            expected=f"sha256 {dataset_sha256}",
+            got=_workplace.dataset.sha256,
+            hint="every machine needs the same files at the same place",
+        )
 
 
 def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:

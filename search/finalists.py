@@ -24,7 +24,7 @@ from search.evaluation import (
 )
 from search.fitness import broken_by
 from search.jsonl import Appender, corrupt, read_lines
-from search.workers import Evaluate, Failure, Prepare, Task, Workers
+from search.workers import Evaluate, Failure, OpenEvaluators, Prepare, Task, Workers
 
 FINALISTS_NAME = "finalists.jsonl"
 FINALIST = "finalist"  # the tier
@@ -61,6 +61,7 @@ def train_finalists(
     *,
     prepare: Prepare | None = None,
     on_finalist: Callable[[int, int, Outcome], None] = lambda done, count, outcome: None,
+    open_evaluators: OpenEvaluators = Workers,
 ) -> None:
     """Train the networks of `front` on as [finalists] says, but those that finalists.jsonl holds
     already; its lock is the journal's, which the caller has.
@@ -84,7 +85,7 @@ def train_finalists(
     path, done = run_dir / FINALISTS_NAME, len(chosen) - len(missing)
     file = Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
     try:
-        with Workers(
+        with open_evaluators(
             config.search.workers,
             evaluate,
             run_dir,

@@ -56,7 +56,15 @@ from search.space import open_space
 from search.sparsity import mutate
 from search.tiers import Peer, peer_of
 from search.wall_time import WallTime
-from search.workers import Evaluate, Failure, Prepare, Task, Workers
+from search.workers import (
+    Evaluate,
+    Evaluators,
+    Failure,
+    OpenEvaluators,
+    Prepare,
+    Task,
+    Workers,
+)
 
 JOURNAL_NAME = "journal.jsonl"
 CONFIG_NAME = "config.toml"
@@ -105,6 +113,7 @@ def run_search(
     prepare: Prepare | None = None,
     resume: bool = False,
     on_event: OnEvent | None = None,
+    open_evaluators: OpenEvaluators = Workers,
 ) -> RunResult:
     """Search until the budget of `config.search` is used up, or Ctrl-C; its minutes count from
     this call, also when resuming.
@@ -117,6 +126,7 @@ def run_search(
         engine_version: of a library that the user has built; "" where the engine is hilnas's own.
         prepare: what each worker does once, before its first candidate.
         resume: go on with the run in run_dir.
+        open_evaluators: processes of this machine, or of others (search.ray_workers).
 
     Raises:
         JournalError: run_dir is in use, holds a run already, or one that cannot be continued.
@@ -148,7 +158,7 @@ def run_search(
             _write(run_dir / ENVIRONMENT_NAME, json.dumps(environment(), indent=2) + "\n")
             journal.create(header)
             record = Record(header, (), 0, 0)
-        with Workers(
+        with open_evaluators(
             config.search.workers,
             evaluate,
             run_dir,
@@ -197,7 +207,7 @@ class _Run:
         run_dir: Path,
         journal: Journal,
         record: Record,
-        workers: Workers,
+        workers: Evaluators,
         problem: tuple[Shape, int],
         on_event: OnEvent | None,
     ) -> None:

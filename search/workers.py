@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.errors import HilnasError, JournalError
 from search.config import SearchConfig
@@ -61,8 +62,8 @@ class Deferred:
     module: str
     name: str
 
-    def __call__(self, *args: Any) -> Any:
-        return getattr(importlib.import_module(self.module), self.name)(*args)
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(self.module), self.name)(*args, **options)
 
 
 START_DEADLINE_S = 300.0
@@ -91,6 +92,33 @@ class _Worker:
     deadline: float = field(default_factory=lambda: time.monotonic() + START_DEADLINE_S)
     ready: bool = False
     task: Task | None = None
+
+
+class Evaluators(Protocol):
+    """What evaluates a run's candidates. Leaving its context ends whatever it started."""
+
+    def __enter__(self) -> Evaluators: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def submit(self, task: Task) -> None: ...
+
+    def collect(self, timeout_s: float) -> list[tuple[int, Outcome | Failure]]: ...
+
+
+class OpenEvaluators(Protocol):
+    """Workers, or what takes its place."""
+
+    def __call__(
+        self,
+        count: int,
+        evaluate: Evaluate,
+        run_dir: Path,
+        config: SearchConfig,
+        *,
+        deadline_s: float,
+        prepare: Prepare | None = None,
+    ) -> Evaluators: ...
 
 
 class Workers:
@@ -200,7 +228,7 @@ class Workers:
         how = _describe_exit(worker.process.exitcode)
         if not worker.ready:
             raise HilnasError(
-                f"a worker {how} before it was ready", hint=f"see {self._run_dir / LOG_NAME}"
+                f"a worker {how} before it was ready", hint=f"see {LOG_NAME} in the run folder"
             )
         if worker.task is not None:
             done.append((worker.task.index, Failure(f"its worker {how}; see {LOG_NAME}")))
@@ -211,7 +239,7 @@ class Workers:
         if not worker.ready:
             raise HilnasError(
                 f"a worker was not ready after {START_DEADLINE_S:g} s",
-                hint=f"see {self._run_dir / LOG_NAME}",
+                hint=f"see {LOG_NAME} in the run folder",
             )
         assert worker.task is not None
         reason = f"no outcome after {self._deadline_s:g} s; its worker was killed"
@@ -265,6 +293,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, _leave)  # context managers clean up
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _redirect_output(run_dir / LOG_NAME)
         if prepare is not None:
@@ -303,6 +332,16 @@ def _require_room(reason: str) -> None:
     for number in (errno.ENOSPC, errno.EDQUOT):
         if os.strerror(number) in reason:
             raise JournalError(reason, hint="make room, then resume the run")
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed could not end its workers: they would train on, for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _leave(signum: int, frame: object) -> None:

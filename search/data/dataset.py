@@ -9,6 +9,7 @@ because it is to be touched once, at the end of a search.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,6 +128,16 @@ class Dataset:
     def encoding(self) -> Encoding:
         """Of every split."""
         return self.train.encoding
+
+    @property
+    def sha256(self) -> str:
+        """Of what candidates are trained and judged on: all but the test split and names."""
+        digest = hashlib.sha256(f"{self.classes} {self.encoding}".encode())
+        for split in (self.train, self.validation):
+            digest.update(f"{split.images.shape}".encode())
+            digest.update(np.ascontiguousarray(split.images).data)
+            digest.update(np.ascontiguousarray(split.labels).data)
+        return digest.hexdigest()
 
 
 def split_validation(

@@ -1,12 +1,15 @@
 """A search as a program of its own, for tests that press Ctrl-C: `python -m
-tests.search.interrupted_run FOLDER`. Says "started" when workers are being started."""
+tests.search.interrupted_run FOLDER [RAY_ADDRESS]`. Says "started" when workers are being
+started."""
 
+import os
 import sys
 from pathlib import Path
 
 from search.progress import Asked, Event
 from search.run import run_search
-from tests.search import fake_evaluation
+from search.workers import Evaluate, OpenEvaluators, Workers
+from tests.search import cluster_evaluation, fake_evaluation
 from tests.search.test_run import CONFIG
 
 
@@ -15,13 +18,25 @@ def announce(event: Event) -> None:
         print("started", flush=True)
 
 
-if __name__ == "__main__":
+def run(evaluate: Evaluate, open_evaluators: OpenEvaluators = Workers) -> None:
     result = run_search(
         CONFIG,
         Path(sys.argv[1]),
-        fake_evaluation.sleep,
+        evaluate,
         input_shape=(28, 28, 1),
         classes=10,
         on_event=announce,
+        open_evaluators=open_evaluators,
     )
     print(result.stopped, flush=True)
+
+
+if __name__ == "__main__":
+    evaluate = cluster_evaluation if cluster_evaluation.ASLEEP in os.environ else fake_evaluation
+    if len(sys.argv) > 2:
+        from search.ray_workers import cluster
+
+        with cluster(sys.argv[2], CONFIG.device) as opener:
+            run(evaluate.sleep, opener)
+    else:
+        run(evaluate.sleep)

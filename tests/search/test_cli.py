@@ -191,6 +191,28 @@ def test_a_full_disk_while_drawing_is_one_sentence(call, tmp_path, monkeypatch):
     assert f"{run_dir}: cannot be written: No space left on device; make room" in answer.err
 
 
+def test_a_ray_cluster_that_is_not_there_is_said_before_a_run_folder_is_made(call, tmp_path):
+    pytest.importorskip("ray", reason="Ray is an extra: pip install 'hilnas[ray]'")
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY.format(rounds=1, workers=1))
+
+    answer = call("search", config, "--out", tmp_path / "run", "--ray", "127.0.0.1:1")
+
+    assert answer.code == 2 and "--ray 127.0.0.1:1: nothing answers there" in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_ray_that_is_not_installed_is_said(call, tmp_path, monkeypatch):
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY.format(rounds=1, workers=1))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "search.ray_workers", raising=False)
+
+    answer = call("search", config, "--out", tmp_path / "run", "--ray", "local")
+
+    assert answer.code == 2 and "Ray is not installed; pip install 'hilnas[ray]'" in answer.err
+
+
 def test_resuming_into_another_folder_is_wrong_use(call, tmp_path):
     config = write_config(tmp_path, rounds=3)
     answer = call("search", config, "--out", tmp_path / "a", "--resume", tmp_path / "b")

@@ -16,6 +16,7 @@ from harness.engines.tflm.library import Library
 from harness.errors import (
     BoardError,
     CompileError,
+    DatasetError,
     DoesNotFitError,
     JournalError,
     NoReplyError,
@@ -361,6 +362,15 @@ def test_a_way_that_reaches_no_board_is_refused_before_the_first_candidate() -> 
     message = r"\[device\] via: nucleo_f412zg cannot be reached via 'moon' \(expected virtual\)"
     with pytest.raises(UnknownBoardError, match=message):
         prepare(replace(CONFIG, device=Device("nucleo_f412zg", via="moon")))
+
+
+def test_another_data_set_than_the_one_the_run_started_with_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, "train", count=120)
+    write_set(tmp_path, "t10k", count=12)
+    config = replace(CONFIG, data=Data("mnist_like", path=str(tmp_path)))
+
+    with pytest.raises(DatasetError, match=r"not the data set that the run .*sha256 0, got "):
+        prepare(config, dataset_sha256="0")
 
 
 def test_a_candidate_is_evaluated_on_the_virtual_board(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ from search.progress import (
 from search.run import RunResult, run_search
 from search.spaces.munas.genotype import MunasGenotype
 from search.workers import Evaluate
+from tests.search import cluster_evaluation
 from tests.search import fake_evaluation as fake
 from tests.search.evaluations import make_evaluation, make_rejected
 
@@ -665,3 +666,24 @@ def test_ctrl_c_in_a_terminal_ends_a_run_without_a_word_from_its_workers(
 
     assert (out, err, process.returncode) == ("interrupted\n", "", 0)
     assert search(tmp_path, resume=True).stopped == "rounds"
+
+
+def test_workers_end_with_a_search_that_was_killed(tmp_path: Path) -> None:
+    asleep = tmp_path / "asleep"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.search.interrupted_run", str(tmp_path / "run")],
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, cluster_evaluation.ASLEEP: str(asleep)},
+    )
+    until = time.monotonic() + 120
+    while not asleep.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    worker, _ = json.loads(asleep.read_text())
+
+    process.kill()
+    process.wait()
+
+    while is_alive(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(worker)

@@ -1,0 +1,53 @@
+"""Which files of a run folder travel between machines that share no disk? Names and bytes of what
+one candidate leaves behind, or reads of its parent. Knows nothing of how they travel.
+
+A file of a candidate bears its archid: models/<archid>.tflite, weights/<archid>.npz.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.errors import JournalError
+
+Files = Mapping[str, bytes]  # "folder/name" -> content
+
+
+def take(run_dir: Path, archid: str) -> Files:
+    """The files of candidate `archid`, which are no longer in the folder afterwards."""
+    files = read(run_dir, archid)
+    for name in files:
+        (run_dir / name).unlink()
+    return files
+
+
+def read(run_dir: Path, archid: str, folder: str = "*") -> Files:
+    """The files of candidate `archid`; only those in `folder` where one is named."""
+    paths = sorted(run_dir.glob(f"{folder}/{archid}.*"))
+    return {path.relative_to(run_dir).as_posix(): path.read_bytes() for path in paths}
+
+
+def put(run_dir: Path, files: Files) -> None:
+    """Write them, each whole or not at all.
+
+    Raises:
+        JournalError: one cannot be written.
+        ValueError: a name that is not "folder/name".
+    """
+    for name, content in files.items():
+        if len(Path(name).parts) != 2 or not {"..", "/"}.isdisjoint(Path(name).parts):
+            raise ValueError(f"{name!r} is no file of a candidate")
+        path = run_dir / name
+        draft = path.with_name(f".{path.name}.draft")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            draft.write_bytes(content)
+            os.replace(draft, path)
+        except OSError as error:
+            raise JournalError(
+                f"cannot be written: {error.strerror}",
+                where=path,
+                hint="make room, then resume the run",
+            ) from None
