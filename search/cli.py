@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,6 +19,7 @@ import harness.run_cli  # noqa: F401, adds `hilnas run`
 from harness.cli import JsonOption, app, console, errors, invoke, run, write_json
 from harness.errors import JournalError, UsageError
 from harness.outputs import require_folder
+from harness.tables import print_table
 
 if TYPE_CHECKING:
     from search.config import SearchConfig
@@ -210,15 +211,19 @@ def _ship(config: SearchConfig, dataset: Dataset, run_dir: Path) -> Run:
 
 def _report(run_dir: Path, found: Run, json_file: Path | None) -> None:
     from search.report.run_folder import FRONT_DIR
-    from search.report.tables import front_table
+    from search.report.sheet import terminal_table
+    from search.report.summary import summary
+    from search.report.tables import report_sheets
     from search.report.write import write_report
 
     with errors.status("drawing"), _writing_to(run_dir):
         page = write_report(run_dir, found)
     if str(json_file) != "-":
-        console.print(front_table(found))
-        if found.proxy is not None:
-            console.print(escape(found.proxy.sentences), highlight=False)
+        for sheet in report_sheets(found):
+            print_table(console, terminal_table(sheet))
+            console.print()
+        for sentence in (found.growth.describe(), *(p.describe() for p in found.proxies[:1])):
+            console.print(escape(sentence), highlight=False)
         console.print(f"report: {escape(str(page))}", highlight=False, soft_wrap=True)
         if found.tested:
             console.print(
@@ -226,7 +231,7 @@ def _report(run_dir: Path, found: Run, json_file: Path | None) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
-    write_json(json_file, _summary(run_dir, found))
+    write_json(json_file, summary(run_dir, found))
 
 
 @contextlib.contextmanager
@@ -240,33 +245,6 @@ def _writing_to(run_dir: Path) -> Iterator[None]:
             where=error.filename or run_dir,
             hint="make room, then resume the run",
         ) from None
-
-
-def _summary(run_dir: Path, found: Run) -> dict[str, Any]:
-    return {
-        "run_dir": str(run_dir),
-        "candidates": len(found.outcomes),
-        "front": [
-            {
-                "archid": evaluation.archid,
-                "val_error": evaluation.val_error,
-                "test_error": (
-                    found.tested[evaluation.archid].test_error
-                    if evaluation.archid in found.tested
-                    else None
-                ),
-                "measured": evaluation.measured.to_json(),
-            }
-            for evaluation in found.front
-        ],
-        "wall_time": {
-            "useful_share": found.wall.useful_share,
-            "overhead_s": found.wall.overhead_s,
-            "activities_s": found.wall.activities,
-            "tiers_s": found.wall.tiers,
-        },
-        "macs_as_proxy": found.proxy.sentences if found.proxy is not None else None,
-    }
 
 
 def main() -> None:

@@ -4,16 +4,23 @@ a file is escaped."""
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from typing import Any
 
 from harness.measurement import Measurement
-from search.evaluation import FAILED, TRAINED, Evaluation, Outcome
+from search.evaluation import Evaluation, Outcome
 from search.report.run_folder import Run
-from search.report.tables import COLUMNS, caption, front_row
+from search.report.sheet import Sheet
+from search.report.tables import (
+    ancestry_sheet,
+    comparison_sheet,
+    front_sheet,
+    proxies_sheet,
+    reasons_sheet,
+    tiers_sheet,
+)
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -25,10 +32,12 @@ p.label, p.sub { color: #52606d; margin-top: .2rem; }
 p.notice { background: #fff3bf; padding: .6rem .8rem; border-radius: 4px; }
 img { width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #e4e7eb; }
+th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid #e4e7eb;
+         white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 th { font-weight: 600; border-bottom-color: #9aa5b1; }
-td.text { text-align: left; }
+th.text, td.text { text-align: left; white-space: normal; }
+summary { cursor: pointer; margin: .3rem 0; }
 code { font-size: .9em; }
 ul.facts { display: flex; flex-wrap: wrap; gap: .5rem 2rem; padding: 0; list-style: none; }
 ul.facts b { display: block; font-size: 1.4rem; line-height: 1.2; }
@@ -36,32 +45,34 @@ ul.facts b { display: block; font-size: 1.4rem; line-height: 1.2; }
 """
 
 
-def render_page(run: Run, svg: bytes) -> str:
-    """The page as text; `svg` is the run's picture."""
-    tested = bool(run.front) and all(e.archid in run.tested for e in run.front)
-    heads = COLUMNS if tested else (COLUMNS[0], "int8 validation accuracy", *COLUMNS[2:])
-    rows = [front_row(run, e, tested=tested) for e in run.front]
-    # As an image the drawing is inert, whatever it holds.
-    picture = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+def render_page(run: Run, pictures: Mapping[str, bytes]) -> str:
+    """The page as text. pictures: SVG by name: front, growth, sizes, ancestors, as far as there is
+    something to draw."""
     parts = [
         f"<h1>{escape(run.config.name)}</h1>",
         f'<p class="sub">{escape(_describe_data(run))}</p>',
         f'<p class="notice">{escape(run.notice)}</p>' if run.notice else "",
         _facts(run),
-        f'<img alt="Error against latency, and MACs against latency" src="{picture}">',
+        _picture(pictures, "front", "Error against latency, and MACs against latency"),
         "<h2>Pareto front</h2>",
-        _table(heads, rows),
-        f'<p class="label">{escape(caption(run.front))}</p>',
-        "<h2>How far MACs would have misjudged</h2>",
-        f"<p>{escape(_proxy_text(run))}</p>",
-        "<h2>What each tier turned down, and what it took</h2>",
-        _table(("tier", "turned down", "wall time"), _tiers(run.outcomes)),
-        f'<p class="label">{escape(run.wall.sentence)}</p>' if run.wall.sentence else "",
-        "<details><summary>All candidates</summary>"
-        f'<div class="scroll">{_table(_CANDIDATE_HEADS, _candidates(run.outcomes))}</div>'
-        "</details>",
+        _sheet(front_sheet(run)),
+        "<h2>Hypervolume over time</h2>",
+        _picture(pictures, "growth", "Hypervolume against candidates and wall time"),
+        f"<p>{escape(run.growth.describe())}</p>",
+        "<h2>What each tier cost and turned down</h2>",
+        _sheet(tiers_sheet(run)),
+        _sheet(reasons_sheet(run)) if run.reasons else "<p>Nothing was turned down.</p>",
+        "<h2>Proxies against measurements</h2>",
+        *_proxies(run, pictures),
+        "<h2>Ancestors of the front</h2>",
+        *_ancestors(run, pictures),
+        "<h2>Beside published networks</h2>",
+        _sheet(comparison_sheet(run)),
         "<h2>How it was made</h2>",
-        _table(("setting", "value"), _settings(run)),
+        _folded(
+            "All candidates", _table(_CANDIDATE_HEADS, _candidates(run.outcomes), ("outcome",))
+        ),
+        _folded("Settings and versions", _table(("setting", "value"), _settings(run), ("value",))),
     ]
     body = "\n".join(part for part in parts if part)
     return (
@@ -72,8 +83,38 @@ def render_page(run: Run, svg: bytes) -> str:
     )
 
 
+def _picture(pictures: Mapping[str, bytes], name: str, alt: str) -> str:
+    """As an image the drawing is inert, whatever it holds."""
+    if name not in pictures:
+        return ""
+    data = base64.b64encode(pictures[name]).decode()
+    return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _proxies(run: Run, pictures: Mapping[str, bytes]) -> Iterable[str]:
+    if not run.proxies:
+        yield "<p>Too few networks were measured to say.</p>"
+        return
+    yield _sheet(proxies_sheet(run))
+    yield f"<p>{escape(run.proxies[0].describe())}</p>"
+    yield _picture(pictures, "sizes", "Model size against flash, and peak memory against SRAM")
+
+
+def _ancestors(run: Run, pictures: Mapping[str, bytes]) -> Iterable[str]:
+    """The tables of networks that have ancestors; the others are named."""
+    yield _picture(pictures, "ancestors", "The front's networks and their ancestors")
+    bred = [ancestry for ancestry in run.ancestries if len(ancestry.steps) > 1]
+    for ancestry in bred:
+        sheet = ancestry_sheet(ancestry)
+        yield _folded(f"{sheet.title}: {sheet.note}", _sheet_table(sheet))
+    if alone := [ancestry.archid for ancestry in run.ancestries if ancestry not in bred]:
+        yield f"<p>Without a parent in the journal: {escape(', '.join(alone))}.</p>"
+    if not run.ancestries:
+        yield "<p>The front is empty.</p>"
+
+
 def _describe_data(run: Run) -> str:
-    if not run.test_images:
+    if not run.tested:
         return f"{run.dataset}; the test split was not touched yet"
     return f"{run.dataset}; accuracy on {run.test_images:,} test images, used once"
 
@@ -89,34 +130,6 @@ def _facts(run: Run) -> str:
     ]
     items = "".join(f"<li><b>{escape(n)}</b>{escape(what)}</li>" for n, what in facts)
     return f'<ul class="facts">{items}</ul>'
-
-
-def _proxy_text(run: Run) -> str:
-    if run.proxy is None:
-        return "Too few networks were measured to say."
-    return run.proxy.sentences
-
-
-def _tiers(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str]]:
-    """What each tier turned down, and the wall time of all workers that it took."""
-    rejected = Counter(o.tier for o in outcomes if not isinstance(o, Evaluation))
-    spent: Counter[str] = Counter()
-    for outcome in outcomes:
-        spent.update({tier: round(seconds * 1000) for tier, seconds in outcome.spent.items()})
-    return [
-        (meaning, f"{rejected[tier]:,}", f"{spent[tier] / 1000:,.1f} s")
-        for tier, meaning in _TIERS.items()
-        if rejected[tier] or spent[tier]
-    ]
-
-
-_TIERS = {
-    "analytic": "by arithmetic, before anything was built",
-    "measured": "on the board, before training",
-    "short": "after short training, where others did better",
-    TRAINED: "trained in full and measured again: not turned down",
-    FAILED: "failed",
-}
 
 
 _CANDIDATE_HEADS = ("archid", "outcome", "val error", "latency, ms", "SRAM, B", "flash, B", "MACs")
@@ -157,9 +170,31 @@ def _flatten(table: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str
             yield f"{prefix}{key}", str(value)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+def _folded(title: str, content: str) -> str:
+    return (
+        f'<details><summary>{escape(title)}</summary><div class="scroll">{content}</div></details>'
+    )
+
+
+def _sheet(sheet: Sheet) -> str:
+    note = f'\n<p class="label">{escape(sheet.note)}</p>' if sheet.note else ""
+    return f'<div class="scroll">{_sheet_table(sheet)}</div>{note}'
+
+
+def _sheet_table(sheet: Sheet) -> str:
+    return _table(sheet.heads, sheet.rows, sheet.words)
+
+
+def _table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[str] = ()
+) -> str:
+    """words: heads of columns that hold text."""
+    kinds = [' class="text"' if head in words else "" for head in heads]
+    head = "".join(f"<th{k}>{escape(name)}</th>" for k, name in zip(kinds, heads, strict=True))
     lines = [
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(f"<td{k}>{escape(cell)}</td>" for k, cell in zip(kinds, row, strict=True))
+        + "</tr>"
+        for row in rows
     ]
     return f"<table>\n<tr>{head}</tr>\n" + "\n".join(lines) + "\n</table>"

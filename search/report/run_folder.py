@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from search.config import SearchConfig, load_config
 from search.evaluation import Evaluation, Outcome
 from search.finalists import better_of, read_finalists
 from search.fitness import Objectives, broken_by, excess
-from search.front import measurements_of, pareto_front
+from search.front import pareto_front
 from search.journal import read_journal
-from search.report.proxy import MacsProxy, judge_macs
+from search.report.ancestry import Ancestry, trace
+from search.report.candidate import Candidate, read_candidates
+from search.report.growth import Growth, growth_of
+from search.report.proxy import Proxy, judge_proxies
+from search.report.tiers import Reason, Tier, reasons_of, tiers_of
 from search.run import CONFIG_NAME, ENVIRONMENT_NAME, JOURNAL_NAME
 from search.wall_time import WallTime
 
@@ -53,11 +58,10 @@ class FrontRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells it. tested: by archid; empty while the run has not finished.
-    wall: of the whole search, with the workers that the configuration says."""
+    """A run as its folder tells it. tested: by archid; empty while the run has not finished."""
 
     config: SearchConfig
-    outcomes: tuple[Outcome, ...]
+    candidates: tuple[Candidate, ...]
     front: tuple[Evaluation, ...]
     tested: dict[str, Tested]
     dataset: str
@@ -65,8 +69,55 @@ class Run:
     test_images: int
     versions: dict[str, str]
     host: dict[str, Any]
-    proxy: MacsProxy | None
-    wall: WallTime
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(candidate.outcome for candidate in self.candidates)
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether all of the front was, and there is one."""
+        return bool(self.front) and all(e.archid in self.tested for e in self.front)
+
+    def error_of(self, evaluation: Evaluation) -> float:
+        """0..1: on the test split where all of the front has been tested, so that no two splits
+        meet in one column; else on the validation split."""
+        if self.is_tested:
+            return self.tested[evaluation.archid].test_error
+        return evaluation.val_error
+
+    @cached_property
+    def growth(self) -> Growth:
+        return growth_of(self.candidates, self.config.bounds)
+
+    @cached_property
+    def tiers(self) -> tuple[Tier, ...]:
+        return tiers_of(self.outcomes)
+
+    @cached_property
+    def wall_time(self) -> WallTime | None:
+        """Of the whole search, with the workers that the configuration says; None where the
+        journal does not say what all of it was spent on."""
+        ends = [candidate.at_s for candidate in self.candidates if candidate.at_s is not None]
+        timed = [bool(outcome.activities) for outcome in self.outcomes if outcome.untrained]
+        if not ends or not timed or not all(timed):
+            return None
+        workers = self.config.search.workers
+        return WallTime.of(self.outcomes, workers=workers, elapsed_s=max(ends))
+
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        return reasons_of(self.outcomes)
+
+    @cached_property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """Raises NotComparableError: candidates were measured under different conditions."""
+        return judge_proxies(self.outcomes)
+
+    @cached_property
+    def ancestries(self) -> tuple[Ancestry, ...]:
+        """Of the front's members, in its order."""
+        return tuple(trace(self.candidates, evaluation.archid) for evaluation in self.front)
 
 
 def read_run(run_dir: Path) -> Run:
@@ -75,37 +126,31 @@ def read_run(run_dir: Path) -> Run:
         raise JournalError("no such run folder", where=run_dir, hint="check the path")
     config = load_config(run_dir / CONFIG_NAME)
     record = read_journal(run_dir / JOURNAL_NAME)
-    outcomes = tuple(entry.outcome for entry in record.entries)
+    candidates = read_candidates(record.entries)
     found = read_front(run_dir)
     return Run(
         config=config,
-        outcomes=outcomes,
-        front=find_front(config, _with_finalists(run_dir, config, outcomes)),
+        candidates=candidates,
+        front=find_front(config, _with_finalists(run_dir, config, candidates)),
         tested={member.archid: member for member in found.members},
         dataset=found.dataset or config.data.name,
         notice=found.notice,
         test_images=found.test_images,
         versions=record.header.versions,
         host=_read_host(run_dir / ENVIRONMENT_NAME),
-        proxy=judge_macs(measurements_of(outcomes)),
-        wall=WallTime.of(
-            outcomes,
-            workers=config.search.workers,
-            elapsed_s=max((entry.at_s for entry in record.entries), default=0.0),
-        ),
     )
 
 
 def _with_finalists(
-    run_dir: Path, config: SearchConfig, outcomes: Sequence[Outcome]
+    run_dir: Path, config: SearchConfig, candidates: Sequence[Candidate]
 ) -> list[Outcome]:
     """The outcomes, those trained on after the search as they are now."""
     finalists = read_finalists(run_dir, config.finalists.epochs)
     return [
-        better_of(outcome, finalists.get(outcome.archid), config.bounds)
-        if isinstance(outcome, Evaluation)
-        else outcome
-        for outcome in outcomes
+        better_of(trained, finalists.get(candidate.archid), config.bounds)
+        if (trained := candidate.trained)
+        else candidate.outcome
+        for candidate in candidates
     ]
 
 

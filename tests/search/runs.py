@@ -12,9 +12,11 @@ from search.cost import cost_of
 from search.evaluation import Evaluation, Outcome, Rejected
 from search.journal import Entry, Header, Journal
 from search.report.run_folder import FrontRecord, Tested, write_front
+from search.space import open_space
 from search.spaces.munas.lowering import lower
 from search.spaces.munas.sampling import sample
 from tests.measurements import make_measurement
+from tests.search.evaluations import make_evaluation
 
 SPACE = SpaceChoice(max_blocks=4, max_layers=2, max_filters=32, max_dense_blocks=2, max_units=64)
 CONFIG = SearchConfig(
@@ -61,15 +63,45 @@ def make_outcomes(count: int, *, seed: int = 0) -> list[Outcome]:
     return outcomes
 
 
-def write_run(run_dir: Path, outcomes: list[Outcome], *, config: SearchConfig = CONFIG) -> Path:
+def write_run(
+    run_dir: Path,
+    outcomes: list[Outcome],
+    *,
+    config: SearchConfig = CONFIG,
+    every_s: float = 0.0,
+) -> Path:
+    """every_s: seconds between two outcomes; 0: the journal has no times."""
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.toml").write_text(dump_config(config))
     (run_dir / "environment.json").write_text('{"host": {"system": "Linux", "cores": 2}}')
     with Journal(run_dir / "journal.jsonl") as journal:
         journal.create(Header.of(config, {"torch": "2.13.0", "python": "3.11"}))
         for index, outcome in enumerate(outcomes):
-            journal.append(Entry(index, "0" * 8, outcome))
+            journal.append(Entry(index, "0" * 8, outcome, every_s * (index + 1)))
     return run_dir
+
+
+def make_family(count: int) -> list[Outcome]:
+    """`count` trained networks, each one morphism away from the one before it and a bit better,
+    with the times of their tiers."""
+    rng, space = np.random.default_rng(1), open_space(SPACE)
+    genotype = space.sample(rng)
+    parent: str | None = None
+    outcomes: list[Outcome] = []
+    for number in range(count):
+        outcomes.append(
+            make_evaluation(
+                genotype,
+                val_error=0.5 / (number + 1),
+                cycles=100_000 * (number + 1),
+                parent=parent,
+                spent={"analytic": 0.01, "measured": 2.0, "full": 20.0},
+                activities={"training": 18.0, "measuring": 2.0, "compiling": 2.0},
+            )
+        )
+        parent = genotype.archid
+        _, genotype = space.morph(genotype, rng)
+    return outcomes
 
 
 def write_tested(run_dir: Path, front: tuple[Evaluation, ...], *, notice: str = "") -> None:

@@ -124,6 +124,11 @@ def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):
     assert summary["candidates"] == 24 and summary["front"]
     assert summary["front"][0]["test_error"] is None  # the test split was not touched
     assert summary["macs_as_proxy"] in " ".join(answer.out.split())
+    assert summary["hypervolume"]["share"] > 0
+    assert [tier["name"] for tier in summary["tiers"]] == ["analytic", "measured", "full"]
+    assert len(summary["proxies"]) == 3
+    for title in ("What each tier cost", "Proxies against", "Beside published networks"):
+        assert title in answer.out
     assert (run_dir / "report.html").exists()
 
 

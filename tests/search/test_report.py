@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.errors import ConfigError, JournalError, NotComparableError
+from harness.errors import ConfigError, JournalError
 from search.config import Bounds
 from search.evaluation import Evaluation, Rejected
+from search.report.ancestry_plot import plot_ancestors
+from search.report.drawing import render_png, render_svg
+from search.report.growth_plot import plot_growth
 from search.report.page import render_page
-from search.report.plots import plot_run, render_png, render_svg
-from search.report.proxy import BAND, FEWEST, fullest_band, judge_macs
+from search.report.plots import plot_run
+from search.report.proxy_plot import plot_sizes
 from search.report.run_folder import find_front, read_front, read_run
-from search.report.tables import front_table
+from search.report.sheet import Sheet, terminal_table
+from search.report.summary import summary
+from search.report.tables import comparison_sheet, front_sheet, report_sheets, tiers_sheet
 from search.report.write import write_report
 from tests.measurements import make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
-from tests.search.runs import CONFIG, make_outcomes, write_run, write_tested
+from tests.search.runs import CONFIG, make_family, make_outcomes, write_run, write_tested
+
+BROKEN_CLOCK = make_measurement(started_at="")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def print_table(run_dir: Path) -> str:
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        console.print(front_table(read_run(run_dir)))
+        console.print(terminal_table(front_sheet(read_run(run_dir))))
     return console.export_text()
 
 
@@ -89,50 +94,6 @@ def test_a_missing_or_damaged_environment_costs_only_its_facts(tmp_path: Path) -
         assert read_run(tmp_path).host == {}
 
 
-# --- MACs as a proxy --------------------------------------------------------------------------
-
-
-def test_macs_are_judged_over_all_and_within_a_narrow_band() -> None:
-    macs = [1000, 100_000, 110_000, 120_000, 130_000, 140_000, 9_000_000]
-    cycles = [4000, 900_000, 700_000, 500_000, 400_000, 300_000, 36_000_000]
-    proxy = judge_macs(
-        [make_measurement(macs=m, cycles=c) for m, c in zip(macs, cycles, strict=True)]
-    )
-    assert proxy is not None
-    assert proxy.error.n == 7 and proxy.error.rank_correlation > 0.2
-    assert (proxy.band_count, proxy.band_rank_correlation) == (5, pytest.approx(-1.0))
-    assert proxy.band_spread == pytest.approx(3.0)
-    assert (
-        "Among the 5 networks whose MACs lie within a factor of 2, it is -1.00" in proxy.sentences
-    )
-
-
-def test_too_few_measurements_say_nothing() -> None:
-    few = [make_measurement(macs=m, cycles=m) for m in range(1, FEWEST)]
-    assert judge_macs(few) is None
-
-
-def test_a_band_of_equals_is_left_out_of_the_sentence() -> None:
-    proxy = judge_macs([make_measurement(macs=500, cycles=c) for c in (1, 2, 3, 4, 5)])
-    assert proxy is not None and proxy.band_rank_correlation is None
-    assert "Among" not in proxy.sentences
-
-
-def test_measurements_of_two_boards_never_meet() -> None:
-    found = [make_measurement() for _ in range(FEWEST)] + [make_measurement(board="other")]
-    with pytest.raises(NotComparableError, match="measurements differ in board"):
-        judge_macs(found)
-
-
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
-def test_no_band_is_fuller_than_the_fullest(macs: list[int]) -> None:
-    values = np.array(macs, float)
-    band = values[fullest_band(values)]
-    assert band.max() <= BAND * band.min()
-    for low in values:
-        assert ((values >= low) & (values <= BAND * low)).sum() <= len(band)
-
-
 # --- the table --------------------------------------------------------------------------------
 
 
@@ -159,6 +120,103 @@ def test_a_run_without_a_front_says_so(tmp_path: Path) -> None:
     assert "no trained network inside the bounds" in text
 
 
+def test_the_terminal_shows_every_table_that_has_rows(run_dir: Path, tmp_path: Path) -> None:
+    assert [sheet.title.split(" of ")[0] for sheet in report_sheets(read_run(run_dir))] == [
+        "Pareto front",
+        "What each tier cost and turned down",
+        "Why candidates were turned down",
+        "Proxies against measurements",
+        "Beside published networks",
+    ]
+    nothing = read_run(write_run(tmp_path, []))
+    assert [sheet.title for sheet in report_sheets(nothing)] == [
+        "Pareto front of demo",
+        "What each tier cost and turned down",
+    ]
+
+
+def test_a_terminal_shows_the_ancestors_of_the_most_exact_network(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path, make_family(4)))
+    (sheet,) = (s for s in report_sheets(run) if s.title.startswith("Ancestors"))
+    assert [row[0] for row in sheet.rows] == [outcome.archid for outcome in run.outcomes]
+    assert sheet.title.endswith(run.outcomes[-1].archid)
+
+
+def test_times_that_the_journal_lacks_are_absent_and_not_zero(tmp_path: Path) -> None:
+    without = tiers_sheet(read_run(write_run(tmp_path / "old", make_outcomes(4))))
+    assert {row[-3:] for row in without.rows} == {("–", "–", "–")}
+    assert without.note == "the journal does not say what each tier took"
+
+    old, new = make_outcomes(1), make_family(2)
+    partly = tiers_sheet(read_run(write_run(tmp_path / "both", [*old, *new], every_s=30)))
+    assert dict(zip(partly.heads, partly.rows[-1], strict=True))["time"] == "40.0 s"
+    assert "the journal gives times of some candidates only" in partly.note
+
+
+def test_wall_time_of_the_workers_stands_beneath_the_tiers(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path, make_family(3), every_s=12))
+    sheet = tiers_sheet(run)
+    assert [row[-3:] for row in sheet.rows] == [
+        ("0.0 s", "0.010 s", "0.0%"),
+        ("6.0 s", "2.000 s", "9.1%"),
+        ("60.0 s", "20.000 s", "90.9%"),
+    ]
+    assert "83.3% of the workers' wall time went into training and measuring" in sheet.note
+
+
+def test_published_networks_of_the_same_data_stand_before_ours(tmp_path: Path) -> None:
+    config = replace(CONFIG, data=replace(CONFIG.data, name="cifar10"))
+    sheet = comparison_sheet(read_run(write_run(tmp_path, make_family(1), config=config)))
+    assert [row[1] for row in sheet.rows] == ["cifar10", "cifar10, binary", "cifar10"]
+    assert sheet.rows[0][2:6] == ("86.49 %", "11.4 KB", "15.4 KB", "384 K")
+    assert [row[-1] for row in sheet.rows] == ["not run", "not run", "virtual, modelled"]
+    assert "int8 accuracy on the validation split; nucleo_f412zg, via virtual" in sheet.note
+
+
+def test_without_any_of_the_same_data_sizes_alone_compare(run_dir: Path) -> None:
+    sheet = comparison_sheet(read_run(run_dir))
+    assert "none of them is on fashion_mnist: only sizes compare" in sheet.note
+    assert "int8 accuracy on the test split" in sheet.note
+
+
+def test_a_pruned_network_has_no_size_by_arithmetic(tmp_path: Path) -> None:
+    pruned = make_evaluation(slimmed={"blocks": []})
+    row = comparison_sheet(read_run(write_run(tmp_path, [pruned]))).rows[-1]
+    assert row[3:5] == ("–", "–")
+
+
+def test_markup_in_a_cell_is_text() -> None:
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(terminal_table(Sheet("[b]t[/]", ("a",), (("[red]x[/]",),))))
+    text = console.export_text()
+    assert "[b]t[/]" in text and "[red]x[/]" in text
+
+
+# --- the summary ------------------------------------------------------------------------------
+
+
+def test_the_summary_is_json_with_null_for_what_is_not_recorded(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path, [make_evaluation(untrained=BROKEN_CLOCK)]))
+    found = json.loads(json.dumps(summary(tmp_path, run), allow_nan=False))
+    assert found["hypervolume"]["by_seconds"] is None
+    assert found["wall_time"] is None and found["macs_as_proxy"] is None
+    assert [tier["seconds"] for tier in found["tiers"]] == [None] * 3
+    assert found["front"][0]["test_error"] is None and found["proxies"] == []
+
+
+def test_the_summary_has_chains_of_parents_and_steps_of_hypervolume(tmp_path: Path) -> None:
+    run = read_run(write_run(tmp_path, make_family(5), every_s=2))
+    found = json.loads(json.dumps(summary(tmp_path, run), allow_nan=False))
+    chain = found["ancestors"][run.outcomes[-1].archid]
+    assert [step["index"] for step in chain] == [0, 1, 2, 3, 4]
+    assert chain[0]["parent"] is None and chain[1]["parent"] == chain[0]["archid"]
+    assert all(step["changes"] for step in chain[1:])
+    assert [at for at, _ in found["hypervolume"]["by_seconds"]] == [2, 4, 6, 8, 10]
+    assert found["hypervolume"]["by_candidate"][-1][0] == 5
+    assert {p["proxy"] for p in found["proxies"]} == {"MACs", "model size", "peak memory"}
+
+
 # --- the picture ------------------------------------------------------------------------------
 
 
@@ -174,8 +232,9 @@ def test_the_figure_carries_its_label_bounds_and_fit(run_dir: Path) -> None:
     text = texts_of(figure)
     assert run.front[0].measured.label in text
     assert "latency bound" in text and "error bound" in text
-    assert f"best constant: {run.proxy.error.cycles_per_mac:.2f} cycles per MAC" in text
-    assert f"MAPE {run.proxy.error.mape_percent:.0f} %" in text
+    macs = run.proxies[0]
+    assert f"best constant: {macs.constant:.2f} cycles per MAC" in text
+    assert f"MAPE {macs.mape_percent:.0f} %" in text
 
 
 def test_every_trained_and_every_measured_network_is_drawn(run_dir: Path) -> None:
@@ -220,6 +279,46 @@ def test_dollar_signs_in_names_are_not_mathematics(tmp_path: Path) -> None:
     assert render_png(plot_run(run)).startswith(b"\x89PNG")
 
 
+def test_a_bound_far_outside_does_not_squeeze_the_picture(tmp_path: Path) -> None:
+    config = replace(CONFIG, bounds=Bounds(latency_us=80_000.0))
+    figure = plot_run(read_run(write_run(tmp_path, [make_evaluation()], config=config)))
+    assert figure.axes[0].get_xlim()[1] < 80
+    assert "latency bound at 80, outside" in texts_of(figure)
+
+
+def test_hypervolume_is_drawn_over_candidates_and_over_time_where_there_is_one(
+    tmp_path: Path,
+) -> None:
+    outcomes = make_family(3)
+    timed = plot_growth(read_run(write_run(tmp_path / "timed", outcomes, every_s=5)))
+    untimed = [
+        replace(outcome, untrained=BROKEN_CLOCK, measured=BROKEN_CLOCK) for outcome in outcomes
+    ]
+    plain = plot_growth(read_run(write_run(tmp_path / "plain", untimed)))
+    names = ["candidates asked for", "seconds of wall time"]
+    assert [axes.get_xlabel() for axes in timed.axes] == names
+    assert [axes.get_xlabel() for axes in plain.axes] == names[:1]
+    assert "share of the box below val_error 0.12" in texts_of(plain)
+
+
+def test_where_nothing_was_trained_the_hypervolume_says_so(tmp_path: Path) -> None:
+    figure = plot_growth(read_run(write_run(tmp_path, [make_rejected()])))
+    assert "no network was trained" in texts_of(figure)
+    assert render_png(figure).startswith(b"\x89PNG")
+
+
+def test_sizes_and_ancestors_are_drawn_where_there_are_any(tmp_path: Path, run_dir: Path) -> None:
+    family = read_run(write_run(tmp_path / "family", make_family(5)))
+    sizes, ancestors = plot_sizes(family), plot_ancestors(family)
+    assert sizes is not None and ancestors is not None
+    render_png(sizes)
+    assert "model size for flash" in texts_of(sizes) and "best constant" in texts_of(sizes)
+    arrows = [text for text in ancestors.axes[0].texts if text.arrow_patch is not None]
+    assert len(arrows) == 4
+    alone = read_run(write_run(tmp_path / "alone", [make_evaluation()]))
+    assert plot_sizes(alone) is None and plot_ancestors(alone) is None
+
+
 # --- the page ---------------------------------------------------------------------------------
 
 
@@ -242,11 +341,14 @@ def test_the_page_tells_front_proxy_rejections_and_settings(run_dir: Path) -> No
     page = write_report(run_dir, run).read_text()
     assert all(e.archid in page for e in run.front)
     assert run.front[0].measured.label in page
-    assert run.proxy.sentences in page
+    assert run.proxies[0].describe() in page
+    assert run.growth.describe() in page
     assert "by arithmetic, before anything was built" in page
+    assert "peak memory exceeds 65,536 bytes of SRAM" in page
+    assert "µNAS, arXiv 2010.14246" in page
     assert "accuracy on 10,000 test images, used once" in page
-    assert "<td>search.rounds</td><td>60</td>" in page
-    assert "<td>version of torch</td><td>2.13.0</td>" in page
+    assert '<td>search.rounds</td><td class="text">60</td>' in page
+    assert '<td>version of torch</td><td class="text">2.13.0</td>' in page
 
 
 def test_before_the_end_the_page_says_that_the_test_split_is_untouched(tmp_path: Path) -> None:
@@ -254,6 +356,32 @@ def test_before_the_end_the_page_says_that_the_test_split_is_untouched(tmp_path:
     page = write_report(run_dir, read_run(run_dir)).read_text()
     assert "the test split was not touched yet" in page
     assert "Too few networks were measured to say." in page
+
+
+def test_each_finalist_with_ancestors_has_its_table(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path, make_family(4))
+    run = read_run(run_dir)
+    page = write_report(run_dir, run).read_text()
+    last = run.outcomes[-1].archid
+    assert f"<summary>Ancestors of {last}: 3 steps from {run.outcomes[0].archid}" in page
+    assert f"Without a parent in the journal: {run.outcomes[0].archid}." in page
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ([], "The front is empty."),
+        ([make_rejected(tier="measured", untrained=make_measurement())], "The front is empty."),
+        ([make_evaluation()], "Nothing was turned down."),
+    ],
+    ids=["empty", "all rejected", "one"],
+)
+def test_a_run_with_next_to_nothing_has_a_page_too(
+    tmp_path: Path, outcomes: list, words: str
+) -> None:
+    run_dir = write_run(tmp_path, outcomes)
+    page = write_report(run_dir, read_run(run_dir)).read_text()
+    assert words in page and "Too few networks were measured to say." in page
 
 
 def test_whatever_came_from_a_file_is_escaped(tmp_path: Path) -> None:
@@ -265,6 +393,6 @@ def test_whatever_came_from_a_file_is_escaped(tmp_path: Path) -> None:
     (tmp_path / "environment.json").write_text(f'{{"host": {{"{evil}": "{evil}"}}}}')
     write_tested(tmp_path, read_run(tmp_path).front, notice=evil)
     run = read_run(tmp_path)
-    page = render_page(run, b"<svg/>")
+    page = render_page(run, {"front": b"<svg/>"})
     assert "<script" not in page
     assert page.count("&lt;script&gt;alert(&#x27;1&#x27;)") >= 6
