@@ -44,9 +44,10 @@ def ship_front(
     """Write run_dir/front/<archid>/ for each member of the front, and front.json; returns the run
     with both.
 
-    A folder holds model.tflite, genotype.json, measurement.json, firmware.elf, firmware.map and
-    deploy/; labels.txt beside them names the classes where the data set does, one a line, in the
-    order of the outputs. What an earlier call tested is not tested again. `workers` test at once.
+    A folder holds model.tflite, its genotype.json (slimmed where it was), measurement.json,
+    firmware.elf, firmware.map and deploy/; labels.txt beside them names the classes where the data
+    set does, one a line, in the order of the outputs. What an earlier call tested is not tested
+    again. `workers` test at once.
 
     Raises:
         JournalError: the folder holds no run, a model other than the one measured, or one measured
@@ -121,7 +122,7 @@ def _ship_member(
     folder = run_dir / FRONT_DIR / evaluation.archid
     folder.mkdir(parents=True)
     (folder / "model.tflite").write_bytes(model)
-    _write_json(folder / "genotype.json", evaluation.genotype)
+    _write_json(folder / "genotype.json", evaluation.slimmed or evaluation.genotype)
     _write_json(folder / "measurement.json", evaluation.measured.to_json())
     engine.ship(
         model,
