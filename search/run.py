@@ -250,13 +250,14 @@ class _Run:
             while self.queue[0].outcome is None:
                 self._collect()
             self._tell(self.queue.popleft())
-        if self.stopped == "exhausted" and self._is_hopeless():
+        few = self._told["measured"] < HOPELESS_MEASUREMENTS
+        if self.stopped == "exhausted" and self._is_hopeless() and not (self._submitted and few):
             raise ConfigError(
                 self._none_kept_the_bounds(), where=self.config.name, hint=LOOSEN_BOUNDS
             )
 
     def finish(self) -> RunResult:
-        if self.outcomes and self._is_hopeless():
+        if self._is_hopeless() and self._told["analytic"] + self._told["measured"]:
             self.emit(Noticed(f"{self._none_kept_the_bounds()}; {LOOSEN_BOUNDS}", self.now()))
         now = self.now()
         fresh = self.outcomes[len(self.recorded) :]
