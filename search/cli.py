@@ -149,11 +149,16 @@ def _run(
     resuming: bool,
 ) -> RunResult:
     from search.display import Display
-    from search.run import run_search
+    from search.run import JOURNAL_NAME, run_search
     from search.workers import Deferred
     from search.workplace import engine_of
 
     engine = engine_of(config.device)
+    if config.distillation.teacher and (resuming or not (run_dir / JOURNAL_NAME).exists()):
+        from search.distill import open_teacher  # torch
+
+        with errors.status("asking the teacher"):
+            open_teacher(config.distillation, dataset, run_dir)
     with Display(errors) as display:
         return run_search(
             config,

@@ -305,6 +305,62 @@ class Finalists:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """teacher: whose logits candidates are trained towards ("" = none): "predictions.npz",
+    "file.py:function", or "run_folder:archid" of an earlier run (docs/training.md); in a file,
+    relative to its folder. alpha: share of the teacher in the loss, the labels have the rest.
+    temperature: divides the logits of both before they are compared (arXiv 1503.02531)."""
+
+    teacher: str = ""
+    alpha: float = 0.3
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_finite("distillation", self)
+        if self.teacher and not (self.teacher.endswith(".npz") or all(self.named)):
+            raise ValueError(
+                '[distillation] teacher must be "predictions.npz", "file.py:function" or '
+                f'"run_folder:archid", got {self.teacher!r}'
+            )
+        if not 0 < self.alpha <= 1:
+            raise ValueError(f"[distillation] alpha must lie in (0, 1], got {self.alpha}")
+        if self.temperature <= 0:
+            raise ValueError(
+                f"[distillation] temperature must be positive, got {self.temperature}"
+            )
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """The teacher's file or folder, and what of it is meant: a function, an archid, or ""."""
+        if self.teacher.endswith(".npz"):
+            return self.teacher, ""
+        path, _, name = self.teacher.rpartition(":")
+        return path, name
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """Fine-tuning with fake quantisation, of a network whose int8 model loses more validation
+    accuracy than `tolerance` (a share of 1) against the float network. epochs: 0 = never.
+    learning_rate: its peak; a tenth of what training from scratch takes keeps what was learned."""
+
+    tolerance: float = 0.005
+    epochs: int = 5
+    learning_rate: float = 0.005
+
+    def __post_init__(self) -> None:
+        _check_finite("quantisation", self)
+        if not 0 <= self.tolerance <= 1:
+            raise ValueError(f"[quantisation] tolerance must lie in [0, 1], got {self.tolerance}")
+        if self.epochs < 0:
+            raise ValueError(f"[quantisation] epochs must be 0 (never) or more, got {self.epochs}")
+        if self.learning_rate <= 0:
+            raise ValueError(
+                f"[quantisation] learning_rate must be positive, got {self.learning_rate}"
+            )
+
+
+@dataclass(frozen=True)
 class Bounds:
     """Upper bounds; None = unbounded. A candidate that breaks a hard bound is rejected. A soft one
     is a goal: it scales the fitness, and bounds the front once a network reaches it. val_error
@@ -346,6 +402,8 @@ class SearchConfig:
     space: SpaceChoice = field(default_factory=SpaceChoice)
     tiers: Tiers = field(default_factory=Tiers)
     finalists: Finalists = field(default_factory=Finalists)
+    distillation: Distillation = field(default_factory=Distillation)
+    quantisation: Quantisation = field(default_factory=Quantisation)
 
     def __post_init__(self) -> None:
         is_word = 0 < len(self.name) <= 100 and self.name.isprintable()
@@ -387,6 +445,9 @@ def load_config(path: Path) -> SearchConfig:
     if config.device.tflm_dir:
         tflm_dir = str(folder / config.device.tflm_dir)
         config = replace(config, device=replace(config.device, tflm_dir=tflm_dir))
+    if config.distillation.teacher:
+        teacher = str(folder / config.distillation.teacher)
+        config = replace(config, distillation=replace(config.distillation, teacher=teacher))
     if config.space.file is not None:
         config = replace(config, space=replace(config.space, file=str(folder / config.space.file)))
     return config

@@ -22,6 +22,7 @@ from harness.measurement import Measurement
 from search.config import SearchConfig, Tiers
 from search.cost import cost_of
 from search.data.dataset import Split
+from search.distill import open_teacher
 from search.evaluation import FAILED, TRAINED, Evaluation, Outcome, Rejected
 from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
 from search.finalists import FINALIST
@@ -125,6 +126,7 @@ class _Candidate:
         self.genotype = self.space.read(task.genotype)
         self.ops = self.space.lower(self.genotype, *self.problem)
         self.seed = seed_of(config.search.seed, self.genotype.archid)
+        self.teacher = open_teacher(config.distillation, self.data, run_dir)
         self.untrained: Measurement | None = None
         self.short_error: float | None = None
         self.watch = Stopwatch()
@@ -160,6 +162,7 @@ class _Candidate:
             self.config.training,
             seed=seed_of(self.config.search.seed, archid + FINALIST),
             epochs=self.config.finalists.epochs,
+            teacher=self.teacher,
         )
         self.watch.lap(FINALIST, TRAINING)
         if trained.diverged:
@@ -224,6 +227,7 @@ class _Candidate:
             seed=self.seed,
             epochs=epochs,
             pruner=pruner,
+            teacher=self.teacher,
         )
         self.watch.lap(TRAINED, TRAINING)
         return trained, pruner
@@ -257,6 +261,7 @@ class _Candidate:
             self.config.training,
             seed=self.seed,
             epochs=self.config.tiers.short_epochs,
+            teacher=self.teacher,
         )
         self.watch.lap("short", TRAINING)
         return trained

@@ -14,6 +14,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,18 @@ UNTRAINED_CALIBRATION_IMAGES = 4
 ERROR_BATCH = 50
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The reals that an int8 tensor can hold: scale * (q - zero_point), q from -128 to 127."""
+
+    scale: float
+    zero_point: int
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return (-128 - self.zero_point) * self.scale, (127 - self.zero_point) * self.scale
+
+
 def export_int8(
     ops: Sequence[Op],
     weights: Mapping[str, Folded],
@@ -83,10 +96,38 @@ def export_int8(
     # The input's observed range must be all of the encoding's, whatever images are at hand: two
     # values of one image see to it.
     samples[0].flat[0], samples[0].flat[-1] = encoding.reals[[0, 255]]
+    return _convert(ops, weights, {}, samples, encoding)
+
+
+def export_on_grids(
+    ops: Sequence[Op],
+    weights: Mapping[str, Folded],
+    grids: Mapping[str, Grid],
+    encoding: Encoding = PIXELS,
+) -> bytes:
+    """As export_int8, but the outputs of operators have the given `grids` instead of ranges that
+    calibration finds: what quantisation-aware training ends in.
+
+    Args:
+        grids: by the name of each Conv2D, DepthwiseConv2D, Dense and Add. The others keep their
+            input's, as TensorFlow Lite's 8-bit specification demands.
+    """
+    input_grid = Grid(encoding.scale, encoding.zero_point)
+    return _convert(ops, weights, {ops[0].name: input_grid, **grids}, None, encoding)
+
+
+def _convert(
+    ops: Sequence[Op],
+    weights: Mapping[str, Folded],
+    grids: Mapping[str, Grid],
+    samples: NDArray[np.float32] | None,
+    encoding: Encoding,
+) -> bytes:
+    """samples: (n, 1, h, w, c), to find ranges with; None where `grids` says them."""
     height, width, channels = ops[0].output_shape
 
     def infer(image: Any) -> Any:
-        return _emit(ops, weights, image)
+        return _emit(ops, weights, grids, image)
 
     try:
         with _hold_stderr(), warnings.catch_warnings():
@@ -97,8 +138,9 @@ def export_int8(
                 [traced.get_concrete_function()]
             )
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([sample] for sample in samples)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            if samples is not None:
+                converter.representative_dataset = lambda: ([sample] for sample in samples)
+                converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
             model: bytes = bytes(converter.convert())
@@ -122,18 +164,23 @@ def export_untrained(ops: Sequence[Op], *, seed: int, encoding: Encoding = PIXEL
 
 
 def int8_outputs(
-    model: bytes, images: Images, *, before_batch: Callable[[], None] = lambda: None
+    model: bytes,
+    images: Images,
+    *,
+    exact: bool = True,
+    before_batch: Callable[[], None] = lambda: None,
 ) -> NDArray[np.int8]:
     """Outputs (n, classes) of the int8 `model` for uint8 `images` (n, h, w, c). `before_batch` may
     raise, to end the work early.
 
-    TensorFlow Lite's reference kernels. All but one agree bit for bit with TFLite Micro's and so
-    with the board; a fully-connected layer rounds one output in some hundreds the other way, which
-    moved the class of 1 image of 4000 where it was counted. TFLite Micro itself takes up to three
-    times as long, and the default kernels differ in every fourth output.
+    exact: by TensorFlow Lite's reference kernels. All but one agree bit for bit with TFLite
+    Micro's and so with the board; a fully-connected layer rounds one output in some hundreds the
+    other way, which moved the class of 1 image of 4000 where it was counted. TFLite Micro itself
+    takes up to three times as long. Otherwise by the default kernels, which are the fastest by far
+    and differ in every fourth output, by a step.
     """
     count, outputs = len(images), []
-    interpreter = _open(model)
+    interpreter = _open(model, exact=exact)
     (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
     allocated = 0
     for start in range(0, count, ERROR_BATCH):
@@ -162,8 +209,11 @@ def int8_error(
     return float(np.mean(outputs.argmax(axis=1) != labels))
 
 
-def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:
-    """The operators as tensorflow ops, (1, h, w, c) float32 -> logits (1, classes)."""
+def _emit(
+    ops: Sequence[Op], weights: Mapping[str, Folded], grids: Mapping[str, Grid], image: Any
+) -> Any:
+    """The operators as tensorflow ops, (1, h, w, c) float32 -> logits (1, classes); outputs that
+    are rounded to `grids` tell the converter what to quantise them with."""
     values: dict[str, Any] = {}
     value = image
     for op in ops:
@@ -202,18 +252,21 @@ def _emit(ops: Sequence[Op], weights: Mapping[str, Folded], image: Any) -> Any:
                     value = tf.nn.relu(value) if op.relu else value
                 case Flatten():
                     value = tf.reshape(operands[0], [-1, op.output_shape[0]])
+            if op.name in grids:
+                value = tf.quantization.fake_quant_with_min_max_args(value, *grids[op.name].range)
         values[op.name] = value
     return value
 
 
-def _open(model: bytes) -> Any:
+def _open(model: bytes, *, exact: bool = True) -> Any:
+    resolvers = tf.lite.experimental.OpResolverType
     with warnings.catch_warnings():
         # TensorFlow announces the interpreter's move to a package of its own at every opening.
         warnings.simplefilter("ignore")
         return tf.lite.Interpreter(
             model_content=model,
             num_threads=1,
-            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
+            experimental_op_resolver_type=resolvers.BUILTIN_REF if exact else resolvers.AUTO,
         )
 
 

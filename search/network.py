@@ -93,7 +93,12 @@ class Network(nn.Module):
                     value = functional.relu(value) if op.relu else value
                 case Flatten():
                     value = operands[0].permute(0, 2, 3, 1).flatten(1)  # (n, h * w * c)
-            values[op.name] = value
+            value = values[op.name] = self.settle(index, value)
+        return value
+
+    def settle(self, index: int, value: Tensor) -> Tensor:
+        """What is seen of the output `value` of operator number `index`, by those behind it and
+        from outside. A subclass may round it."""
         return value
 
     def layer_of(self, name: str) -> nn.Sequential:
@@ -112,6 +117,19 @@ class Network(nn.Module):
                 assert isinstance(layer, nn.Sequential)
                 folded[op.name] = _fold(op, layer)
         return folded
+
+    @torch.no_grad()
+    def take_folded(self, folded: Mapping[str, Folded]) -> None:
+        """Set the weights and biases of a network without batch normalisation to those in
+        `folded`, as folded_weights returns them."""
+        for index, op in enumerate(self.ops):
+            if isinstance(op, Conv2D | DepthwiseConv2D | Dense):
+                weighted = self.layers[str(index)].get_submodule("0")
+                order = np.argsort(_TENSORFLOW_ORDER[type(op)])
+                weights = np.ascontiguousarray(folded[op.name].weights.transpose(order))
+                assert isinstance(weighted, nn.Conv2d | nn.Linear) and weighted.bias is not None
+                weighted.weight.copy_(torch.from_numpy(weights))
+                weighted.bias.copy_(torch.from_numpy(folded[op.name].bias))
 
 
 class _Hide(torch.autograd.Function):
@@ -177,32 +195,40 @@ def _surround(op: Conv2D | DepthwiseConv2D, x: Tensor) -> Tensor:
     return functional.pad(x, (left, right, above, below))
 
 
+_TENSORFLOW_ORDER = {
+    Conv2D: (2, 3, 1, 0),  # (out, in, k, k) -> (k, k, in, out)
+    DepthwiseConv2D: (2, 3, 0, 1),  # (c, 1, k, k) -> (k, k, c, 1)
+    Dense: (1, 0),  # (out, in) -> (in, out)
+}
+
+
 def affine_of(layer: nn.Sequential) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(out,) gain and (out,) bias of what a weighted operator does behind its filters: the bias,
     or batch normalisation as it is in evaluation."""
-    state = {name: t.detach().double().numpy() for name, t in layer.state_dict().items()}
-    if "1.running_var" not in state:
-        return np.ones(len(state["0.bias"])), state["0.bias"]
-    norm = layer[1]
-    assert isinstance(norm, nn.BatchNorm2d)
-    gain = state["1.weight"] / np.sqrt(state["1.running_var"] + norm.eps)
-    return gain, state["1.bias"] - gain * state["1.running_mean"]
+    if len(layer) > 1 and isinstance(norm := layer[1], nn.BatchNorm2d):
+        assert norm.running_mean is not None and norm.running_var is not None
+        gain = _float64(norm.weight) / np.sqrt(_float64(norm.running_var) + norm.eps)
+        return gain, _float64(norm.bias) - gain * _float64(norm.running_mean)
+    weighted = layer[0]
+    assert isinstance(weighted, nn.Conv2d | nn.Linear) and weighted.bias is not None
+    bias = _float64(weighted.bias)
+    return np.ones(len(bias)), bias
 
 
 def _fold(op: Conv2D | DepthwiseConv2D | Dense, layer: nn.Sequential) -> Folded:
     """y = gamma * (w x - mean) / sqrt(var + eps) + beta, as one weight and one bias; in float64,
     because a small variance makes the quotient large (arXiv 1712.05877, section 3.2)."""
+    weighted = layer[0]
+    assert isinstance(weighted, nn.Conv2d | nn.Linear)
     gain, bias = affine_of(layer)
-    weights = layer.state_dict()["0.weight"].detach().double().numpy()
+    weights = _float64(weighted.weight)
     weights = weights * gain.reshape(-1, *[1] * (weights.ndim - 1))
-    order = {
-        Conv2D: (2, 3, 1, 0),  # (out, in, k, k) -> (k, k, in, out)
-        DepthwiseConv2D: (2, 3, 0, 1),  # (c, 1, k, k) -> (k, k, c, 1)
-        Dense: (1, 0),  # (out, in) -> (in, out)
-    }[type(op)]
-    return Folded(
-        np.ascontiguousarray(weights.transpose(order), np.float32), bias.astype(np.float32)
-    )
+    weights = weights.transpose(_TENSORFLOW_ORDER[type(op)])
+    return Folded(np.ascontiguousarray(weights, np.float32), bias.astype(np.float32))
+
+
+def _float64(tensor: Tensor) -> NDArray[np.float64]:
+    return tensor.detach().double().numpy()
 
 
 def draw_untrained_weights(ops: Sequence[Op], *, seed: int) -> Mapping[str, Folded]:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from search.augmentation import augment
 from search.config import Training
 from search.data.dataset import Split
+from search.distill import Teacher
 from search.memory import keep_freed_memory
 from search.network import Network
 from search.prune import Pruner
@@ -63,16 +64,19 @@ def train(
     seed: int,
     epochs: int | None = None,
     pruner: Pruner | None = None,
+    teacher: Teacher | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Train `network` in place: cross entropy, SGD with momentum, one-cycle learning rate.
 
-    The same network, splits, recipe and seed give the same weights, bit for bit, on one machine.
-    A loss that is not finite ends training at the end of its epoch and is reported, not raised.
+    The same network, splits, recipe, teacher and seed give the same weights, bit for bit, on one
+    machine. A loss that is not finite ends training at the end of its epoch and is reported, not
+    raised.
 
     Args:
         epochs: instead of the recipe's.
         pruner: of this network, made for steps_of(...) steps; told before each of them.
+        teacher: of the training split; has its share in the loss.
     """
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -108,6 +112,8 @@ def train(
             x = show(batch.numpy())  # (b, c, h, w)
             logits = network(x)  # (b, classes)
             loss = functional.cross_entropy(logits, labels[batch])
+            if teacher is not None:
+                loss = teacher.blend(loss, logits, batch)
             optimizer.zero_grad(set_to_none=False)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_([decayed, others], GRADIENT_NORM)

@@ -90,11 +90,13 @@ def encoding_of(low: float, high: float) -> Encoding:
 @dataclass(frozen=True, eq=False)
 class Split:
     """images: (n, height, width, channels) uint8, whose meaning is `encoding`'s; sound is an image
-    of (time, frequency, 1). labels: (n,) int64, 0 <= label < classes."""
+    of (time, frequency, 1). labels: (n,) int64, 0 <= label < classes. rows: (n,) int64, where each
+    sample stands among those of the files it was read from; None: in their order."""
 
     images: Images
     labels: Labels
     encoding: Encoding = PIXELS
+    rows: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -107,7 +109,8 @@ class Split:
 
     def take(self, chosen: NDArray[np.integer]) -> Split:
         """The samples at these positions, in this order, copied."""
-        return Split(self.images[chosen], self.labels[chosen], self.encoding)
+        rows = chosen.astype(np.int64) if self.rows is None else self.rows[chosen]
+        return Split(self.images[chosen], self.labels[chosen], self.encoding, rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ Read = Callable[[str], NDArray[np.generic]]
 
 def load_numpy(path: Path, test_fraction: float) -> Source:
     """Raises DatasetError: not there, not of this kind, damaged, or arrays that are no samples."""
-    names, read = _open(path)
+    names, read = open_arrays(path, "[data] path")
     if set(SPLIT_NAMES) <= names:
         samples = to_split(read("x_train"), read("y_train"), where=path)
         load_test = partial(_load_test, read, path, samples.encoding)
@@ -75,8 +75,9 @@ def _load_test(read: Read, path: Path, encoding: Encoding) -> Split:
     return to_split(read("x_test"), read("y_test"), where=f"{path}: test", encoding=encoding)
 
 
-def _open(path: Path) -> tuple[set[str], Read]:
-    """The names of the arrays in a file or folder, and what reads one of them."""
+def open_arrays(path: Path, named_by: str) -> tuple[set[str], Read]:
+    """The names of the arrays in a file or folder, and what reads one of them; both raise
+    DatasetError at files that are not there or damaged. `named_by`: what to check then."""
     try:
         if path.is_dir():
             return {file.stem for file in path.glob("*.npy")}, partial(_map, path)
@@ -85,14 +86,14 @@ def _open(path: Path) -> tuple[set[str], Read]:
         return names, partial(_read_member, path)
     except FileNotFoundError:
         raise DatasetError(
-            "no such file or folder", where=path, hint="check [data] path"
+            "no such file or folder", where=path, hint=f"check {named_by}"
         ) from None
     except _DAMAGES as error:
         raise DatasetError(
             f"is no .npz file: {getattr(error, 'strerror', None) or error}",
             where=path,
             expected="an archive that numpy.savez wrote, or a folder of .npy files",
-            hint="check [data] path",
+            hint=f"check {named_by}",
         ) from None
 
 

@@ -15,6 +15,7 @@ from search.config import (
     Budget,
     Data,
     Device,
+    Distillation,
     Image,
     SearchConfig,
     Sound,
@@ -51,6 +52,43 @@ def test_defaults_are_those_of_the_papers(tmp_path: Path) -> None:
     assert config.space == SpaceChoice(10, 3, 128, 3, 256), "the full space"
     assert config.bounds == Bounds()
     assert (config.device.via, config.device.engine) == ("virtual", "aot")
+
+
+def test_a_teacher_is_named_by_file_function_or_run(tmp_path: Path) -> None:
+    assert load(tmp_path, MINIMAL).distillation == Distillation("", 0.3, 1.0)
+    for teacher, named in {
+        "predictions.npz": ("predictions.npz", ""),
+        "mine.py:teacher": ("mine.py", "teacher"),
+        "../first run:0123456789abcdef": ("../first run", "0123456789abcdef"),
+    }.items():
+        config = load(tmp_path, f'{MINIMAL}[distillation]\nteacher = "{teacher}"\n')
+        path, name = named
+        assert config.distillation.named == (str(tmp_path / path), name)
+        again = tmp_path / "elsewhere"
+        again.mkdir(exist_ok=True)
+        assert load(again, dump_config(config)) == config, "a run keeps it in another folder"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            'distillation]\nteacher = "big"',
+            r"teacher must be .* or \"run_folder:archid\", got 'big'",
+        ),
+        ('distillation]\nteacher = "mine.py:"', "teacher must be"),
+        ("distillation]\nalpha = 0.0", r"alpha must lie in \(0, 1\], got 0.0"),
+        ("distillation]\ntemperature = 0.0", "temperature must be positive"),
+        ("quantisation]\ntolerance = 1.5", r"tolerance must lie in \[0, 1\], got 1.5"),
+        ("quantisation]\nepochs = -1", r"epochs must be 0 \(never\) or more, got -1"),
+        ("quantisation]\nlearning_rate = 0.0", r"\[quantisation\] learning_rate must be positive"),
+    ],
+)
+def test_settings_of_teachers_and_of_fine_tuning_are_checked(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path, f"{MINIMAL}[{table}\n")
 
 
 def test_a_device_may_be_optimised_for_size(tmp_path: Path) -> None:
