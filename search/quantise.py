@@ -99,8 +99,9 @@ def quantise(
 
 class FakeQuantised(Network):
     """A copy of `network`, batch normalisation folded, that computes on an int8 grid: weights and
-    every operator's output are rounded to what the exported model can hold, so that its logits are
-    that model's outputs as real numbers.
+    every operator's output are rounded to what the exported model can hold. Of equal inputs an
+    operator's outputs are that model's, but for a step now and then, where its fixed-point
+    multiplier rounds twice; such steps add up, so that the logits of deep networks may differ.
 
     Ranges of activations start as those of `calibration` images, and follow the batches while the
     module is in training mode, until hold_ranges(). folded_weights() are the rounded ones.
