@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.errors import JournalError
 from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice
-from search.journal import Entry, Header, Journal, read_journal
+from search.journal import MAY_CHANGE, Entry, Header, Journal, read_journal
 from tests.search.evaluations import make_evaluation, make_rejected
 
 CONFIG = SearchConfig("test", Budget(rounds=10), Device("nucleo_f412zg"), Data("digits"))
@@ -310,4 +310,11 @@ def test_a_library_may_move_to_another_folder(path: Path) -> None:
     moved = replace(CONFIG, device=replace(CONFIG.device, tflm_dir="/opt/tflite-micro"))
 
     resumed_with(path, moved)
-    assert Header.of(moved, {}).config_sha256 == HEADER.config_sha256
+
+
+def test_a_key_that_may_change_from_now_on_leaves_older_journals_readable(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.journal.MAY_CHANGE", (*MAY_CHANGE, "training.epochs"))
+
+    assert read_journal(path).header == HEADER
