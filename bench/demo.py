@@ -58,5 +58,5 @@ def _describe(found: Run) -> dict[str, object]:
             }
             for e in found.front
         ],
-        "macs_as_proxy": found.proxy.sentences if found.proxy is not None else None,
+        "macs_as_proxy": found.proxies[0].describe() if found.proxies else None,
     }
