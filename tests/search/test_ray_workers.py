@@ -46,6 +46,8 @@ def nodes() -> Iterator[Cluster]:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray notes the address there, wherever the node has its files; a new machine lacks it.
+        Path("/tmp/ray").mkdir(exist_ok=True)
         head = {**NODE, "include_dashboard": False, "no_monitor": True}
         started = Cluster(
             initialize_head=True,
