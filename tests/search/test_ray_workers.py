@@ -223,8 +223,9 @@ def test_trainers_that_cannot_be_made_end_the_run(
     monkeypatch.setattr(ray_workers, "LOST_LIMIT", 1)
     monkeypatch.setattr(ray_workers, "PlacedTrainer", cluster_evaluation.Broken)
 
+    # The reason is in Ray's words, which depend on how soon it hears of it.
     with pytest.raises(
-        HilnasError, match="no trainer starts on the cluster: .*of another version"
+        HilnasError, match="no trainer starts on the cluster: .+; check that every node"
     ):
         search(tmp_path, open_evaluators=on_cluster)
 
