@@ -96,7 +96,9 @@ def _block(
         shortcut = "identity" if can_add and wants else "none"
     base = block.width if stage.kind == "residual" else width
     hidden = None
-    if stage.kind == "residual" or (stage.kind == "inverted_residual" and block.expansion != 1):
+    # A slimmed block may have the hidden width of its input in a stage that always expands.
+    expands = block.expansion != 1 or 1 not in stage.expansions
+    if stage.kind == "residual" or (stage.kind == "inverted_residual" and expands):
         assert base is not None  # read_description sees to it
         hidden = max(1, round(block.expansion * base))
     return Block(
