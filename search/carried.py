@@ -6,11 +6,10 @@ A file of a candidate bears its archid: models/<archid>.tflite, weights/<archid>
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import JournalError
+from search.keeping import write_whole
 
 Files = Mapping[str, bytes]  # "folder/name" -> content
 
@@ -39,15 +38,4 @@ def put(run_dir: Path, files: Files) -> None:
     for name, content in files.items():
         if len(Path(name).parts) != 2 or not {"..", "/"}.isdisjoint(Path(name).parts):
             raise ValueError(f"{name!r} is no file of a candidate")
-        path = run_dir / name
-        draft = path.with_name(f".{path.name}.draft")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            draft.write_bytes(content)
-            os.replace(draft, path)
-        except OSError as error:
-            raise JournalError(
-                f"cannot be written: {error.strerror}",
-                where=path,
-                hint="make room, then resume the run",
-            ) from None
+        write_whole(run_dir / name, content)

@@ -9,7 +9,7 @@ all candidates, and a resumed run, learn from the same numbers.
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from harness.errors import JournalError
 from search.config import Distillation
 from search.data.dataset import Dataset
 from search.data.numpy_files import open_arrays
+from search.keeping import write_whole, writing
 
 TEACHER_NAME = "teacher.npz"
 # Another process may be asking the teacher, and a large one takes its time.
@@ -68,27 +69,22 @@ def open_teacher(settings: Distillation, dataset: Dataset, run_dir: Path) -> Tea
     if not settings.teacher:
         return None
     path = run_dir / TEACHER_NAME
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock", timeout=WAIT_S):
-            logits = _read(path, settings, dataset) if path.exists() else None
-            if logits is None:
-                from search.teachers import ask_teacher  # tensorflow
+    with writing(path):
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.lock", timeout=WAIT_S):
+                logits = _read(path, settings, dataset) if path.exists() else None
+                if logits is None:
+                    from search.teachers import ask_teacher  # tensorflow
 
-                logits = ask_teacher(settings, dataset)
-                _keep(path, logits, _digest(settings, dataset))
-    except Timeout:
-        raise JournalError(
-            f"another process has been asking the teacher for {WAIT_S:.0f} s",
-            where=path,
-            hint="end it, or keep the teacher's predictions in a file",
-        ) from None
-    except OSError as error:
-        raise JournalError(
-            f"cannot be written: {error.strerror}",
-            where=path,
-            hint="make room, then resume the run",
-        ) from None
+                    logits = ask_teacher(settings, dataset)
+                    _keep(path, logits, _digest(settings, dataset))
+        except Timeout:
+            raise JournalError(
+                f"another process has been asking the teacher for {WAIT_S:.0f} s",
+                where=path,
+                hint="end it, or keep the teacher's predictions in a file",
+            ) from None
     return Teacher(logits, alpha=settings.alpha, temperature=settings.temperature)
 
 
@@ -116,10 +112,6 @@ def _read(path: Path, settings: Distillation, dataset: Dataset) -> NDArray[np.fl
 
 
 def _keep(path: Path, logits: NDArray[np.float32], digest: NDArray[np.uint8]) -> None:
-    """Whole or not at all, whenever the machine stops."""
-    draft = path.with_suffix(".draft")
-    with draft.open("wb") as file:
-        np.savez(file, allow_pickle=False, logits=logits, teacher_and_labels_sha256=digest)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=False, logits=logits, teacher_and_labels_sha256=digest)
+    write_whole(path, archive.getvalue())

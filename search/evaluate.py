@@ -29,6 +29,7 @@ from search.finalists import FINALIST
 from search.fitness import Objectives, broken_by, objectives_of
 from search.genotype import Genotype
 from search.inherit import inherit
+from search.keeping import write_whole
 from search.network import Network
 from search.prune import Pruner, prunable_groups, slim_network
 from search.space import open_space
@@ -181,7 +182,7 @@ class _Candidate:
         model, val_error = self.export(network, tier)
         measured = self.measure(model, tier)  # the number that counts
         path = Path(folder) / f"{self.genotype.archid}.tflite"
-        _keep(model, self.run_dir / path)
+        write_whole(self.run_dir / path, model)
         return Evaluation(
             archid=self.genotype.archid,
             genotype=self.task.genotype,
@@ -306,19 +307,6 @@ def short_part(train_split: Split, tiers: Tiers) -> Split:
 def weights_path(run_dir: Path, archid: str, *, slimmed: bool = False) -> Path:
     """Where the weights of a candidate are kept: of the whole network, or of the slimmed one."""
     return run_dir / WEIGHTS_NAME / f"{archid}{'.slim' if slimmed else ''}.npz"
-
-
-def _keep(model: bytes, path: Path) -> None:
-    """A disk that is full ends the run, which can be resumed; it rejects no candidate."""
-    try:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(model)
-    except OSError as error:
-        raise JournalError(
-            f"cannot be written: {error.strerror}",
-            where=path,
-            hint="make room, then resume the run",
-        ) from None
 
 
 def seed_of(run_seed: int, archid: str) -> int:

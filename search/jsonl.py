@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import JournalError
+from search.keeping import writing
 
 CORRUPT_HINT = "restore the file from a copy, or start a new run"
 
@@ -50,7 +49,7 @@ class Appender:
 
     def __init__(self, path: Path, *, keep_bytes: int | None = None) -> None:
         self.path = path
-        with _writing(path):
+        with writing(path):
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             if keep_bytes is not None and os.fstat(self._file).st_size > keep_bytes:
                 os.ftruncate(self._file, keep_bytes)
@@ -60,7 +59,7 @@ class Appender:
         """On disk when this returns. Raises JournalError where it cannot be written."""
         # No NaN: it is not JSON, and no objective of ours may be one.
         line = json.dumps(table, sort_keys=True, allow_nan=False).encode() + b"\n"
-        with _writing(self.path):
+        with writing(self.path):
             while line:
                 line = line[os.write(self._file, line) :]
             os.fsync(self._file)
@@ -72,18 +71,6 @@ class Appender:
 def corrupt(what: str, path: Path, number: int) -> JournalError:
     """Line `number` is not what it should be."""
     return JournalError(what, where=f"{path}:{number}", hint=CORRUPT_HINT)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise JournalError(
-            f"cannot be written: {error.strerror}",
-            where=path,
-            hint="make room, then resume the run",
-        ) from None
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from search.evaluation import (
 from search.fitness import broken_by_cost, nearest, objectives_of
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
+from search.keeping import writing
 from search.lowering import Shape
 from search.progress import (
     Arrived,
@@ -429,12 +430,8 @@ class _Run:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with writing(path, hint="make room, then start again"):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise JournalError(
-            f"cannot be written: {error.strerror}", where=path, hint="make room, then start again"
-        ) from None
 
 
 def _settled(candidate: _Candidate, result: Outcome | Failure) -> Outcome:

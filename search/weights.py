@@ -8,8 +8,8 @@ its layer has them.
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from harness.errors import JournalError
 from search.channels import ChannelGroup, Weighted, filter_shape
 from search.genotype import Genotype
+from search.keeping import write_whole
 from search.lowering import Shape
 from search.network import Network
 from search.space import Space
@@ -52,21 +53,9 @@ def save_weights(path: Path, genotype: Genotype, network: Network) -> None:
         JournalError: it cannot be written.
     """
     arrays = {name: tensor.numpy() for name, tensor in _state(network).items()}
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(exist_ok=True)
-        with unfinished.open("wb") as file:
-            np.savez(
-                file, allow_pickle=False, **{_GENOTYPE: np.array(genotype.canonical())}, **arrays
-            )
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise JournalError(
-            f"cannot be written: {error.strerror}",
-            where=path,
-            hint="make room, then resume the run",
-        ) from None
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=False, **{_GENOTYPE: np.array(genotype.canonical())}, **arrays)
+    write_whole(path, archive.getvalue())
 
 
 def load_weights(

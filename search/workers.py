@@ -29,6 +29,7 @@ from typing import Any, Protocol
 from harness.errors import HilnasError, JournalError
 from search.config import SearchConfig
 from search.evaluation import FAILED, Evaluation, Outcome, Rejected
+from search.keeping import writing
 from search.tiers import Rung
 
 
@@ -350,14 +351,8 @@ def _leave(signum: int, frame: object) -> None:
 
 def _redirect_output(path: Path) -> None:
     """Frameworks print from C; the terminal belongs to the parent's progress display."""
-    try:
+    with writing(path):
         log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise HilnasError(
-            f"cannot be written: {error.strerror}",
-            where=path,
-            hint="make room, then resume the run",
-        ) from None
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)

@@ -22,6 +22,7 @@ from search.finalists import better_of, read_finalists
 from search.fitness import Objectives, broken_by, excess
 from search.front import pareto_front
 from search.journal import read_journal
+from search.keeping import write_whole
 from search.report.ancestry import Ancestry, trace
 from search.report.candidate import Candidate, read_candidates
 from search.report.growth import Growth, growth_of
@@ -191,10 +192,8 @@ def read_front(run_dir: Path) -> FrontRecord:
 
 def write_front(run_dir: Path, front: FrontRecord) -> None:
     """Replaces front.json in one step."""
-    path = run_dir / FRONT_NAME
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps({"schema": SCHEMA, **asdict(front)}, indent=2) + "\n")
-    draft.replace(path)
+    text = json.dumps({"schema": SCHEMA, **asdict(front)}, indent=2) + "\n"
+    write_whole(run_dir / FRONT_NAME, text.encode())
 
 
 def _read_host(path: Path) -> dict[str, Any]:

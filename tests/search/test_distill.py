@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from harness.errors import DatasetError, JournalError
-from search import distill, teachers
+from search import distill, keeping, teachers
 from search.config import Distillation, Training
 from search.distill import TEACHER_NAME, Teacher, open_teacher
 from search.export import export_untrained, int8_error
@@ -237,7 +237,7 @@ def test_a_half_written_file_of_logits_is_never_seen(
 
     settings = write_predictions(tmp_path)
     with monkeypatch.context() as broken:
-        broken.setattr(distill.os, "fsync", die)
+        broken.setattr(keeping.os, "fsync", die)
         message = "cannot be written: No space left on device; make room, then resume the run"
         with pytest.raises(JournalError, match=message):
             open_teacher(settings, DATASET, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from harness.errors import JournalError
-from search import weights
+from search import keeping
 from search.channels import filter_shape
 from search.weights import filters_of, load_weights, save_weights
 from tests.search.genotypes import conv, depthwise, network, series
@@ -102,11 +103,11 @@ def test_a_full_disk_leaves_neither_half_a_file_nor_the_old_one_changed(
     path = saved(tmp_path)
     before = path.read_bytes()
 
-    def fill_up(file: object, **arrays: object) -> None:
-        file.write(b"half")
+    def fill_up(file: int) -> None:
+        os.ftruncate(file, 4)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(weights.np, "savez", fill_up)
+    monkeypatch.setattr(keeping.os, "fsync", fill_up)
     with pytest.raises(JournalError, match="cannot be written: No space left on device"):
         saved(tmp_path)
     assert path.read_bytes() == before
