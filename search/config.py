@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,22 +48,15 @@ class Budget:
                 f"{self.algorithm!r}"
             )
         _check_names("[search] objectives", self.objectives, OBJECTIVES)
-        for name in ("rounds", "population", "sample_size", "workers", "window"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"[search] {name} must be at least 1, got {getattr(self, name)}")
+        counts = ("rounds", "population", "sample_size", "workers", "window")
+        _require("search", self, counts, "be at least 1", lambda value: value >= 1)
         if self.sample_size > self.population:
             raise ValueError(
                 f"[search] sample_size {self.sample_size} exceeds population {self.population}"
             )
         _check_finite("search", self)
-        if self.minutes < 0:
-            raise ValueError(f"[search] minutes must not be negative, got {self.minutes}")
-        if self.seed < 0:
-            raise ValueError(f"[search] seed must not be negative, got {self.seed}")
-        if self.candidate_deadline_s <= 0:
-            raise ValueError(
-                f"[search] candidate_deadline_s must be positive, got {self.candidate_deadline_s}"
-            )
+        _require_not_negative("search", self, "minutes", "seed")
+        _require_positive("search", self, "candidate_deadline_s")
 
 
 @dataclass(frozen=True)
@@ -93,10 +87,7 @@ class SpaceChoice:
             ("max_dense_blocks", 1, 3),
             ("max_units", 10, 256),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"[space] {name} must be {low} to {high}, got {getattr(self, name)}"
-                )
+            _require_between("space", self, name, low, high)
             is_munas = self.file is None and self.name in (None, "munas")
             if getattr(self, name) != high and not is_munas:
                 raise ValueError(f"[space] {name} caps munas only, the space is another one")
@@ -173,10 +164,7 @@ class Sound:
             ("mel_bands", 2, 256),
             ("coefficients", 1, self.mel_bands),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(
-                    f"[data.sound] {name} must be {low} to {high}, got {getattr(self, name)}"
-                )
+            _require_between("data.sound", self, name, low, high)
         if len(set(self.words)) != len(self.words):
             raise ValueError(f"[data.sound] words names one twice: {', '.join(self.words)}")
 
@@ -199,14 +187,10 @@ class Data:
     sound: Sound = field(default_factory=Sound)
 
     def __post_init__(self) -> None:
-        for name in ("validation_fraction", "test_fraction"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"[data] {name} must lie in (0, 1), got {getattr(self, name)}")
-        for name in ("train_limit", "validation_limit", "test_limit"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"[data] {name} must be 0 (all) or more, got {getattr(self, name)}"
-                )
+        fractions = ("validation_fraction", "test_fraction")
+        _require("data", self, fractions, "lie in (0, 1)", lambda value: 0 < value < 1)
+        limits = ("train_limit", "validation_limit", "test_limit")
+        _require("data", self, limits, "be 0 (all) or more", lambda value: value >= 0)
 
 
 @dataclass(frozen=True)
@@ -228,22 +212,11 @@ class Training:
 
     def __post_init__(self) -> None:
         _check_finite("training", self)
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"[training] {name} must be at least 1, got {getattr(self, name)}"
-                )
-        if self.learning_rate <= 0:
-            raise ValueError(
-                f"[training] learning_rate must be positive, got {self.learning_rate}"
-            )
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"[training] momentum must lie in [0, 1), got {self.momentum}")
-        for name in ("weight_decay", "shift", "inherited_epochs"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"[training] {name} must not be negative, got {getattr(self, name)}"
-                )
+        counts = ("epochs", "batch_size")
+        _require("training", self, counts, "be at least 1", lambda value: value >= 1)
+        _require_positive("training", self, "learning_rate")
+        _require("training", self, ("momentum",), "lie in [0, 1)", lambda value: 0 <= value < 1)
+        _require_not_negative("training", self, "weight_decay", "shift", "inherited_epochs")
         if self.inherited_epochs and not self.inherit:
             raise ValueError("[training] inherited_epochs needs inherit = true")
 
@@ -259,10 +232,10 @@ class Pruning:
     ramp: float = 0.6
 
     def __post_init__(self) -> None:
-        if not 0 <= self.sparsity <= 0.9:
-            raise ValueError(f"[pruning] sparsity must lie in [0, 0.9], got {self.sparsity}")
-        if not 0 < self.ramp < 1:
-            raise ValueError(f"[pruning] ramp must lie in (0, 1), got {self.ramp}")
+        _require(
+            "pruning", self, ("sparsity",), "lie in [0, 0.9]", lambda value: 0 <= value <= 0.9
+        )
+        _require("pruning", self, ("ramp",), "lie in (0, 1)", lambda value: 0 < value < 1)
 
 
 @dataclass(frozen=True)
@@ -277,16 +250,10 @@ class Tiers:
     minimum: int = 8
 
     def __post_init__(self) -> None:
-        if self.short_epochs < 0:
-            raise ValueError(f"[tiers] short_epochs must not be negative, got {self.short_epochs}")
-        if not 0 < self.short_fraction <= 1:
-            raise ValueError(
-                f"[tiers] short_fraction must lie in (0, 1], got {self.short_fraction}"
-            )
-        if not (math.isfinite(self.eta) and self.eta > 1):
-            raise ValueError(f"[tiers] eta must be greater than 1, got {self.eta}")
-        if self.minimum < 1:
-            raise ValueError(f"[tiers] minimum must be at least 1, got {self.minimum}")
+        _require_not_negative("tiers", self, "short_epochs")
+        _require("tiers", self, ("short_fraction",), "lie in (0, 1]", lambda value: 0 < value <= 1)
+        _require("tiers", self, ("eta",), "be greater than 1", lambda value: 1 < value < math.inf)
+        _require("tiers", self, ("minimum",), "be at least 1", lambda value: value >= 1)
 
 
 @dataclass(frozen=True)
@@ -298,10 +265,8 @@ class Finalists:
     count: int = 8
 
     def __post_init__(self) -> None:
-        if self.epochs < 0:
-            raise ValueError(f"[finalists] epochs must not be negative, got {self.epochs}")
-        if self.count < 1:
-            raise ValueError(f"[finalists] count must be at least 1, got {self.count}")
+        _require_not_negative("finalists", self, "epochs")
+        _require("finalists", self, ("count",), "be at least 1", lambda value: value >= 1)
 
 
 @dataclass(frozen=True)
@@ -322,12 +287,8 @@ class Distillation:
                 '[distillation] teacher must be "predictions.npz", "file.py:function" or '
                 f'"run_folder:archid", got {self.teacher!r}'
             )
-        if not 0 < self.alpha <= 1:
-            raise ValueError(f"[distillation] alpha must lie in (0, 1], got {self.alpha}")
-        if self.temperature <= 0:
-            raise ValueError(
-                f"[distillation] temperature must be positive, got {self.temperature}"
-            )
+        _require("distillation", self, ("alpha",), "lie in (0, 1]", lambda value: 0 < value <= 1)
+        _require_positive("distillation", self, "temperature")
 
     @property
     def named(self) -> tuple[str, str]:
@@ -350,14 +311,13 @@ class Quantisation:
 
     def __post_init__(self) -> None:
         _check_finite("quantisation", self)
-        if not 0 <= self.tolerance <= 1:
-            raise ValueError(f"[quantisation] tolerance must lie in [0, 1], got {self.tolerance}")
-        if self.epochs < 0:
-            raise ValueError(f"[quantisation] epochs must be 0 (never) or more, got {self.epochs}")
-        if self.learning_rate <= 0:
-            raise ValueError(
-                f"[quantisation] learning_rate must be positive, got {self.learning_rate}"
-            )
+        _require(
+            "quantisation", self, ("tolerance",), "lie in [0, 1]", lambda value: 0 <= value <= 1
+        )
+        _require(
+            "quantisation", self, ("epochs",), "be 0 (never) or more", lambda value: value >= 0
+        )
+        _require_positive("quantisation", self, "learning_rate")
 
 
 @dataclass(frozen=True)
@@ -376,10 +336,8 @@ class Bounds:
 
     def __post_init__(self) -> None:
         _check_finite("bounds", self)
-        for name in OBJECTIVES:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"[bounds] {name} must be positive, got {value}")
+        given = [name for name in OBJECTIVES if getattr(self, name) is not None]
+        _require_positive("bounds", self, *given)
         _check_names("[bounds] soft", self.soft, OBJECTIVES)
         for name in self.soft:
             if getattr(self, name) is None:
@@ -467,6 +425,32 @@ def _tables(name: str, table: dict[str, Any]) -> list[str]:
         if isinstance(value, dict):
             texts += _tables(f"{name}.{key}" if name else key, value)
     return texts
+
+
+def _require(
+    table: str,
+    values: object,
+    names: Sequence[str],
+    what: str,
+    holds: Callable[[float], bool],
+) -> None:
+    """Each of `names` must `what`, or the first that does not is said with its value."""
+    for name in names:
+        value = getattr(values, name)
+        if not holds(value):
+            raise ValueError(f"[{table}] {name} must {what}, got {value}")
+
+
+def _require_between(table: str, values: object, name: str, low: int, high: int) -> None:
+    _require(table, values, (name,), f"be {low} to {high}", lambda value: low <= value <= high)
+
+
+def _require_positive(table: str, values: object, *names: str) -> None:
+    _require(table, values, names, "be positive", lambda value: value > 0)
+
+
+def _require_not_negative(table: str, values: object, *names: str) -> None:
+    _require(table, values, names, "not be negative", lambda value: value >= 0)
 
 
 def _check_finite(table: str, values: object) -> None:
