@@ -56,12 +56,8 @@ class Evolution:
             self.population.append(Member(genotype, Objectives.of(outcome)))
 
     def state(self) -> dict[str, Any]:
-        """JSON-ready: the random generator's state and the population's archids, oldest first."""
-        return {
-            "rng": self._rng.bit_generator.state,
-            "population": [member.genotype.archid for member in self.population],
-            "seen": len(self._known),
-        }
+        """See Novelty.state; the population is in it from the oldest member on."""
+        return self._known.state(self._rng, self.population)
 
     def state_digest(self) -> str:
         return digest(self.state())

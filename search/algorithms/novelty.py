@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
-from search.algorithms.protocol import Asked
+from search.algorithms.protocol import Asked, Member
 from search.genotype import Genotype
 from search.space import Space
 
@@ -28,6 +29,15 @@ class Novelty:
 
     def __contains__(self, genotype: Genotype) -> bool:
         return genotype.archid in self._seen
+
+    def state(self, rng: np.random.Generator, population: Iterable[Member]) -> dict[str, Any]:
+        """What a population that breeds from here on depends on, JSON-ready: the random
+        generator's state, the members' archids in their order, and how many are known."""
+        return {
+            "rng": rng.bit_generator.state,
+            "population": [member.genotype.archid for member in population],
+            "seen": len(self),
+        }
 
     def take(self, genotype: Genotype) -> bool:
         """Whether it is new; from now on it is not."""

@@ -74,12 +74,8 @@ class NSGA2:
         return [individual.get("member") for individual in self._population]
 
     def state(self) -> dict[str, Any]:
-        """JSON-ready, as Evolution.state."""
-        return {
-            "rng": self._rng.bit_generator.state,
-            "population": [member.genotype.archid for member in self.population],
-            "seen": len(self._known),
-        }
+        """See Novelty.state; the population is in it rank by rank."""
+        return self._known.state(self._rng, self.population)
 
     def state_digest(self) -> str:
         return digest(self.state())
