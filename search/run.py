@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,6 @@ from search.cost import cost_of
 from search.environment import environment, versions
 from search.evaluation import (
     FAILED,
-    TRAINED,
     Cost,
     Evaluation,
     Outcome,
@@ -37,7 +36,7 @@ from search.evaluation import (
     outcome_from_json,
     outcome_to_json,
 )
-from search.fitness import broken_by_cost, nearest, objectives_of
+from search.fitness import broken_by_cost, objectives_of
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
 from search.keeping import writing
@@ -53,6 +52,7 @@ from search.progress import (
     Told,
     time_left,
 )
+from search.prospects import LOOSEN_BOUNDS, Prospects
 from search.space import open_space
 from search.sparsity import mutate
 from search.tiers import Peer, peer_of
@@ -71,16 +71,8 @@ JOURNAL_NAME = "journal.jsonl"
 CONFIG_NAME = "config.toml"
 ENVIRONMENT_NAME = "environment.json"
 
-# So many analytic rejections in a row say that the bounds cannot be met, ...
-HOPELESS_REJECTIONS = 5000
-# ... and so many rejections as measured, before anybody kept the bounds; the user is told how near
-# the nearest came well before that, within a minute or so, ...
-HOPELESS_MEASUREMENTS = 300
-DOUBTFUL_MEASUREMENTS = 10
-# ... and so many failures in a row that the fault is not the candidates'.
+# So many failures in a row say that the fault is not the candidates'.
 HOPELESS_FAILURES = 20
-
-LOOSEN_BOUNDS = "loosen [bounds], or cap [space] so that smaller networks are drawn"
 
 _POLL_S = 0.5
 
@@ -225,6 +217,7 @@ class _Run:
         self.queue: deque[_Candidate] = deque()
         self.outcomes: list[Outcome] = []
         self.objectives = objectives_of(config.search, config.bounds)
+        self.prospects = Prospects(config.bounds)
         self.rung: list[Peer] = []  # of the outcomes, those short-trained
         self.stopped = ""
         self.progress = Progress(rounds=self.budget.rounds)
@@ -234,10 +227,7 @@ class _Run:
         self._in_flight = 0  # ... and of those, not yet told
         self._fresh = 0  # outcomes that workers of this process produced
         self._failures = 0  # of those, in a row
-        self._rejections = 0  # by arithmetic, in a row
-        self._was_doubtful = False
         self._sparsities: dict[str | None, float] = {}  # of the outcomes, by archid
-        self._told: Counter[str] = Counter()  # outcomes by tier
 
     def start(self, messages: tuple[str, ...]) -> None:
         self.emit(Started(self.run_dir, len(self.recorded), messages, self.now()))
@@ -251,15 +241,13 @@ class _Run:
             while self.queue[0].outcome is None:
                 self._collect()
             self._tell(self.queue.popleft())
-        few = self._told["measured"] < HOPELESS_MEASUREMENTS
-        if self.stopped == "exhausted" and self._is_hopeless() and not (self._submitted and few):
-            raise ConfigError(
-                self._none_kept_the_bounds(), where=self.config.name, hint=LOOSEN_BOUNDS
-            )
+        verdict = self.prospects.verdict
+        if self.stopped == "exhausted" and verdict and self.prospects.is_verdict_final:
+            raise ConfigError(verdict, where=self.config.name, hint=LOOSEN_BOUNDS)
 
     def finish(self) -> RunResult:
-        if self._is_hopeless() and self._told["analytic"] + self._told["measured"]:
-            self.emit(Noticed(f"{self._none_kept_the_bounds()}; {LOOSEN_BOUNDS}", self.now()))
+        if verdict := self.prospects.verdict:
+            self.emit(Noticed(f"{verdict}; {LOOSEN_BOUNDS}", self.now()))
         now = self.now()
         fresh = self.outcomes[len(self.recorded) :]
         wall = WallTime.of(fresh, workers=self.budget.workers, elapsed_s=now.elapsed_s)
@@ -277,9 +265,7 @@ class _Run:
             return False
         if self._submitted == self.budget.rounds:
             self.stopped = "rounds"
-        elif self._rejections == HOPELESS_REJECTIONS or (
-            self._told["measured"] >= HOPELESS_MEASUREMENTS and self._is_hopeless()
-        ):
+        elif self.prospects.are_hopeless:
             self.stopped = "exhausted"
         elif self.progress.candidates >= len(self.recorded) and self._is_out_of_time():
             self.stopped = "minutes"
@@ -305,7 +291,7 @@ class _Run:
             index, genotype, cost, state, asked.parent, self._sparsity_of(asked), seconds
         )
         self.progress = replace(self.progress, candidates=index + 1)
-        self._rejections = self._rejections + 1 if reason else 0
+        self.prospects.asked(is_rejected=reason is not None)
         if reason is None:
             candidate.is_submitted = True
             self._submitted += 1
@@ -383,37 +369,13 @@ class _Run:
             self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s))
         self.outcomes.append(outcome)
         self._sparsities[outcome.archid] = outcome.sparsity
-        self._told[outcome.tier if isinstance(outcome, Rejected) else TRAINED] += 1
+        self.prospects.told(outcome)
         if (peer := peer_of(outcome, self.objectives)) is not None:
             self.rung.append(peer)
         self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))
-        self._check_bounds(candidate)
+        if not candidate.replayed and (doubt := self.prospects.doubt()):
+            self.emit(Noticed(doubt, self.now()))
         self._check_failures(candidate, outcome)
-
-    def _is_hopeless(self) -> bool:
-        """Whether none of the candidates told is known to keep the bounds."""
-        return not self._told.keys() - {"analytic", "measured", FAILED}
-
-    def _none_kept_the_bounds(self) -> str:
-        """A sentence, with the nearest of those measured; of all where none was."""
-        rejected = [outcome for outcome in self.outcomes if isinstance(outcome, Rejected)]
-        measured = [outcome for outcome in rejected if outcome.tier == "measured"]
-        text = f"none of {len(rejected)} candidates kept the bounds"
-        if measured:
-            text += f", {len(measured)} of them as measured"
-        found = nearest(self.config.bounds, measured or rejected)
-        if found is not None:
-            outcome, broken = found
-            text += f"; the nearest was {outcome.archid}: {broken}"
-        return text
-
-    def _check_bounds(self, candidate: _Candidate) -> None:
-        """Once, when enough were turned down."""
-        if self._was_doubtful or candidate.replayed or not self._is_hopeless():
-            return
-        if self._told["measured"] >= DOUBTFUL_MEASUREMENTS:
-            self._was_doubtful = True
-            self.emit(Noticed(f"{self._none_kept_the_bounds()}; going on", self.now()))
 
     def _check_failures(self, candidate: _Candidate, outcome: Outcome) -> None:
         if candidate.replayed or not candidate.is_submitted:

@@ -148,7 +148,7 @@ def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):
 def test_a_wrong_configuration_gets_one_sentence(
     call, tmp_path, monkeypatch, change, code, message
 ):
-    monkeypatch.setattr("search.run.HOPELESS_REJECTIONS", 40)
+    monkeypatch.setattr("search.prospects.HOPELESS_REJECTIONS", 40)
     config = write_config(tmp_path, rounds=3)
     config.write_text(config.read_text().replace(*change))
     answer = call("search", config, "--out", tmp_path / "run")

@@ -344,7 +344,7 @@ def test_nothing_but_failures_ends_the_run(
 def test_bounds_that_nothing_meets_are_an_error_of_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.run.HOPELESS_REJECTIONS", 25)
+    monkeypatch.setattr("search.prospects.HOPELESS_REJECTIONS", 25)
 
     with pytest.raises(ConfigError) as caught:
         search(tmp_path, replace(CONFIG, bounds=Bounds(macs=1)))
@@ -362,8 +362,8 @@ def test_bounds_that_nothing_meets_are_an_error_of_the_configuration(
 def test_bounds_that_nothing_meets_as_measured_are_said_early_and_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.run.DOUBTFUL_MEASUREMENTS", 3)
-    monkeypatch.setattr("search.run.HOPELESS_MEASUREMENTS", 6)
+    monkeypatch.setattr("search.prospects.DOUBTFUL_MEASUREMENTS", 3)
+    monkeypatch.setattr("search.prospects.HOPELESS_MEASUREMENTS", 6)
     events: list[Event] = []
     config = replace(CONFIG, bounds=Bounds(flash_bytes=20_000))
 
