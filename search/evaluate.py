@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,12 +20,12 @@ from harness.errors import (
     UsageError,
 )
 from harness.measurement import Measurement
-from search.config import SearchConfig, Tiers
+from search.config import Quantisation, SearchConfig, Tiers
 from search.cost import cost_of
 from search.data.dataset import Split
 from search.distill import open_teacher
 from search.evaluation import FAILED, TRAINED, Evaluation, Outcome, Rejected
-from search.export import CALIBRATION_IMAGES, export_int8, export_untrained, int8_error
+from search.export import export_untrained
 from search.finalists import FINALIST
 from search.fitness import Objectives, broken_by, objectives_of
 from search.genotype import Genotype
@@ -32,10 +33,11 @@ from search.inherit import inherit
 from search.keeping import write_whole
 from search.network import Network
 from search.prune import Pruner, prunable_groups, slim_network
+from search.quantise import quantise
 from search.space import open_space
 from search.tiers import Peer, left_behind
 from search.train import Trained, steps_of, train
-from search.wall_time import EXPORTING, MEASURING, TRAINING, Stopwatch
+from search.wall_time import EXPORTING, TRAINING, Stopwatch
 from search.weights import load_weights, save_weights
 from search.workers import Task
 from search.workplace import Workplace, open_workplace
@@ -43,6 +45,9 @@ from search.workplace import Workplace, open_workplace
 MODELS_NAME = "models"
 WEIGHTS_NAME = "weights"  # of whole networks as <archid>.npz, of pruned ones as <archid>.slim.npz
 FINALISTS_DIR = "finalists"
+
+# [quantisation] is for finalists; the others are not fine-tuned.
+_EXPORT_ONLY = Quantisation(epochs=0)
 
 _workplace: Workplace | None = None  # of this worker process, made by prepare
 
@@ -179,20 +184,30 @@ class _Candidate:
         slimmed: Genotype | None = None,
     ) -> Evaluation:
         """Export and measure what was trained; its model is kept in this folder of the run."""
-        model, val_error = self.export(network, tier)
-        measured = self.measure(model, tier)  # the number that counts
+        quantised = quantise(
+            network,
+            self.data,
+            self.config.training,
+            self.config.quantisation if tier == FINALIST else _EXPORT_ONLY,
+            float_val_error=trained.val_error,
+            seed=self.seed,
+            teacher=self.teacher,
+            lap=partial(self.watch.lap, tier),
+        )
+        measured = self.measure(quantised.model, tier)  # the number that counts
         path = Path(folder) / f"{self.genotype.archid}.tflite"
-        write_whole(self.run_dir / path, model)
+        write_whole(self.run_dir / path, quantised.model)
         return Evaluation(
             archid=self.genotype.archid,
             genotype=self.task.genotype,
             cost=cost_of(network.ops),
             float_val_error=trained.val_error,
-            val_error=val_error,
+            val_error=quantised.val_error,
+            plain_val_error=quantised.plain_val_error if quantised.tried else None,
             untrained=self.untrained or measured,
             measured=measured,
             model=str(path),
-            train_seconds=trained.seconds,
+            train_seconds=trained.seconds + quantised.seconds,
             sparsity=self.task.sparsity,
             short_error=self.short_error,
             slimmed=None if slimmed is None else slimmed.to_json(),
@@ -274,15 +289,6 @@ class _Candidate:
         values = objectives.values(objectives_of(self.config.search, self.config.bounds))
         peer = Peer(self.genotype.archid, values)
         return left_behind(peer, self.task.rung, self.config.tiers)
-
-    def export(self, network: Network, tier: str) -> tuple[bytes, float]:
-        """The int8 model, and its error on the validation split."""
-        calibration, validation = self.data.train.images[:CALIBRATION_IMAGES], self.data.validation
-        model = export_int8(network.ops, network.folded_weights(), calibration, self.data.encoding)
-        self.watch.lap(tier, EXPORTING)
-        val_error = int8_error(model, validation.images, validation.labels)
-        self.watch.lap(tier, MEASURING)
-        return model, val_error
 
     def reject(self, tier: str, reason: str) -> Rejected:
         return Rejected(

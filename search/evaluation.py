@@ -65,8 +65,11 @@ class Evaluation:
 
     float_val_error: the torch network on the validation split; val_error: its int8 model on the
     same split (both 0..1). untrained: measured before training; measured: the final int8 model.
-    model: path of the .tflite, relative to the run folder. train_seconds: of the full training.
-    slimmed: the genotype that pruning ended in, which is the one measured; None without pruning.
+    model: path of the .tflite, relative to the run folder. train_seconds: of the full training; of
+    a finalist, of what it was trained on and fine-tuned. slimmed: the genotype that pruning ended
+    in, which is the one measured; None without pruning. plain_val_error: of the int8 model as it
+    was before fine-tuning for int8, which was kept where this is no greater than val_error; None
+    where nothing was fine-tuned.
     """
 
     archid: str
@@ -82,6 +85,7 @@ class Evaluation:
     sparsity: float = 0.0
     short_error: float | None = None
     slimmed: dict[str, Any] | None = None
+    plain_val_error: float | None = None
     spent: dict[str, float] = field(default_factory=dict)
     activities: dict[str, float] = field(default_factory=dict)
 

@@ -142,6 +142,7 @@ def _settled(before: Evaluation, result: Outcome | Failure) -> Outcome:
         before,
         float_val_error=result.float_val_error,
         val_error=result.val_error,
+        plain_val_error=result.plain_val_error,
         measured=result.measured,
         model=result.model,
         train_seconds=result.train_seconds,

@@ -28,6 +28,7 @@ from search.export import CALIBRATION_IMAGES, Grid, export_int8, export_on_grids
 from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Pool2D
 from search.network import Network
 from search.train import to_inputs, train
+from search.wall_time import EXPORTING, MEASURING, TRAINING
 
 # Ranges follow the activations in this share of the epochs, then stand still, so that the weights
 # settle on the grid that is exported.
@@ -38,14 +39,19 @@ _LEAST_SCALE = 1e-12  # of a channel without weights
 @dataclass(frozen=True, eq=False)
 class Quantised:
     """model: the int8 .tflite with the lower error. val_error: of it; plain_val_error: of the
-    export without fine-tuning (both 0..1, on the validation split). tuned: whether `model` is the
-    fine-tuned one. seconds: of fine-tuning."""
+    export without fine-tuning (both 0..1, on the validation split). tried: whether a copy was
+    fine-tuned. seconds: of that."""
 
     model: bytes
     val_error: float
     plain_val_error: float
-    tuned: bool
-    seconds: float
+    tried: bool = False
+    seconds: float = 0.0
+
+    @property
+    def tuned(self) -> bool:
+        """Whether `model` is the fine-tuned one."""
+        return self.val_error < self.plain_val_error
 
 
 def quantise(
@@ -57,16 +63,16 @@ def quantise(
     float_val_error: float,
     seed: int,
     teacher: Teacher | None = None,
+    lap: Callable[[str], None] = lambda activity: None,
 ) -> Quantised:
     """Export a trained `network`; where its int8 model loses more than `settings.tolerance`
     against `float_val_error`, fine-tune a copy as well. The network stays as it is.
 
-    In place of export_int8 and int8_error in a candidate's walk, behind pruning, of which the
-    slimmed network is given: `quantise(network, ...).model` is then measured.
-
     Args:
+        network: slimmed, where it was pruned.
         recipe: of training, of which epochs and learning rate are replaced by the settings'.
         teacher: as of train.
+        lap: told behind each step which of the activities of search.wall_time it was.
 
     Raises:
         ModelError: from export_int8.
@@ -74,9 +80,11 @@ def quantise(
     calibration = dataset.train.first(CALIBRATION_IMAGES)
     weights = network.folded_weights()
     plain = export_int8(network.ops, weights, calibration.images, dataset.encoding)
+    lap(EXPORTING)
     plain_error = _error(plain, dataset)
+    lap(MEASURING)
     if not settings.epochs or plain_error - float_val_error <= settings.tolerance:
-        return Quantised(plain, plain_error, plain_error, False, 0.0)
+        return Quantised(plain, plain_error, plain_error)
     tuned = FakeQuantised(network, calibration)
     moving = max(1, round(MOVING_SHARE * settings.epochs))
     trained = train(
@@ -88,12 +96,15 @@ def quantise(
         teacher=teacher,
         on_epoch=lambda epoch: tuned.hold_ranges() if epoch.index + 1 == moving else None,
     )
+    lap(TRAINING)
     if trained.diverged:
-        return Quantised(plain, plain_error, plain_error, False, trained.seconds)
+        return Quantised(plain, plain_error, plain_error, True, trained.seconds)
     model = tuned.export()
+    lap(EXPORTING)
     error = _error(model, dataset)
+    lap(MEASURING)
     if error >= plain_error:
-        return Quantised(plain, plain_error, plain_error, False, trained.seconds)
+        return Quantised(plain, plain_error, plain_error, True, trained.seconds)
     return Quantised(model, error, plain_error, True, trained.seconds)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.board import load_board
@@ -28,19 +29,29 @@ from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import open_session
 from search import evaluate as evaluate_module
+from search import quantise as quantise_module
 from search.config import (
     Bounds,
     Budget,
     Data,
     Device,
+    Distillation,
     Finalists,
     Pruning,
+    Quantisation,
     SearchConfig,
     Tiers,
     Training,
 )
 from search.cost import cost_of
-from search.evaluate import evaluate, evaluate_in, finish_in, prepare, seed_of
+from search.evaluate import (
+    evaluate,
+    evaluate_finalist,
+    evaluate_in,
+    finish_in,
+    prepare,
+    seed_of,
+)
 from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
@@ -51,7 +62,7 @@ from search.workers import Task
 from search.workplace import Workplace, open_workplace
 from tests.measurements import make_measurement
 from tests.search.genotypes import conv, depthwise, network, series
-from tests.search.idx_files import make_dataset, write_set
+from tests.search.idx_files import make_dataset, make_samples, write_set
 from tests.search.networks import sample_networks
 from tests.tflite_factory import small_network
 
@@ -64,6 +75,9 @@ CONFIG = SearchConfig(
     training=Training(epochs=4, batch_size=32, learning_rate=0.1),
     bounds=Bounds(latency_us=10_000.0),
 )
+
+
+TOUCHED = Quantisation(tolerance=0.0, epochs=2, learning_rate=0.01)
 
 
 class FakeBoard:
@@ -240,6 +254,86 @@ def test_a_finalist_goes_on_from_its_weights(tmp_path: Path) -> None:
     assert hashlib.sha256((tmp_path / finalist.model).read_bytes()).hexdigest() == (
         finalist.measured.model_sha256
     )
+
+
+def break_plain_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """int8 costs every network its accuracy, until it is fine-tuned."""
+    monkeypatch.setattr(
+        quantise_module, "export_int8", lambda ops, *rest: export_untrained(ops, seed=0)
+    )
+
+
+def test_a_finalist_that_int8_breaks_is_fine_tuned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, finalists=Finalists(epochs=1), quantisation=TOUCHED)
+    board = FakeBoard(100_000, 90_000, 80_000)
+    evaluate_on(board, tmp_path, config)
+    break_plain_export(monkeypatch)
+    workplace = Workplace(make_dataset(), board.open, board.measure)
+
+    finalist = finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+
+    assert isinstance(finalist, Evaluation) and finalist.plain_val_error is not None
+    assert finalist.val_error <= finalist.float_val_error + 0.1 < finalist.plain_val_error
+    model, validation = (tmp_path / finalist.model).read_bytes(), make_dataset().validation
+    assert int8_error(model, validation.images, validation.labels) == finalist.val_error
+    assert board.models[-1] == model, "the better one is measured and kept"
+    assert finalist.activities["training"] == pytest.approx(finalist.train_seconds, abs=0.1)
+
+
+def test_nobody_but_a_finalist_is_fine_tuned_nor_one_that_int8_leaves_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tolerant = replace(TOUCHED, tolerance=1.0)
+    config = replace(CONFIG, finalists=Finalists(epochs=1), quantisation=tolerant)
+    board = FakeBoard(1, 1, 1, 1, 1)
+    evaluate_on(board, tmp_path, config)
+    workplace = Workplace(make_dataset(), board.open, board.measure)
+    kept = finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+    break_plain_export(monkeypatch)
+    candidate = evaluate_on(board, tmp_path, replace(config, quantisation=TOUCHED))
+
+    for outcome in (kept, candidate):
+        assert isinstance(outcome, Evaluation) and outcome.plain_val_error is None
+
+
+def test_a_teacher_pruning_and_fine_tuning_end_in_a_model_that_the_board_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_set(tmp_path, "train", count=120)
+    write_set(tmp_path, "t10k", count=12)
+    labels = make_samples(120).labels
+    logits = 8 * np.eye(3, dtype=np.float32)[labels]
+    np.savez(tmp_path / "predictions.npz", logits=logits, labels=labels)
+    config = replace(
+        CONFIG,
+        data=Data("mnist_like", path=str(tmp_path)),
+        distillation=Distillation(str(tmp_path / "predictions.npz")),
+        pruning=Pruning(enabled=True),
+        finalists=Finalists(epochs=1),
+        quantisation=TOUCHED,
+    )
+    taught: list[bool] = []
+
+    def watched(*args: object, teacher: object, **options: object) -> Trained:
+        taught.append(teacher is not None)
+        return train(*args, teacher=teacher, **options)
+
+    monkeypatch.setattr(quantise_module, "train", watched)
+    task = Task(0, GENOTYPE.to_json(), sparsity=0.5)
+    prepare(config)
+    before = evaluate(task, tmp_path, config)
+    break_plain_export(monkeypatch)
+    after = evaluate_finalist(task, tmp_path, config)
+
+    assert isinstance(before, Evaluation), before
+    assert isinstance(after, Evaluation), after
+    assert before.slimmed is not None and after.cost == before.cost, "it stays slimmed"
+    assert taught == [True]
+    assert after.plain_val_error is not None and after.val_error < after.plain_val_error
+    assert after.measured.output.bit_exact
+    assert after.measured.macs == before.cost.macs
 
 
 def test_a_finalist_without_weights_ends_the_run_with_a_sentence(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_the_best_are_trained_on_and_stand_in_the_file(tmp_path: Path) -> None:
         after = found[before.archid]
         assert isinstance(after, Evaluation)
         assert after.val_error == 0.0 and after.model == "finalists/example.tflite"
+        assert after.plain_val_error == 0.5, "that it was fine-tuned"
         assert (after.untrained, after.parent, after.short_error) == (
             before.untrained,
             before.parent,

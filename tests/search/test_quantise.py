@@ -207,7 +207,11 @@ def test_a_network_that_int8_breaks_is_mended_and_left_as_it_was(
     broken = export_untrained(EVERY_OPERATOR, seed=0)
     monkeypatch.setattr(quantise_module, "export_int8", lambda *_: broken)
     error = float_error(network, dataset.validation)
-    found = quantise(network, dataset, RECIPE, TOUCHED, float_val_error=error, seed=0)
+    laps: list[str] = []
+    found = quantise(
+        network, dataset, RECIPE, TOUCHED, float_val_error=error, seed=0, lap=laps.append
+    )
+    assert laps == ["exporting", "measuring", "training", "exporting", "measuring"]
     assert found.tuned and found.val_error <= error + 0.05 < found.plain_val_error
     images, labels = dataset.validation.images, dataset.validation.labels
     assert int8_error(found.model, images, labels) == found.val_error
@@ -229,7 +233,7 @@ def test_fine_tuning_repeats_itself_to_the_byte(
 def test_fine_tuning_can_be_forbidden(dataset, network) -> None:
     never = replace(TOUCHED, epochs=0)
     found = quantise(network, dataset, RECIPE, never, float_val_error=BETTER_THAN_ANY, seed=0)
-    assert not found.tuned and found.seconds == 0
+    assert not found.tried and not found.tuned and found.seconds == 0
 
 
 @pytest.mark.parametrize("rate", [1e-9, 1e30], ids=["changes nothing", "diverges"])
@@ -239,7 +243,7 @@ def test_fine_tuning_that_brings_nothing_is_dropped(
     monkeypatch.setattr(quantise_module, "int8_error", lambda *_: 0.5)
     settings = replace(TOUCHED, learning_rate=rate)
     found = quantise(network, dataset, RECIPE, settings, float_val_error=BETTER_THAN_ANY, seed=0)
-    assert not found.tuned and found.seconds > 0 and found.val_error == 0.5
+    assert found.tried and not found.tuned and found.seconds > 0 and found.val_error == 0.5
 
 
 def test_logits_of_a_trained_network_are_the_models_outputs(dataset, network) -> None:
