@@ -24,6 +24,8 @@ NAMES = (
     "fuzz",
     "tflm_arena",
     "demo",
+    "fashion",
+    "hypervolume",
     "suite",
 )
 

@@ -1,0 +1,154 @@
+"""What is each part of the search worth? The hypervolume that searches reach in equal wall time:
+ours, the same with MACs in place of measured latency, random search, µNAS's own settings, and ours
+without one of its parts. Three seeds; two searches at a time, each with one worker, so that every
+one has one processor.
+
+Every network counts by what it measures on the board, whatever its search was told to look at.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from bench.searches import Searched, label_of, search
+from harness.board import ROOT
+from search.config import Bounds, Pruning, SearchConfig, SpaceChoice, Tiers, load_config
+from search.evaluation import Evaluation
+from search.report.growth import growth_of
+
+CONFIG = ROOT / "examples" / "fashion_mnist_hour.toml"
+MINUTES = 10.0
+SEEDS = (1, 2, 3)
+IMAGES = 10_000  # of the training split, so that µNAS's 45 epochs fit into the minutes
+# The box of which shares are counted; its bounds on latency, SRAM and flash are the searches' own.
+REFERENCE = Bounds(val_error=0.20, latency_us=30_000.0, sram_bytes=32_768, flash_bytes=65_536)
+# What a user without a board would take for REFERENCE's latency: 2.15 cycles for a MAC, the median
+# over networks that the space draws (1.4 to 6.0 of them).
+MACS = 1_400_000
+
+
+def ours() -> SearchConfig:
+    """The search of the example, for a tenth of its time."""
+    example = load_config(CONFIG)
+    return replace(
+        example,
+        name="ours",
+        search=replace(
+            example.search, population=12, sample_size=4, workers=1, minutes=MINUTES, window=2
+        ),
+        data=replace(example.data, train_limit=IMAGES, validation_limit=2000),
+        training=replace(example.training, epochs=4, inherited_epochs=2),
+        tiers=replace(example.tiers, short_epochs=1, short_fraction=0.25),
+        finalists=replace(example.finalists, epochs=0),
+        bounds=replace(REFERENCE, val_error=0.10),
+    )
+
+
+def with_macs(config: SearchConfig) -> SearchConfig:
+    """Told MACs in place of measured latency."""
+    objectives = ("val_error", "macs", "sram_bytes", "flash_bytes")
+    return replace(
+        config,
+        search=replace(config.search, objectives=objectives),
+        bounds=replace(config.bounds, latency_us=None, macs=MACS),
+    )
+
+
+def at_random(config: SearchConfig) -> SearchConfig:
+    return replace(config, search=replace(config.search, algorithm="random"))
+
+
+def as_munas(config: SearchConfig) -> SearchConfig:
+    """µNAS (arXiv 2010.14246) as published for Fashion-MNIST: all of its space, its population,
+    its bound on MACs, 45 epochs of fresh weights for each candidate."""
+    config = with_macs(config)
+    return replace(
+        config,
+        search=replace(config.search, population=100, sample_size=25),
+        training=replace(config.training, epochs=45, inherit=False, inherited_epochs=0),
+        tiers=Tiers(),
+        bounds=replace(config.bounds, macs=30_000_000),
+        space=SpaceChoice(),
+    )
+
+
+def without_inheritance(config: SearchConfig) -> SearchConfig:
+    training = replace(config.training, inherit=False, inherited_epochs=0)
+    return replace(config, training=training)
+
+
+def without_short_training(config: SearchConfig) -> SearchConfig:
+    return replace(config, tiers=Tiers())
+
+
+def with_pruning(config: SearchConfig) -> SearchConfig:
+    return replace(config, pruning=Pruning(enabled=True))
+
+
+ARMS: dict[str, Callable[[SearchConfig], SearchConfig]] = {
+    "ours": lambda config: config,
+    "macs": with_macs,
+    "random": at_random,
+    "munas": as_munas,
+    "without_inheritance": without_inheritance,
+    "without_short_training": without_short_training,
+    "with_pruning": with_pruning,
+}
+
+
+def run(*, arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, object]:
+    found: dict[str, list[dict[str, object]]] = {name: [] for name in arms}
+    tasks = [(seed, name) for seed in SEEDS for name in arms]  # seeds outside: noise hits all arms
+    for pair in (tasks[start : start + 2] for start in range(0, len(tasks), 2)):
+        print(f"bench: hypervolume: {pair}", file=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            for (seed, name), searched in zip(
+                pair, search([_config(*task) for task in pair], Path(folder)), strict=True
+            ):
+                found[name].append({"seed": seed, **_describe(searched)})
+    return {
+        "minutes": MINUTES,
+        "reference": {k: v for k, v in vars(REFERENCE).items() if v},
+        "training_images": IMAGES,
+        "workers": 1,
+        "bound": "ours ahead of macs, random and munas",
+        "median_share": {
+            name: median(float(str(each["share"])) for each in runs)
+            for name, runs in found.items()
+        },
+        "arms": found,
+    }
+
+
+def _config(seed: int, name: str) -> SearchConfig:
+    config = ARMS[name](ours())
+    return replace(config, name=f"{name}_{seed}", search=replace(config.search, seed=seed))
+
+
+def _describe(searched: Searched) -> dict[str, object]:
+    """What had been told when the minutes were over; candidates then under way do not count."""
+    run = searched.run
+    limit_s = MINUTES * 60
+    in_time = [each for each in run.candidates if (each.at_s or 0.0) <= limit_s]
+    growth = growth_of(in_time, REFERENCE)
+    trained = [each.outcome for each in in_time if isinstance(each.outcome, Evaluation)]
+    wall_time = run.wall_time
+    return {
+        "share": round(growth.share, 5),
+        "share_by_minute": [
+            round(max((s for at, s in growth.by_time if at <= 60 * minute), default=0.0), 5)
+            for minute in range(1, int(MINUTES) + 1)
+        ],
+        "candidates": len(in_time),
+        "measured": sum(each.outcome.untrained is not None for each in in_time),
+        "trained": len(trained),
+        "best_validation_accuracy": round(1 - min((e.val_error for e in trained), default=1), 4),
+        "useful_share": wall_time and wall_time.useful_share,
+        "overhead_s": wall_time and wall_time.overhead_s,
+        "label": label_of(run),
+    }
