@@ -200,7 +200,7 @@ class _Candidate:
         return Evaluation(
             archid=self.genotype.archid,
             genotype=self.task.genotype,
-            cost=cost_of(network.ops),
+            cost=cost_of(self.ops),
             float_val_error=trained.val_error,
             val_error=quantised.val_error,
             plain_val_error=quantised.plain_val_error if quantised.tried else None,
@@ -211,6 +211,7 @@ class _Candidate:
             sparsity=self.task.sparsity,
             short_error=self.short_error,
             slimmed=None if slimmed is None else slimmed.to_json(),
+            slimmed_cost=None if slimmed is None else cost_of(network.ops),
             spent=self.watch.spent,
             activities=self.watch.activities,
         )

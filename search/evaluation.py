@@ -2,6 +2,8 @@
 
 What both kinds of outcome say, with defaults so that older journals stay readable:
 
+    cost            by arithmetic, of the network that `genotype` describes, which is the one that
+                    `untrained` measured
     parent          archid that the candidate is a morphism of; None where it was drawn
     sparsity        share of its channels that pruning was to remove; 0 without pruning
     short_error     of the float network on the validation split after short training, 0..1; None
@@ -58,6 +60,11 @@ class Rejected:
     spent: dict[str, float] = field(default_factory=dict)
     activities: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def untrained_cost(self) -> Cost:
+        """Of the network that `untrained` measured."""
+        return self.cost
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -67,9 +74,11 @@ class Evaluation:
     same split (both 0..1). untrained: measured before training; measured: the final int8 model.
     model: path of the .tflite, relative to the run folder. train_seconds: of the full training; of
     a finalist, of what it was trained on and fine-tuned. slimmed: the genotype that pruning ended
-    in, which is the one measured; None without pruning. plain_val_error: of the int8 model as it
-    was before fine-tuning for int8, which was kept where this is no greater than val_error; None
-    where nothing was fine-tuned.
+    in, which is the one measured; None without pruning. slimmed_cost: of that one; where early
+    journals have a slimmed genotype without it, `cost` is that of the slimmed network, and that of
+    the whole one is not recorded. plain_val_error: of the int8 model as it was before fine-tuning
+    for int8, which was kept where this is no greater than val_error; None where nothing was
+    fine-tuned.
     """
 
     archid: str
@@ -85,9 +94,20 @@ class Evaluation:
     sparsity: float = 0.0
     short_error: float | None = None
     slimmed: dict[str, Any] | None = None
+    slimmed_cost: Cost | None = None
     plain_val_error: float | None = None
     spent: dict[str, float] = field(default_factory=dict)
     activities: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def untrained_cost(self) -> Cost | None:
+        """Of the network that `untrained` measured; None where the journal does not say."""
+        return None if self.slimmed is not None and self.slimmed_cost is None else self.cost
+
+    @property
+    def measured_cost(self) -> Cost:
+        """Of the network that `measured` measured."""
+        return self.slimmed_cost or self.cost
 
 
 Outcome = Evaluation | Rejected
@@ -103,7 +123,9 @@ def outcome_from_json(table: dict[str, Any]) -> Outcome:
     """The inverse of outcome_to_json. Raises KeyError, TypeError or ValueError on other input."""
     table = dict(table)
     kind = table.pop("kind")
-    table["cost"] = Cost(**table["cost"])
+    for key in ("cost", "slimmed_cost"):
+        if key == "cost" or table.get(key) is not None:
+            table[key] = Cost(**table[key])
     for key in ("untrained", "measured"):
         if table.get(key) is not None:
             table[key] = Measurement.from_json(table[key])

@@ -139,12 +139,13 @@ def _candidates(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, ...]]:
     measurement: Measurement | None
     for outcome in outcomes:
         if isinstance(outcome, Evaluation):
-            measurement, what = outcome.measured, "trained"
+            measurement, cost, what = outcome.measured, outcome.measured_cost, "trained"
             error = f"{outcome.val_error:.4f}"
         elif outcome.tier == "analytic":
             continue  # thousands, and all that is known of them is in the count above
         else:
-            measurement, what, error = outcome.untrained, outcome.reason, ""
+            measurement, cost = outcome.untrained, outcome.cost
+            what, error = outcome.reason, ""
         if measurement is None:
             numbers: tuple[str, ...] = ("", "", "")
         else:
@@ -153,7 +154,7 @@ def _candidates(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, ...]]:
                 f"{measurement.sram.total_bytes:,}",
                 f"{measurement.flash.total_bytes:,}",
             )
-        yield outcome.archid, what, error, *numbers, f"{outcome.cost.macs:,}"
+        yield outcome.archid, what, error, *numbers, f"{cost.macs:,}"
 
 
 def _settings(run: Run) -> Iterable[tuple[str, str]]:

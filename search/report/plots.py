@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from harness.measurement import Measurement
-from search.evaluation import Evaluation, Outcome
+from search.evaluation import Cost, Evaluation
 from search.front import measurements_of
 from search.report.drawing import (
     FAINT,
@@ -176,19 +176,20 @@ def _draw_macs(axes: Axes, run: Run) -> None:
     axes.set_title("MACs as a proxy: all measured networks, untrained", loc="left", size=10)
     axes.set_xlabel("MACs, millions")
     axes.set_ylabel("latency, ms")
-    measured: list[tuple[Outcome, Measurement]] = [
-        (o, o.untrained) for o in run.outcomes if o.untrained is not None
-    ]
-    trained = [pair for pair in measured if isinstance(pair[0], Evaluation)]
-    others = [pair for pair in measured if not isinstance(pair[0], Evaluation)]
-    groups: tuple[tuple[list[tuple[Outcome, Measurement]], str, Any], ...] = (
+    trained: list[tuple[Cost, Measurement]] = []
+    others: list[tuple[Cost, Measurement]] = []
+    for outcome in run.outcomes:
+        if outcome.untrained_cost is not None and outcome.untrained is not None:
+            group = trained if isinstance(outcome, Evaluation) else others
+            group.append((outcome.untrained_cost, outcome.untrained))
+    groups: tuple[tuple[list[tuple[Cost, Measurement]], str, Any], ...] = (
         (trained, "trained later", {"facecolors": FOUND, "edgecolors": "white"}),
         (others, "turned down", {"facecolors": "none", "edgecolors": REJECTED}),
     )
     for group, name, style in groups:
         if group:
             axes.scatter(
-                [outcome.cost.macs / 1e6 for outcome, _ in group],
+                [cost.macs / 1e6 for cost, _ in group],
                 [_latency_ms(measurement) for _, measurement in group],
                 s=34,
                 linewidths=1,
@@ -197,12 +198,13 @@ def _draw_macs(axes: Axes, run: Run) -> None:
                 **style,
             )
     if run.proxies:
-        _draw_constant(axes, run.proxies[0], measured[0][1].sysclk_hz)
+        _, measurement = (trained or others)[0]
+        _draw_constant(axes, run.proxies[0], measurement.sysclk_hz)
     if run.config.bounds.latency_us is not None:
         draw_bound(axes, run.config.bounds.latency_us / 1e3, "latency bound", across=True)
     scale_by_ratio(axes, "x")
     scale_by_ratio(axes, "y")
-    if measured:
+    if trained or others:
         axes.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none", fontsize=8)
 
 

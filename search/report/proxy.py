@@ -3,8 +3,8 @@ flash, peak memory for SRAM: errors and ranks, over all networks and among those
 hardly tell apart. A coefficient of determination is not given: one large network makes it look
 good. Pure.
 
-Both sides are of the same untrained network. Training may leave channels that are not computed on
-the unit, and pruning takes some away; the arithmetic of the genotype knows neither.
+Both sides are of the same whole, untrained network. Training may leave channels that are not
+computed on the unit, and pruning takes some away; the arithmetic of the genotype knows neither.
 """
 
 from __future__ import annotations
@@ -95,13 +95,17 @@ class Proxy:
 
 
 def judge_proxies(outcomes: Sequence[Outcome]) -> tuple[Proxy, ...]:
-    """MACs, model size and peak memory, over all candidates that were measured; none for fewer
-    than FEWEST of those.
+    """MACs, model size and peak memory, over all candidates whose whole network was measured and
+    counted; none for fewer than FEWEST of those.
 
     Raises:
         NotComparableError: they were measured under different conditions.
     """
-    pairs = [(outcome.cost, outcome.untrained) for outcome in outcomes if outcome.untrained]
+    pairs = [
+        (outcome.untrained_cost, outcome.untrained)
+        for outcome in outcomes
+        if outcome.untrained_cost and outcome.untrained
+    ]
     if len(pairs) < FEWEST:
         return ()
     costs, measurements = zip(*pairs, strict=True)

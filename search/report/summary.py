@@ -29,7 +29,7 @@ def summary(run_dir: Path, run: Run) -> dict[str, Any]:
                     if evaluation.archid in run.tested
                     else None
                 ),
-                "cost": asdict(evaluation.cost),
+                "cost": asdict(evaluation.measured_cost),
                 "measured": evaluation.measured.to_json(),
             }
             for evaluation in run.front

@@ -118,8 +118,9 @@ def proxies_sheet(run: Run) -> Sheet:
         "Proxies against measurements",
         (*heads, "spread in band"),
         rows,
-        note="over untrained networks; rank: Spearman's; band: the fullest one in which the proxy "
-        "differs by at most a factor of two; spread: largest by smallest measured value there",
+        note="over untrained networks, whole; rank: Spearman's; band: the fullest one in which "
+        "the proxy differs by at most a factor of two; spread: largest by smallest measured value "
+        "there",
     )
 
 
@@ -162,7 +163,8 @@ def comparison_sheet(run: Run) -> Sheet:
             evaluation.archid,
             run.dataset,
             f"{100 * (1 - run.error_of(evaluation)):.2f} %",
-            *_by_arithmetic(evaluation),
+            f"{evaluation.measured_cost.model_size_bytes:,} B",
+            f"{evaluation.measured_cost.peak_memory_bytes:,} B",
             f"{measured.macs:,}",
             f"{measured.latency_us.median / 1e3:.2f} ms",
             f"{measured.sram.total_bytes:,} B",
@@ -188,14 +190,6 @@ def comparison_sheet(run: Run) -> Sheet:
         frozenset({"data set", "via, timing"}),
         "; ".join(notes),
     )  # fmt: skip
-
-
-def _by_arithmetic(evaluation: Evaluation) -> tuple[str, str]:
-    """Model size and peak memory; a pruned network is not the one that they were counted of."""
-    if evaluation.slimmed is not None:
-        return ABSENT, ABSENT
-    cost = evaluation.cost
-    return f"{cost.model_size_bytes:,} B", f"{cost.peak_memory_bytes:,} B"
 
 
 def _rank(correlation: float | None) -> str:

@@ -180,8 +180,11 @@ def test_pruning_ends_in_the_slimmed_genotype_that_is_measured(tmp_path: Path) -
     assert outcome.sparsity == 0.4 and outcome.slimmed is not None
     space, data = open_space(config.space), make_dataset()
     ops = space.lower(space.read(outcome.slimmed), data.input_shape, data.classes)
-    assert outcome.cost == cost_of(ops)
-    assert outcome.cost.macs < evaluate_on(FakeBoard(1, 1), tmp_path).cost.macs
+    assert outcome.measured_cost == outcome.slimmed_cost == cost_of(ops)
+    whole = evaluate_on(FakeBoard(1, 1), tmp_path)
+    assert isinstance(whole, Evaluation) and whole.measured_cost == whole.cost
+    assert outcome.untrained_cost == outcome.cost == whole.cost, "what was measured untrained"
+    assert cost_of(ops).macs < whole.cost.macs
 
 
 def test_a_child_starts_from_its_parents_weights_and_leaves_its_own(

@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.evaluation import Outcome, outcome_from_json, outcome_to_json
+from search.evaluation import Cost, Evaluation, Outcome, outcome_from_json, outcome_to_json
 from tests.measurements import make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
 
 
 @given(
-    st.builds(make_evaluation, val_error=st.floats(0, 1), cycles=st.integers(1, 10**9))
+    st.builds(
+        make_evaluation,
+        val_error=st.floats(0, 1),
+        cycles=st.integers(1, 10**9),
+        slimmed_cost=st.none() | st.builds(Cost, *[st.integers(0)] * 4),
+    )
     | st.builds(
         make_rejected,
         tier=st.sampled_from(["analytic", "measured", "short", "failed"]),
@@ -30,6 +35,16 @@ def test_json_round_trip_gives_an_equal_outcome(outcome: Outcome) -> None:
     text = json.dumps(outcome_to_json(outcome))
 
     assert outcome_from_json(json.loads(text)) == outcome
+
+
+def test_an_early_journals_pruned_network_was_counted_slimmed() -> None:
+    table = outcome_to_json(make_evaluation(slimmed={"blocks": []}))
+    del table["slimmed_cost"]
+
+    outcome = outcome_from_json(table)
+
+    assert isinstance(outcome, Evaluation)
+    assert outcome.measured_cost == outcome.cost and outcome.untrained_cost is None
 
 
 def test_the_two_kinds_are_told_apart() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.errors import ConfigError, JournalError
 from search.config import Bounds
-from search.evaluation import Evaluation, Rejected
+from search.evaluation import Cost, Evaluation, Rejected
 from search.report.ancestry_plot import plot_ancestors
 from search.report.drawing import render_png, render_svg
 from search.report.growth_plot import plot_growth
@@ -179,10 +179,16 @@ def test_without_any_of_the_same_data_sizes_alone_compare(run_dir: Path) -> None
     assert "int8 accuracy on the test split" in sheet.note
 
 
-def test_a_pruned_network_has_no_size_by_arithmetic(tmp_path: Path) -> None:
-    pruned = make_evaluation(slimmed={"blocks": []})
-    row = comparison_sheet(read_run(write_run(tmp_path, [pruned]))).rows[-1]
-    assert row[3:5] == ("–", "–")
+@pytest.mark.parametrize(
+    "counted", [{"slimmed_cost": Cost(7, 1_234, 567)}, {"cost": Cost(7, 1_234, 567)}]
+)
+def test_a_pruned_network_is_counted_as_slimmed(tmp_path: Path, counted: dict) -> None:
+    """In early journals, too, which have no other count of it."""
+    pruned = make_evaluation(slimmed={"blocks": []}, **counted)
+    run = read_run(write_run(tmp_path, [pruned]))
+    assert comparison_sheet(run).rows[-1][3:5] == ("1,234 B", "567 B")
+    assert summary(tmp_path, run)["front"][0]["cost"]["model_size_bytes"] == 1_234
+    assert "<td>7</td></tr>" in render_page(run, {}), "among all candidates"
 
 
 def test_markup_in_a_cell_is_text() -> None:

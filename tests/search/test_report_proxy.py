@@ -149,6 +149,33 @@ def test_the_untrained_network_is_judged_because_arithmetic_knows_no_other() -> 
     assert judge_proxies(outcomes)[0].constant == pytest.approx(10.0)
 
 
+def test_pruned_networks_are_judged_whole() -> None:
+    """Slimmed ones have a tenth of the MACs, and take twice the cycles for each."""
+    outcomes = [
+        make_evaluation(
+            cost=Cost(macs, 10, 10),
+            untrained=make_measurement(macs=macs, cycles=10 * macs),
+            slimmed={"blocks": []},
+            slimmed_cost=Cost(macs // 10, 1, 1),
+            measured=make_measurement(macs=macs // 10, cycles=2 * macs),
+        )
+        for macs in range(100, 100 + 10 * FEWEST, 10)
+    ]
+
+    proxy, *_ = judge_proxies(outcomes)
+
+    assert (proxy.constant, proxy.mape_percent) == (pytest.approx(10.0), pytest.approx(0.0))
+
+
+def test_pruned_networks_whose_whole_was_not_counted_are_left_out() -> None:
+    """Early journals count the slimmed network alone."""
+    early = make_evaluation(slimmed={"blocks": []}, cost=Cost(1, 1, 1))
+    known = [measured(macs, 7 * macs) for macs in range(1, FEWEST + 1)]
+
+    assert judge_proxies([early, *known[1:]]) == ()
+    assert judge_proxies([early, *known])[0].constant == pytest.approx(7.0)
+
+
 def test_too_few_measurements_say_nothing() -> None:
     assert judge_proxies([measured(m, m) for m in range(1, FEWEST)]) == ()
 
