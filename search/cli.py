@@ -167,6 +167,7 @@ def _run(
             prepare=partial(Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256),
             input_shape=dataset.input_shape,
             classes=dataset.classes,
+            dataset_sha256=dataset.sha256,
             engine_version="" if engine.name == "aot" else engine.version,
             resume=resuming,
             on_event=display.on_event,

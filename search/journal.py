@@ -40,6 +40,7 @@ MAY_CHANGE = (
     "finalists.count",
 )
 MAY_GROW = ("search.rounds",)
+_DATASET = "found.dataset_sha256"
 # Of schema 1, whatever else may change by now: another list would make older journals unreadable.
 _NOT_DIGESTED = ("search.minutes", "search.workers", "search.rounds")
 
@@ -47,9 +48,10 @@ _NOT_DIGESTED = ("search.minutes", "search.workers", "search.rounds")
 @dataclass(frozen=True)
 class Header:
     """config: flattened, "table.key" -> value, with what was found: the data set's input_shape and
-    classes, because a configuration may load another set where the one it names is not installed;
-    the digest of the file that describes the space; and the version of an engine that is no part
-    of hilnas, because what it takes and gives decides which candidate follows which.
+    classes, because a configuration may load another set where the one it names is not installed,
+    and the digest of its samples, because files may change; the digest of the file that describes
+    the space; and the version of an engine that is no part of hilnas, because what it takes and
+    gives decides which candidate follows which.
     versions: of the packages that decide results."""
 
     config: dict[str, Any]
@@ -63,10 +65,13 @@ class Header:
         *,
         input_shape: Shape = (),
         classes: int = 0,
+        dataset_sha256: str = "",
         engine_version: str = "",
         space_sha256: str | None = None,
     ) -> Header:
         found = {"found.input_shape": list(input_shape), "found.classes": classes}
+        if dataset_sha256:
+            found[_DATASET] = dataset_sha256
         if engine_version:
             found["found.engine_version"] = engine_version
         if space_sha256 is not None:
@@ -182,10 +187,12 @@ class Journal:
         """Go on behind the last whole line; a torn one is cut off.
 
         Raises:
-            JournalError: as read_journal, or the run was started with another configuration.
+            JournalError: as read_journal, or the run was started with another configuration or
+                other samples.
         """
         record = read_journal(self.path)
         _check_same_config(record.header.config, header.config, self.path)
+        _check_same_samples(record.header.config, header.config, self.path)
         self._lines = Appender(self.path, keep_bytes=record.intact_bytes)
         return record
 
@@ -241,7 +248,7 @@ def _check_same_config(recorded: dict[str, Any], now: dict[str, Any], path: Path
     # A key that the record lacks is younger; its default is what searches did before it.
     defaults = SearchConfig("defaults", Budget(), Device(""), Data(""))
     recorded = {**_flatten(asdict(defaults)), **recorded}
-    for key in sorted(recorded.keys() | now.keys()):
+    for key in sorted((recorded.keys() | now.keys()) - {_DATASET}):
         before, after = recorded.get(key), now.get(key)
         grown = key in MAY_GROW and int(before or 0) <= int(after or 0)
         if before != after and not grown and key not in MAY_CHANGE:
@@ -252,6 +259,19 @@ def _check_same_config(recorded: dict[str, Any], now: dict[str, Any], path: Path
                 got=repr(after),
                 hint="restore it, or start a new run",
             )
+
+
+def _check_same_samples(recorded: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    # Early journals do not say which samples they were started with.
+    before, after = recorded.get(_DATASET), now.get(_DATASET)
+    if before is not None and before != after:
+        raise JournalError(
+            f"the run was started with other samples than [data] {now['data.name']} holds now",
+            where=path,
+            expected=f"sha256 {before}",
+            got=after,
+            hint="restore the files as they were, or start a new run",
+        )
 
 
 def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -102,6 +102,7 @@ def run_search(
     *,
     input_shape: Shape,
     classes: int,
+    dataset_sha256: str = "",
     engine_version: str = "",
     prepare: Prepare | None = None,
     resume: bool = False,
@@ -116,6 +117,7 @@ def run_search(
             not there.
         evaluate: see search.workers.Evaluate; runs in worker processes.
         input_shape, classes: of the data set, (height, width, channels).
+        dataset_sha256: Dataset.sha256; a run goes on with these samples alone. "": unchecked.
         engine_version: of a library that the user has built; "" where the engine is hilnas's own.
         prepare: what each worker does once, before its first candidate.
         resume: go on with the run in run_dir.
@@ -139,6 +141,7 @@ def run_search(
         versions(),
         input_shape=input_shape,
         classes=classes,
+        dataset_sha256=dataset_sha256,
         engine_version=engine_version,
         space_sha256=space.sha256,
     )

@@ -13,6 +13,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class Dataset:
         """Of every split."""
         return self.train.encoding
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of what candidates are trained and judged on: all but the test split and names."""
         digest = hashlib.sha256(f"{self.classes} {self.encoding}".encode())

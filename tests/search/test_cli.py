@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness.board import ROOT
+from search.config import load_config
+from search.journal import Header, Journal
 from search.run import RunResult
 from tests.commands import call as call_command
 from tests.search.runs import CONFIG, make_outcomes, write_run
@@ -260,6 +262,19 @@ def test_resuming_nothing_is_refused(call, tmp_path):
     config = write_config(tmp_path, rounds=3)
     answer = call("search", config, "--resume", tmp_path / "absent")
     assert answer.code == 1 and "no such run folder" in answer.err
+
+
+def test_a_run_does_not_go_on_with_other_samples(call, tmp_path):
+    config, run_dir = write_config(tmp_path, rounds=3), tmp_path / "run"
+    run_dir.mkdir()
+    header = Header.of(
+        load_config(config), {}, input_shape=(8, 8, 1), classes=10, dataset_sha256="12ab"
+    )
+    with Journal(run_dir / "journal.jsonl") as journal:
+        journal.create(header)
+    answer = call("search", config, "--resume", run_dir)
+    assert answer.code == 1
+    assert "other samples than [data] digits holds now (expected sha256 12ab, got" in answer.err
 
 
 def test_a_run_folder_is_never_overwritten(call, tmp_path):

@@ -269,6 +269,42 @@ def test_another_data_set_under_the_same_name_is_refused(path: Path) -> None:
         journal.resume(other)
 
 
+def started_with(folder: Path, dataset_sha256: str) -> Path:
+    path = folder / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.create(Header.of(CONFIG, {}, dataset_sha256=dataset_sha256))
+    return path
+
+
+def test_other_samples_in_the_same_files_are_refused(tmp_path: Path) -> None:
+    path = started_with(tmp_path, "12ab")
+
+    with Journal(path) as journal:
+        journal.resume(Header.of(CONFIG, {}, dataset_sha256="12ab"))
+        with pytest.raises(JournalError) as caught:
+            journal.resume(Header.of(CONFIG, {}, dataset_sha256="34cd"))
+    assert str(caught.value) == (
+        f"{path}: the run was started with other samples than [data] digits holds now (expected "
+        "sha256 12ab, got 34cd); restore the files as they were, or start a new run"
+    )
+
+
+def test_samples_that_another_configuration_drew_are_no_news(tmp_path: Path) -> None:
+    """Another seed draws another split, so the digest differs, too: the seed is what is said."""
+    path = started_with(tmp_path, "12ab")
+    other = replace(CONFIG, search=Budget(rounds=10, seed=1))
+
+    with Journal(path) as journal, pytest.raises(JournalError, match="search.seed differs"):
+        journal.resume(Header.of(other, {}, dataset_sha256="34cd"))
+
+
+def test_a_journal_from_before_samples_were_digested_goes_on(path: Path) -> None:
+    with Journal(path) as journal:
+        record = journal.resume(Header.of(CONFIG, {}, dataset_sha256="12ab"))
+
+    assert len(record.entries) == len(ENTRIES)
+
+
 def test_two_versions_of_a_library_never_meet_in_one_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
