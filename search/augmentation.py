@@ -7,7 +7,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from search.data.dataset import Images
+from harness.errors import ConfigError
+from search.config import Training
+from search.data.dataset import Dataset, Images
+
+
+def check_flip(recipe: Training, dataset: Dataset) -> None:
+    """Raises ConfigError where what is to be mirrored is known to be no picture."""
+    if recipe.flip and not dataset.is_picture:
+        raise ConfigError(
+            f"flip mirrors pictures, and {dataset.name} holds sound: its frequencies would be "
+            "turned round",
+            where="[training] flip",
+            hint="set it to false",
+        )
 
 
 def augment(

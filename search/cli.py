@@ -110,10 +110,12 @@ def report(
 
 
 def _load(config: SearchConfig) -> Dataset:
+    from search.augmentation import check_flip
     from search.data.load import load_dataset
 
     with errors.status("loading data"):
         dataset = load_dataset(config.data, seed=config.search.seed)
+    check_flip(config.training, dataset)
     if dataset.notice:
         errors.print(f"[bold yellow]note:[/] {escape(dataset.notice)}", soft_wrap=True)
     return dataset

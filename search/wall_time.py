@@ -80,6 +80,14 @@ class WallTime:
             _add(tiers, outcome.spent)
         return cls(workers * elapsed_s, dict(activities), dict(tiers), candidates)
 
+    @classmethod
+    def of_finalists(cls, finalists: Iterable[Outcome]) -> WallTime | None:
+        """Of the workers while they were at it: when they waited is not recorded. None where
+        nothing is known."""
+        known = [outcome for outcome in finalists if outcome.activities]
+        seconds = sum(sum(outcome.activities.values()) for outcome in known)
+        return cls.of(known, workers=1, elapsed_s=seconds) if seconds else None
+
     @property
     def useful_share(self) -> float | None:
         """Of the workers' wall time, the share in which networks were trained or measured."""

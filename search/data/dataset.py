@@ -117,7 +117,8 @@ class Split:
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A classification task. class_names: in the order of the labels, or empty where the set has
-    none. notice: a sentence the user must be shown, or ""."""
+    none. notice: a sentence the user must be shown, or "". is_picture: whether left and right may
+    be all that a mirror changes; not of sound."""
 
     name: str
     input_shape: tuple[int, int, int]
@@ -127,6 +128,7 @@ class Dataset:
     load_test: Callable[[], Split]
     notice: str = ""
     class_names: tuple[str, ...] = ()
+    is_picture: bool = True
 
     @property
     def encoding(self) -> Encoding:

@@ -158,6 +158,7 @@ def _build(data: Data, seed: int, source: Source) -> Dataset:
         ),
         notice=source.notice,
         class_names=source.class_names,
+        is_picture=source.is_picture,
     )
 
 

@@ -12,7 +12,8 @@ from search.data.dataset import Split
 class Source:
     """samples: to learn from. load_test: reads the test split, which no loader does before it is
     called; in an order whose first few are of all classes. validation: the set's own, if it has
-    one. name, notice: as Dataset's, where they are not the configuration's."""
+    one. name, notice: as Dataset's, where they are not the configuration's. is_picture: as
+    Dataset's."""
 
     samples: Split
     classes: int
@@ -21,3 +22,4 @@ class Source:
     validation: Split | None = None
     name: str = ""
     notice: str = ""
+    is_picture: bool = True

@@ -88,6 +88,7 @@ def load_speech_commands(root: Path, sound: Sound) -> Source:
         partial(_features, testing, sound, samples.encoding),
         names,
         _features(validation, sound, samples.encoding),
+        is_picture=False,
     )
 
 

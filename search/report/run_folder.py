@@ -9,7 +9,7 @@ front.json, schema 1: {"schema", "dataset", "notice", "test_images", "members": 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,7 +59,8 @@ class FrontRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells it. tested: by archid; empty while the run has not finished."""
+    """A run as its folder tells it. tested: by archid; empty while the run has not finished.
+    finalists: what came of those trained on, among them who did not take a place on the front."""
 
     config: SearchConfig
     candidates: tuple[Candidate, ...]
@@ -70,6 +71,7 @@ class Run:
     test_images: int
     versions: dict[str, str]
     host: dict[str, Any]
+    finalists: tuple[Outcome, ...] = ()
 
     @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -93,7 +95,7 @@ class Run:
 
     @cached_property
     def tiers(self) -> tuple[Tier, ...]:
-        return tiers_of(self.outcomes)
+        return tiers_of(self.outcomes, self.finalists)
 
     @cached_property
     def wall_time(self) -> WallTime | None:
@@ -105,6 +107,11 @@ class Run:
             return None
         workers = self.config.search.workers
         return WallTime.of(self.outcomes, workers=workers, elapsed_s=max(ends))
+
+    @cached_property
+    def finalists_time(self) -> WallTime | None:
+        """After the search; None where nothing was trained on."""
+        return WallTime.of_finalists(self.finalists)
 
     @cached_property
     def reasons(self) -> tuple[Reason, ...]:
@@ -128,25 +135,26 @@ def read_run(run_dir: Path) -> Run:
     config = load_config(run_dir / CONFIG_NAME)
     record = read_journal(run_dir / JOURNAL_NAME)
     candidates = read_candidates(record.entries)
+    finalists = read_finalists(run_dir, config.finalists.epochs)
     found = read_front(run_dir)
     return Run(
         config=config,
         candidates=candidates,
-        front=find_front(config, _with_finalists(run_dir, config, candidates)),
+        front=find_front(config, _with_finalists(config, candidates, finalists)),
         tested={member.archid: member for member in found.members},
         dataset=found.dataset or config.data.name,
         notice=found.notice,
         test_images=found.test_images,
         versions=record.header.versions,
         host=_read_host(run_dir / ENVIRONMENT_NAME),
+        finalists=tuple(finalists.values()),
     )
 
 
 def _with_finalists(
-    run_dir: Path, config: SearchConfig, candidates: Sequence[Candidate]
+    config: SearchConfig, candidates: Sequence[Candidate], finalists: Mapping[str, Outcome]
 ) -> list[Outcome]:
     """The outcomes, those trained on after the search as they are now."""
-    finalists = read_finalists(run_dir, config.finalists.epochs)
     return [
         better_of(trained, finalists.get(candidate.archid), config.bounds)
         if (trained := candidate.trained)

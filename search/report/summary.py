@@ -37,7 +37,8 @@ def summary(run_dir: Path, run: Run) -> dict[str, Any]:
         "hypervolume": _growth(run.growth),
         "tiers": [{**asdict(tier), "passed": tier.passed} for tier in run.tiers],
         "rejections": [asdict(reason) for reason in run.reasons],
-        "wall_time": _wall_time(run.wall_time) if run.wall_time is not None else None,
+        "wall_time": _wall_time(run.wall_time),
+        "finalists_time": _wall_time(run.finalists_time),
         "proxies": [_proxy(proxy) for proxy in run.proxies],
         "macs_as_proxy": run.proxies[0].describe() if run.proxies else None,
         "ancestors": {ancestry.archid: _steps(ancestry) for ancestry in run.ancestries},
@@ -45,7 +46,9 @@ def summary(run_dir: Path, run: Run) -> dict[str, Any]:
     }
 
 
-def _wall_time(wall_time: WallTime) -> dict[str, Any]:
+def _wall_time(wall_time: WallTime | None) -> dict[str, Any] | None:
+    if wall_time is None:
+        return None
     return {
         "useful_share": wall_time.useful_share,
         "overhead_s": wall_time.overhead_s,

@@ -16,6 +16,7 @@ _MEANING = {
     "measured": "on the board, before training",
     "short": "after short training, where others did better",
     "full": "trained in full",
+    "finalist": "trained on after the search",
 }
 COLUMNS = ("archid", "int8 test accuracy", "latency", "SRAM", "flash", "MACs")
 VALIDATION = "int8 validation accuracy"
@@ -63,7 +64,7 @@ def caption(front: Sequence[Evaluation]) -> str:
 
 
 def tiers_sheet(run: Run) -> Sheet:
-    """A row for each tier that a candidate met."""
+    """A row for each tier that a candidate met, and one for the finalists."""
     total = sum(tier.seconds or 0.0 for tier in run.tiers)
     rows, partly = [], False
     for tier in run.tiers:
@@ -79,6 +80,11 @@ def tiers_sheet(run: Run) -> Sheet:
         notes = ["the journal does not say what each tier took"]
     elif partly:
         notes.append("the journal gives times of some candidates only")
+    if (after := run.finalists_time) is not None and after.useful_share is not None:
+        notes.append(
+            f"finalists took {after.workers_s:,.1f} s of the workers' time after the search, "
+            f"{after.useful_share:.1%} of it training and measuring"
+        )
     if run.wall_time is not None:
         notes.append(run.wall_time.sentence)
     return Sheet(

@@ -1,4 +1,5 @@
-"""What did each tier cost, and whom did it turn down? Counts what the candidates say. Pure."""
+"""What did each tier cost, and whom did it turn down? Counts what the candidates say, and what
+those say that were trained on after the search. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.evaluation import FAILED, TIERS, TRAINED, Evaluation, Outcome, Rejected
+from search.finalists import FINALIST
 
 _ORDER = (*TIERS, TRAINED)
 _BOUND = re.compile(r"(?P<what>.+?) [-+.,e\d]+ exceeds the bound of (?P<bound>.+)", re.DOTALL)
@@ -39,24 +41,17 @@ class Reason:
     count: int
 
 
-def tiers_of(outcomes: Sequence[Outcome]) -> tuple[Tier, ...]:
-    """The tiers that a candidate met, in their order; those of a later version behind them."""
+def tiers_of(outcomes: Sequence[Outcome], finalists: Sequence[Outcome] = ()) -> tuple[Tier, ...]:
+    """The tiers that a candidate met, in their order; those of a later version behind them. Last
+    that of the finalists, where there are any."""
     walks = [(outcome, _walk(outcome)) for outcome in outcomes]
     tiers = []
     for name in _ordered({name for _, walk in walks for name in walk}):
-        inside = [(outcome, walk) for outcome, walk in walks if name in walk]
-        ended = Counter(_end(outcome) for outcome, walk in inside if walk[-1] == name)
-        timed = [outcome.spent[name] for outcome, _ in inside if name in outcome.spent]
-        tiers.append(
-            Tier(
-                name=name,
-                entered=len(inside),
-                rejected=ended["rejected"],
-                failed=ended[FAILED],
-                seconds=sum(timed) if timed else None,
-                timed=len(timed),
-            )
-        )
+        inside = [outcome for outcome, walk in walks if name in walk]
+        ended = [outcome for outcome, walk in walks if walk[-1] == name]
+        tiers.append(_tier(name, inside, ended))
+    if finalists:
+        tiers.append(_tier(FINALIST, finalists, finalists))
     return tuple(tiers)
 
 
@@ -70,6 +65,20 @@ def reasons_of(outcomes: Sequence[Outcome]) -> tuple[Reason, ...]:
     order = [*_ordered({tier for tier, _ in counts} - {FAILED}), FAILED]
     found = (Reason(tier, why, count) for (tier, why), count in counts.items())
     return tuple(sorted(found, key=lambda r: (order.index(r.tier), -r.count, r.why)))
+
+
+def _tier(name: str, inside: Sequence[Outcome], ended: Sequence[Outcome]) -> Tier:
+    """ended: those that met no tier after this one."""
+    ends = Counter(_end(outcome) for outcome in ended)
+    timed = [outcome.spent[name] for outcome in inside if name in outcome.spent]
+    return Tier(
+        name=name,
+        entered=len(inside),
+        rejected=ends["rejected"],
+        failed=ends[FAILED],
+        seconds=sum(timed) if timed else None,
+        timed=len(timed),
+    )
 
 
 def _walk(outcome: Outcome) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from harness.measurement import Flash, Sram
 from search.config import Bounds, Budget, Data, Device, SearchConfig, SpaceChoice, dump_config
 from search.cost import cost_of
-from search.evaluation import Evaluation, Outcome, Rejected
+from search.evaluation import Evaluation, Outcome, Rejected, outcome_to_json
+from search.finalists import FINALISTS_NAME
 from search.journal import Entry, Header, Journal
 from search.report.run_folder import FrontRecord, Tested, write_front
 from search.space import open_space
@@ -79,6 +81,12 @@ def write_run(
         for index, outcome in enumerate(outcomes):
             journal.append(Entry(index, "0" * 8, outcome, every_s * (index + 1)))
     return run_dir
+
+
+def write_finalist(run_dir: Path, outcome: Outcome, *, epochs: int) -> None:
+    line = {"epochs": epochs, "outcome": outcome_to_json(outcome)}
+    with (run_dir / FINALISTS_NAME).open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def make_family(count: int) -> list[Outcome]:

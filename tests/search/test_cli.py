@@ -16,6 +16,7 @@ from search.journal import Header, Journal
 from search.run import RunResult
 from tests.commands import call as call_command
 from tests.search.runs import CONFIG, make_outcomes, write_run
+from tests.search.sound_files import write_speech_commands
 
 HILNAS = (str(Path(sys.executable).with_name("hilnas")),)
 INTERRUPTED = (sys.executable, "-m", "tests.search.interrupted_cli")
@@ -262,6 +263,16 @@ def test_resuming_nothing_is_refused(call, tmp_path):
     config = write_config(tmp_path, rounds=3)
     answer = call("search", config, "--resume", tmp_path / "absent")
     assert answer.code == 1 and "no such run folder" in answer.err
+
+
+def test_sound_is_not_mirrored(call, tmp_path):
+    words = write_speech_commands(tmp_path / "words", ("no", "yes"), speakers=8, noise=False)
+    config = write_config(tmp_path, rounds=3)
+    text = config.read_text().replace('"digits"', f'"speech_commands"\npath = "{words}"')
+    config.write_text(text.replace("[training]", "[training]\nflip = true"))
+    answer = call("search", config, "--out", tmp_path / "run")
+    assert answer.code == 2 and not (tmp_path / "run").exists()
+    assert "[training] flip: flip mirrors pictures, and speech_commands holds sound" in answer.err
 
 
 def test_a_run_does_not_go_on_with_other_samples(call, tmp_path):

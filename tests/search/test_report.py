@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness.errors import ConfigError, JournalError
-from search.config import Bounds
+from search.config import Bounds, Finalists
 from search.evaluation import Cost, Evaluation, Rejected
 from search.report.ancestry_plot import plot_ancestors
 from search.report.drawing import render_png, render_svg
@@ -26,7 +26,14 @@ from search.report.tables import comparison_sheet, front_sheet, report_sheets, t
 from search.report.write import write_report
 from tests.measurements import make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
-from tests.search.runs import CONFIG, make_family, make_outcomes, write_run, write_tested
+from tests.search.runs import (
+    CONFIG,
+    make_family,
+    make_outcomes,
+    write_finalist,
+    write_run,
+    write_tested,
+)
 
 BROKEN_CLOCK = make_measurement(started_at="")
 
@@ -162,6 +169,25 @@ def test_wall_time_of_the_workers_stands_beneath_the_tiers(tmp_path: Path) -> No
         ("60.0 s", "20.000 s", "90.9%"),
     ]
     assert "83.3% of the workers' wall time went into training and measuring" in sheet.note
+    assert "finalist" not in sheet.note and summary(tmp_path, run)["finalists_time"] is None
+
+
+def test_what_finalists_took_stands_beside_what_the_search_took(tmp_path: Path) -> None:
+    config = replace(CONFIG, finalists=Finalists(epochs=5))
+    run_dir = write_run(tmp_path, make_family(3), config=config, every_s=12)
+    trained_on = make_evaluation(
+        val_error=0.9,  # it takes nobody's place, and took its time
+        spent={"finalist": 40.0},
+        activities={"training": 35.0, "measuring": 1.0, "exporting": 4.0},
+    )
+    write_finalist(run_dir, trained_on, epochs=5)
+    run = read_run(run_dir)
+    sheet = tiers_sheet(run)
+    assert sheet.rows[-1][:2] == ("finalist", "trained on after the search")
+    assert sheet.rows[-1][2:] == ("1", "0", "0", "1", "40.0 s", "40.000 s", "37.7%")
+    assert "finalists took 40.0 s of the workers' time after the search, 90.0% of" in sheet.note
+    assert "83.3% of the workers' wall time went into training and measuring" in sheet.note
+    assert summary(tmp_path, run)["finalists_time"]["useful_share"] == pytest.approx(0.9)
 
 
 def test_published_networks_of_the_same_data_stand_before_ours(tmp_path: Path) -> None:

@@ -76,6 +76,20 @@ def test_a_tier_of_a_later_version_stands_behind_those_known() -> None:
     assert [tier.name for tier in tiers] == ["analytic", "measured", "full", "finalists"]
 
 
+def test_finalists_are_a_tier_of_their_own_behind_all_others() -> None:
+    finalists = [
+        make_evaluation(spent={"finalist": 50.0}),
+        make_rejected(tier="measured", spent={"finalist": 30.0}),
+        make_rejected(tier="failed"),
+    ]
+
+    *before, last = tiers_of([make_evaluation(spent={"full": 9.0, "later": 1.0})], finalists)
+
+    assert [tier.name for tier in before] == ["analytic", "measured", "full", "later"]
+    assert last == Tier("finalist", entered=3, rejected=1, failed=1, seconds=80.0, timed=2)
+    assert last.passed == 1
+
+
 def test_no_candidates_meet_no_tier() -> None:
     assert tiers_of([]) == () == reasons_of([])
 
