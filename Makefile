@@ -4,7 +4,7 @@ PYTEST = .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml constraints.txt scripts/setup setup.py $(wildcard harness/virtual/core/*.[ch]) $(wildcard harness/virtual/core/devices/*.[ch])
+.venv/.ready: pyproject.toml constraints.txt scripts/setup setup.py $(wildcard harness/virtual/core/*.[ch]) $(wildcard harness/virtual/core/devices/*.[ch]) $(wildcard search/*.c)
 	scripts/setup
 
 demo: setup
@@ -20,12 +20,12 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	find firmware harness -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format --dry-run --Werror
+	find firmware harness search -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format --dry-run --Werror
 
 format: setup
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	find firmware harness -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format -i
+	find firmware harness search -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format -i
 
 bench: setup
 	.venv/bin/python -m bench

@@ -1,4 +1,5 @@
-"""What pyproject.toml cannot say: the virtual board's C core is compiled with the package.
+"""What pyproject.toml cannot say: the C of the virtual board and of int8 networks is compiled with
+the package.
 
 Unicorn's headers come with its wheel, a build requirement; its library is loaded before the core
 at run time (harness/virtual/core.py), so nothing is linked here.
@@ -34,6 +35,11 @@ setup(
                 "-Werror",
                 "-fvisibility=hidden",
             ],
-        )
+        ),
+        Extension(
+            "search._integer_kernels",
+            sources=["search/integer_kernels.c"],
+            extra_compile_args=["-std=gnu11", "-O3", "-Wall", "-Wextra", "-Wno-psabi", "-Werror"],
+        ),
     ]
 )

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ModelError
 from search.data.dataset import PIXELS, Encoding, Images, Labels, to_int8
+from search.integer_network import compile_network
 from search.lowering import Add, Conv2D, Dense, DepthwiseConv2D, Flatten, Input, Op, Pad, Pool2D
 from search.network import Folded, draw_untrained_weights
 
@@ -180,6 +181,12 @@ def int8_outputs(
     and differ in every fourth output, by a step.
     """
     count, outputs = len(images), []
+    network = compile_network(model) if exact else None
+    if network is not None:  # the same bytes, several times sooner
+        for start in range(0, count, ERROR_BATCH):
+            before_batch()
+            outputs.append(network.outputs(to_int8(images[start : start + ERROR_BATCH])))
+        return np.concatenate(outputs)
     interpreter = _open(model, exact=exact)
     (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
     allocated = 0
