@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from harness.toml import load_toml
 
 ROOT = Path(__file__).resolve().parents[1]
 BOARDS_DIR = ROOT / "boards"
+
+# What pyOCD's options reset_type and connect_mode may be.
+RESET_TYPES = (
+    *("default", "hardware", "system", "core"),
+    *("n_srst", "sysresetreq", "vectreset", "emulated"),
+)
+CONNECT_MODES = ("halt", "pre-reset", "under-reset", "attach")
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,17 @@ class Console:
 
 @dataclass(frozen=True)
 class Pyocd:
+    """How pyOCD debugs the board. target: the chip as pyOCD calls it. reset_type, connect_mode:
+    its options of these names. known_bad: versions of pyOCD that do not work with this board."""
+
     target: str
+    reset_type: str = "default"
+    connect_mode: str = "halt"
+    known_bad: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_one_of("reset_type", self.reset_type, RESET_TYPES)
+        require_one_of("connect_mode", self.connect_mode, CONNECT_MODES)
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,12 @@ class Board:
             raise ValueError(f"core {self.core!r} is not cortex-m4 or cortex-m4f")
         _require_at_least(1, "sysclk_hz", self.sysclk_hz)
         _require_at_least(0, "flash_wait_states", self.flash_wait_states)
+
+
+def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
+    """Raises ValueError."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 def _require_at_least(least: int, name: str, value: int) -> None:

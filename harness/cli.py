@@ -50,7 +50,22 @@ JsonOption = Annotated[
     ),
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
-ViaOption = Annotated[str, typer.Option("--via", help="How the board is reached: virtual.")]
+ViaOption = Annotated[
+    str, typer.Option("--via", help="How the board is reached: virtual, or hardware.")
+]
+UnitOption = Annotated[
+    str | None,
+    typer.Option("--unit", metavar="NAME", help="Via hardware: which unit of the hardware map."),
+]
+HardwareMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--hardware-map",
+        metavar="FILE",
+        help="Via hardware: the units on this desk. Without it, HILNAS_HARDWARE_MAP, then "
+        "hardware_map.toml here or in ~/.config/hilnas.",
+    ),
+]
 ThroughOption = Annotated[
     str, typer.Option("--through", help="How images get into flash: memory (at once) or probe.")
 ]
@@ -259,6 +274,8 @@ def measure(
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random input.")] = 0,
     through: ThroughOption = "memory",
+    unit: UnitOption = None,
+    hardware_map: HardwareMapOption = None,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -278,18 +295,21 @@ def measure(
     from harness.tflite import read_model
 
     chosen = _open_engine(engine, tflm_dir, model)
-    if profile is not None and through == "probe":
+    if profile is not None and (via, through) != ("virtual", "memory"):
         raise UsageError(
-            "--profile watches a board from inside, which a probe does not",
-            expected="--through memory",
-            got="--through probe",
+            "--profile watches a virtual board from inside, which a probe does not",
+            expected="--via virtual --through memory",
+            got=f"--via {via} --through {through}",
         )
     options = CompilerOptions(optimise, arena_limit)
     described = load_board(board)
     data = read_model(model)
     with ExitStack() as stack:
         with _status() as on_step:
-            session = stack.enter_context(open_session(described, via, through))
+            opened = open_session(described, via, through, unit=unit, hardware_map=hardware_map)
+            session = stack.enter_context(opened)
+            if session.note:
+                errors.print(escape(session.note), soft_wrap=True, highlight=False)
             result = measure_model(
                 data,
                 session,

@@ -14,6 +14,7 @@
     │   ├── CompileError            1   the compiler refused generated or firmware sources
     │   └── DoesNotFitError         1   flash or SRAM overflowed; carries region and missing_bytes
     ├── BoardError                  1   the board (or the process that plays it) failed
+    │   └── UnitInUseError          1   another command has the unit
     ├── ProbeError                  1   the debug probe, or the chip's flash behind it
     ├── LinkError                   1   the serial line
     │   ├── NoReplyError            1   nothing, or only half a frame, before the deadline
@@ -142,6 +143,10 @@ class DoesNotFitError(BuildError):
 
 class BoardError(HilnasError):
     """The board, or the process that plays it, failed."""
+
+
+class UnitInUseError(BoardError):
+    """Another command has the unit."""
 
 
 class ProbeError(HilnasError):

@@ -1,22 +1,25 @@
-"""How does an image get into a chip's flash through a debug probe? pyOCD does it, in a process of
-its own that can be killed: a probe's USB stack or an unplugged cable may block for ever.
+"""How is a chip flashed and reset through a debug probe? pyOCD does it, in a process of its own
+that can be killed: a probe's USB stack or an unplugged cable may block for ever.
 
 This is the only module that imports pyOCD, and only in that process (`python -m harness.probe`).
 It reads one JSON line and the image's bytes from stdin, and writes JSON lines: progress
-{"step", "fraction"}, at last {"flashed"} or {"error"}.
+{"step", "fraction"}, at last {"done"} or {"error"}.
 """
 
 from __future__ import annotations
 
+import ctypes
+import importlib.metadata
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,10 +30,25 @@ Segments = Sequence[tuple[int, bytes]]
 OnProgress = Callable[[str, float], None]
 
 FLASH_SECONDS = 180.0  # 2 MiB in sectors of 2 s each, with room
+RESET_SECONDS = 30.0
 VERIFY_BYTES = 1 << 14  # one read back: a step of the progress bar
 
-_REMOTE = "remote:"
+REMOTE = "remote:"  # a probe that a server offers: remote:HOST:PORT
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _DHCSR, _DEMCR, _DEBUG_KEY = 0xE000EDF0, 0xE000EDFC, 0xA05F << 16  # DDI 0403, C1.6
+
+
+@dataclass(frozen=True)
+class Access:
+    """How pyOCD reaches a chip. target: the chip as pyOCD calls it. probe: the whole unique id of
+    a probe, or "remote:HOST:PORT". pack: a CMSIS pack that describes the target, where pyOCD
+    itself does not. reset_type, connect_mode: pyOCD's options of these names."""
+
+    target: str
+    probe: str
+    pack: Path | None = None
+    reset_type: str = "default"
+    connect_mode: str = "halt"
 
 
 @dataclass(frozen=True)
@@ -48,10 +66,8 @@ class Flashed:
 
 def flash(
     segments: Segments,
+    access: Access,
     *,
-    target: str,
-    probe: str,
-    pack: Path | None = None,
     on_progress: OnProgress = lambda step, fraction: None,
     deadline_s: float = FLASH_SECONDS,
 ) -> Flashed:
@@ -59,22 +75,44 @@ def flash(
 
     Args:
         segments: (address, bytes) of the image.
-        target: the chip as pyOCD calls it; `pack`: a CMSIS pack that describes it, where pyOCD
-            itself does not.
-        probe: the whole unique id of a probe, or "remote:HOST:PORT".
         on_progress: gets the step's name and the fraction of it that is done.
 
     Raises:
         ProbeError: no such probe or target, the target does not answer, flash refuses or keeps
             other bytes, or the deadline passed.
     """
+    started = time.monotonic()
+    done = _have_done("flashing", access, segments, on_progress, deadline_s)
+    return Flashed(**done, seconds=time.monotonic() - started)
+
+
+def reset(access: Access, *, deadline_s: float = RESET_SECONDS) -> None:
+    """Reset the chip and let what is in its flash run.
+
+    Raises:
+        ProbeError: as flash().
+    """
+    _have_done("resetting", access, (), lambda step, fraction: None, deadline_s)
+
+
+def pyocd_version() -> str:
+    """Of the pyOCD that is installed; importing it is not needed for that."""
+    return importlib.metadata.version("pyocd")
+
+
+def _have_done(
+    what: str, access: Access, segments: Segments, on_progress: OnProgress, deadline_s: float
+) -> dict[str, Any]:
+    """pyOCD's account of what was done ("flashing" or "resetting") in a process that is gone when
+    this returns."""
     header = {
-        "target": target,
-        "probe": probe,
-        "pack": str(pack.resolve()) if pack else None,
+        "what": what,
+        "parent": os.getpid(),
+        **asdict(access),
+        "pack": str(access.pack.resolve()) if access.pack else None,
         "segments": [[address, len(data)] for address, data in segments],
     }
-    started = time.monotonic()
+    deadline = time.monotonic() + deadline_s
     with (
         tempfile.TemporaryFile() as request,
         tempfile.TemporaryFile() as words,
@@ -94,13 +132,20 @@ def flash(
         )
         try:
             assert process.stdout is not None
-            for message in _messages(process.stdout, started + deadline_s, probe, deadline_s):
+            for message in _messages(process.stdout, deadline):
                 if "error" in message:
                     raise ProbeError(**message["error"])
-                if "flashed" in message:
-                    return Flashed(**message["flashed"], seconds=time.monotonic() - started)
+                if "done" in message:
+                    return dict(message["done"])
                 on_progress(message["step"], message["fraction"])
-            raise _death(process, words, probe)
+            raise _death(process, words, access.probe)
+        except TimeoutError:
+            raise ProbeError(
+                f"{what} did not end",
+                where=access.probe,
+                expected=f"the end within {deadline_s:g} s",
+                hint="check cable and power, then try again",
+            ) from None
         finally:
             process.kill()
             process.wait()
@@ -113,19 +158,13 @@ def _search_path() -> str:
     return f"{ROOT}{os.pathsep}{rest}" if rest else str(ROOT)
 
 
-def _messages(
-    stdout: IO[bytes], deadline: float, probe: str, deadline_s: float
-) -> Iterator[dict[str, Any]]:
+def _messages(stdout: IO[bytes], deadline: float) -> Iterator[dict[str, Any]]:
+    """What the process says, up to its end; TimeoutError when `deadline` comes first."""
     pending = b""
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([stdout], [], [], left)[0]:
-            raise ProbeError(
-                "flashing did not end",
-                where=probe,
-                expected=f"the end within {deadline_s:g} s",
-                hint="check cable and power, then flash again",
-            )
+            raise TimeoutError
         data = os.read(stdout.fileno(), 65536)
         if not data:
             return
@@ -141,7 +180,7 @@ def _death(process: subprocess.Popen[bytes], words: IO[bytes], probe: str) -> Pr
         "pyOCD's process died" + (f", its last words: {last[0]}" if last else ""),
         where=probe,
         got=f"exit status {status}",
-        hint="flash again",
+        hint="try again",
     )
 
 
@@ -153,7 +192,7 @@ def _exact_probe(unique_id: str) -> Any:
     from pyocd.core.helpers import ConnectHelper
 
     wanted = unique_id.lower()
-    if wanted.startswith(_REMOTE):
+    if wanted.startswith(REMOTE):
         try:
             found = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=unique_id)
         except ValueError:  # pyOCD's reading of the port
@@ -184,6 +223,8 @@ def _open_session(header: dict[str, Any], probe: Any) -> Any:
 
     options = {
         "target_override": header["target"],
+        "reset_type": header["reset_type"],
+        "connect_mode": header["connect_mode"],
         "no_config": True,
         "resume_on_disconnect": False,
         "hide_programming_progress": True,
@@ -197,7 +238,7 @@ def _open_session(header: dict[str, Any], probe: Any) -> Any:
             f"pyOCD does not know the target {header['target']!r}",
             hint="give the vendor's CMSIS pack with --pack FILE.pack"
             if header["pack"] is None
-            else "the file given with --pack is no CMSIS pack of this chip",
+            else f"{header['pack']} is no CMSIS pack of this chip",
         ) from None
 
 
@@ -277,8 +318,8 @@ def _translated(error: Exception, where: str) -> ProbeError:
     for kind, what, hint in (
         (exceptions.FlashEraseFailure, "flash cannot be erased", "is it write-protected?"),
         (exceptions.FlashProgramFailure, "flash cannot be programmed", "is it write-protected?"),
-        (exceptions.FlashFailure, "the flash algorithm failed", "flash again"),
-        (exceptions.TransferFaultError, "the target's bus answered with an error", "flash again"),
+        (exceptions.FlashFailure, "the flash algorithm failed", "try again"),
+        (exceptions.TransferFaultError, "the target's bus answered with an error", "try again"),
         (exceptions.TransferError, "the target does not answer", "check power and the cable"),
         (exceptions.ProbeError, "the probe failed", "plug it in again"),
         (exceptions.TargetSupportError, "pyOCD refuses the target", "give another --pack"),
@@ -290,6 +331,13 @@ def _translated(error: Exception, where: str) -> ProbeError:
     raise error
 
 
+def _die_with(parent: int) -> None:
+    """A parent that is killed ends this process as well, wherever it hangs: the probe is free."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def _carry_out(request: IO[bytes], answer: IO[str]) -> None:
     def say(**message: Any) -> None:
         print(json.dumps(message), file=answer, flush=True)
@@ -298,27 +346,32 @@ def _carry_out(request: IO[bytes], answer: IO[str]) -> None:
         say(step=step, fraction=fraction)
 
     header = json.loads(request.readline())
+    _die_with(header["parent"])
     segments = [(address, request.read(size)) for address, size in header["segments"]]
+    accounts: list[Any] = []
     try:
         on_progress("connecting", 0.0)
         with _open_session(header, _exact_probe(header["probe"])) as session:
-            accounts = _program(session, segments, on_progress)
-            _verify(session, segments, on_progress)
+            if header["what"] == "flashing":
+                accounts = _program(session, segments, on_progress)
+                _verify(session, segments, on_progress)
             _start(session)
     except Exception as error:
         failure = _translated(error, header["probe"])
         names = ("what", "where", "expected", "got", "hint")
         say(error={name: getattr(failure, name) for name in names})
         return
-    say(
-        flashed={
-            "image_bytes": sum(len(data) for _, data in segments),
-            "sectors": sum(account.erase_sector_count for account in accounts),
-            "erased_bytes": sum(account.erase_byte_count for account in accounts),
-            "programmed_bytes": sum(account.program_byte_count for account in accounts),
-            "unchanged_bytes": sum(account.skipped_byte_count for account in accounts),
-        }
-    )
+    say(done=_account(accounts, segments) if header["what"] == "flashing" else {})
+
+
+def _account(accounts: Sequence[Any], segments: Segments) -> dict[str, int]:
+    return {
+        "image_bytes": sum(len(data) for _, data in segments),
+        "sectors": sum(account.erase_sector_count for account in accounts),
+        "erased_bytes": sum(account.erase_byte_count for account in accounts),
+        "programmed_bytes": sum(account.program_byte_count for account in accounts),
+        "unchanged_bytes": sum(account.skipped_byte_count for account in accounts),
+    }
 
 
 if __name__ == "__main__":

@@ -74,10 +74,19 @@ class RunResult:
 
 class Session:
     """A unit with an open line to it. Every call may raise NoReplyError, FrameError, LinkError,
-    RequestRefusedError, FirmwareFaultError or BoardError; none waits without a deadline."""
+    RequestRefusedError, FirmwareFaultError, BoardError or ProbeError; none waits without a
+    deadline. `note`: what people may want to know of the unit and how it is reached."""
 
     def __init__(
-        self, board: Board, via: str, unit: Unit, link: Link, *, timing: str, timing_model: str
+        self,
+        board: Board,
+        via: str,
+        unit: Unit,
+        link: Link,
+        *,
+        timing: str,
+        timing_model: str,
+        note: str = "",
     ) -> None:
         self.board = board
         self.via = via
@@ -85,6 +94,7 @@ class Session:
         self.link = link
         self.timing = timing
         self.timing_model = timing_model
+        self.note = note
         self._hello: wire.Greeting | None = None
 
     @property
@@ -261,23 +271,41 @@ class ProbedUnit:
         self._probe = unit.debug_port()
 
     def load(self, elf: Path) -> None:
-        from harness.probe import flash
+        from harness.probe import Access, flash
         from harness.virtual.loader import read_program
 
         program = read_program(elf, [self._board.memory.flash])
-        flash(program.segments, target=self._board.pyocd.target, probe=self._probe)
+        flash(program.segments, Access(self._board.pyocd.target, self._probe))
+
+
+@dataclass(frozen=True)
+class Way:
+    """What else there is to say of how a board is reached. through: how images get into the flash
+    of a virtual one, "memory" or "probe". unit, hardware_map: which one on the desk, by its name
+    in the map; None: the only one, and the map that is found."""
+
+    through: str = "memory"
+    unit: str | None = None
+    hardware_map: Path | None = None
 
 
 @contextmanager
-def _open_virtual(board: Board, through: str) -> Iterator[Session]:
+def _open_virtual(board: Board, way: Way) -> Iterator[Session]:
     from harness.virtual.board import TIMING_MODEL, VirtualBoard
     from harness.virtual.nursery import NURSERY
 
+    probed = way.through == "probe"
     # A debug port is served by a process of its own, not by a fork.
-    opened = VirtualBoard(board) if through == "probe" else NURSERY.open(board)
+    opened = VirtualBoard(board) if probed else NURSERY.open(board)
     with opened as played, Link(played.port, board.console.baud) as link:
-        unit: Unit = ProbedUnit(played, board) if through == "probe" else played
+        unit: Unit = ProbedUnit(played, board) if probed else played
         yield Session(board, "virtual", unit, link, timing="modelled", timing_model=TIMING_MODEL)
+
+
+def _open_hardware(board: Board, way: Way) -> AbstractContextManager[Session]:
+    from harness.hardware import open_unit
+
+    return open_unit(board, way.unit, way.hardware_map)
 
 
 @contextmanager
@@ -288,24 +316,29 @@ def open_host_session(board: Board) -> Iterator[Session]:
         yield Session(board, "host", unit, link, timing="host", timing_model="")
 
 
-VIAS: dict[str, Callable[[Board, str], AbstractContextManager[Session]]] = {
-    "virtual": _open_virtual
+VIAS: dict[str, Callable[[Board, Way], AbstractContextManager[Session]]] = {
+    "virtual": _open_virtual,
+    "hardware": _open_hardware,
 }
 THROUGH = ("memory", "probe")
 
 
 def open_session(
-    board: Board, via: str, through: str = "memory"
+    board: Board,
+    via: str,
+    through: str = "memory",
+    *,
+    unit: str | None = None,
+    hardware_map: Path | None = None,
 ) -> AbstractContextManager[Session]:
-    """A session with a unit of `board`, closed on leaving the context.
-
-    `through` says how images get into its flash: straight into the memory of a virtual board, or
-    through a debug probe.
+    """A session with a unit of `board`, closed on leaving the context. `through`, `unit` and
+    `hardware_map`: see Way.
 
     Raises:
         UnknownBoardError: `via` is no way to reach it.
-        UsageError: `through` is no way into flash.
-        BoardError, LinkError: on entering, when the unit does not start.
+        UsageError: `through` is no way into flash, or a unit is named where none has a name.
+        BoardError, LinkError, ProbeError, UsageError: on entering, when there is no such unit or
+            it does not start.
     """
     if via not in VIAS:
         raise UnknownBoardError(
@@ -319,4 +352,10 @@ def open_session(
             expected=" or ".join(THROUGH),
             hint="use --through memory",
         )
-    return VIAS[via](board, through)
+    if unit is not None and via != "hardware":
+        raise UsageError(
+            "only boards on the desk have units",
+            expected="--via hardware",
+            got=f"--via {via} --unit {unit}",
+        )
+    return VIAS[via](board, Way(through, unit, hardware_map))

@@ -107,9 +107,9 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
         (["measure", "absent.tflite", *BOARD], 2, "absent.tflite: cannot read the model"),
         (["measure", "MODEL", "--board", "nucleo"], 2, "unknown board 'nucleo' (expected one of"),
         (
-            ["measure", "MODEL", *BOARD, "--via", "hardware"],
+            ["measure", "MODEL", *BOARD, "--via", "renode"],
             2,
-            "cannot be measured via 'hardware'",
+            "cannot be measured via 'renode'",
         ),
         (["measure", "MODEL", *BOARD, "--engine", "tvm"], 2, "there is no engine 'tvm' (expected"),
         (
@@ -120,7 +120,7 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
         (
             ["measure", "MODEL", *BOARD, "--profile", "p.json", "--through", "probe"],
             2,
-            "(expected --through memory, got --through probe)",
+            "(expected --via virtual --through memory, got --via virtual --through probe)",
         ),
         (["build", "MODEL", *BOARD, "--out", "MODEL"], 2, "cannot be written into: File exists"),
         (["measure", "/dev/zero", *BOARD], 1, "/dev/zero: is too large a file (expected <= "),

@@ -16,7 +16,7 @@ import pytest
 from harness.board import load_board
 from harness.errors import ProbeError, UsageError
 from harness.image import build_image
-from harness.probe import flash
+from harness.probe import Access, flash
 from harness.session import RunResult, Session, open_session
 from harness.virtual import VirtualBoard
 from tests.board_case import make_input, output_for
@@ -34,14 +34,13 @@ def test_the_vendors_algorithm_erases_and_programs_what_changes(name: str) -> No
     image = [(base, random.Random(5).randbytes(9001)), (base + 0x10000, b"\x00\xff" * 64)]
     steps: list[str] = []
     with VirtualBoard(board) as unit:
-        probe = unit.debug_port()
+        access = Access(board.pyocd.target, unit.debug_port())
         first = flash(
             image,
-            target=board.pyocd.target,
-            probe=probe,
+            access,
             on_progress=lambda step, fraction: steps.append(step),
         )
-        again = flash(image, target=board.pyocd.target, probe=probe)
+        again = flash(image, access)
     assert first.image_bytes == 9001 + 128
     assert first.sectors >= 2 and first.erased_bytes >= first.programmed_bytes > 9001
     assert list(dict.fromkeys(steps)) == ["connecting", "erasing", "programming", "verifying"]
@@ -54,7 +53,7 @@ def test_an_image_behind_the_end_of_flash_is_refused() -> None:
         VirtualBoard(load_board("nucleo_f412zg")) as unit,
         pytest.raises(ProbeError, match="0x08100000: the image has bytes outside the target's"),
     ):
-        flash([(0x080FFFFC, bytes(8))], target="stm32f412xg", probe=unit.debug_port())
+        flash([(0x080FFFFC, bytes(8))], Access("stm32f412xg", unit.debug_port()))
 
 
 def _measured(session: Session, image: Any) -> tuple[RunResult, bytes]:
@@ -140,14 +139,21 @@ def test_a_chip_that_pyocd_does_not_know_is_said_in_a_sentence(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--via", "hardware"), "no probe is named for nucleo_f412zg via 'hardware'"),
+        (("--via", "hardware"), "nowhere.toml: no such file"),
+        (("--unit", "left"), "--unit names a unit of the hardware map"),
+        (("--via", "hardware", "--unit", "left", "--probe", "x"), "hardware without --probe"),
         (("--via", "moon"), "cannot be flashed via 'moon' (expected virtual or hardware)"),
         (("--pack", "nowhere.pack"), "nowhere.pack: there is no such pack; check the path"),
     ],
 )
 def test_what_hilnas_flash_cannot_use_is_refused(
-    ask: Callable[..., Answer], tmp_path: Path, options: tuple[str, str], sentence: str
+    ask: Callable[..., Answer],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    sentence: str,
 ) -> None:
+    monkeypatch.setenv("HILNAS_HARDWARE_MAP", "nowhere.toml")
     elf = compile_firmware("void main(void) { report(1); }", tmp_path)
     answer = ask(elf, "--board", "nucleo_f412zg", *options)
     assert answer.code == 2

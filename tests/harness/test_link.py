@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+import serial.serialposix
 
 from harness import wire
 from harness.errors import (
@@ -386,6 +388,30 @@ def test_a_line_that_takes_no_bytes_is_named() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_dtr_and_rts_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pty has no such lines; what can be seen is that nobody asks for them, and that closing the
+    port will not lower them."""
+    asked: list[int] = []
+    ioctl = serial.serialposix.fcntl.ioctl
+    monkeypatch.setattr(
+        serial.serialposix.fcntl, "ioctl", lambda *words: asked.append(words[1]) or ioctl(*words)
+    )
+    ours, theirs = pty.openpty()
+    try:
+        attributes = termios.tcgetattr(theirs)
+        attributes[2] |= termios.HUPCL
+        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+        with Link(os.ttyname(theirs), 115200) as link:
+            os.write(ours, wire.encode(Frame(1, wire.Prepared())))
+            link.receive(5.0)
+            assert not termios.tcgetattr(theirs)[2] & termios.HUPCL
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert asked, "this test no longer sees what pyserial asks for"
+    assert not {termios.TIOCMSET, termios.TIOCMBIS, termios.TIOCMBIC} & set(asked)
 
 
 def test_the_transcript_holds_both_directions_and_goes_to_a_file(tmp_path: Path) -> None:

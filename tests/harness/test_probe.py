@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import harness.probe
+from harness.board import CONNECT_MODES, RESET_TYPES
 from harness.errors import ProbeError
-from harness.probe import flash
+from harness.probe import Access, flash, reset
 
 IMAGE = [(0x08000000, bytes(range(64)))]
 TARGET = "stm32f412xg"
@@ -36,14 +38,14 @@ def test_a_probe_is_named_by_its_whole_unique_id() -> None:
         ProbeError,
         match=r"no such debug probe is attached \(expected 0669FF3, got .*\); check the cable and",
     ):
-        flash(IMAGE, target=TARGET, probe="0669FF3")
+        flash(IMAGE, Access(TARGET, "0669FF3"))
 
 
 def test_a_server_that_is_not_there_is_named(listener: socket.socket) -> None:
     address = address_of(listener)
     listener.close()
     with pytest.raises(ProbeError) as caught:
-        flash(IMAGE, target=TARGET, probe=address)
+        flash(IMAGE, Access(TARGET, address))
     assert str(caught.value) == (
         f"{address}: the probe cannot be reached: [Errno 111] Connection refused; "
         "is it attached, or its server started?"
@@ -55,7 +57,7 @@ NO_REMOTE = "names no remote probe (expected remote:HOST:PORT); give what the pr
 
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(ProbeError) as caught:
-        flash(IMAGE, target=TARGET, probe="remote:127.0.0.1:here")
+        flash(IMAGE, Access(TARGET, "remote:127.0.0.1:here"))
     assert str(caught.value) == f"remote:127.0.0.1:here: {NO_REMOTE}"
 
 
@@ -74,7 +76,7 @@ def test_a_remote_probe_that_pyocd_does_not_list_is_named(
     ("target", "pack", "hint"),
     [
         ("stm32f446re", False, "give the vendor's CMSIS pack with --pack FILE.pack"),
-        ("stm32f446re", True, "the file given with --pack is no CMSIS pack of this chip"),
+        ("stm32f446re", True, "vendor.pack is no CMSIS pack of this chip"),
     ],
 )
 def test_a_target_that_pyocd_does_not_know_needs_a_pack(
@@ -83,7 +85,7 @@ def test_a_target_that_pyocd_does_not_know_needs_a_pack(
     file = tmp_path / "vendor.pack"
     file.write_bytes(b"no pack")
     with pytest.raises(ProbeError) as caught:
-        flash(IMAGE, target=target, probe=address_of(listener), pack=file if pack else None)
+        flash(IMAGE, Access(target, address_of(listener), file if pack else None))
     assert hint in str(caught.value)
 
 
@@ -92,8 +94,7 @@ def test_a_probe_that_never_answers_meets_the_deadline(listener: socket.socket) 
     with pytest.raises(ProbeError, match=r"flashing did not end \(expected the end within 3 s\)"):
         flash(
             IMAGE,
-            target=TARGET,
-            probe=address_of(listener),
+            Access(TARGET, address_of(listener)),
             deadline_s=3,
             on_progress=lambda step, fraction: steps.append(step),
         )
@@ -114,7 +115,7 @@ def test_a_probe_that_refuses_is_quoted(listener: socket.socket) -> None:
     server = threading.Thread(target=refuse)
     server.start()
     with pytest.raises(ProbeError, match="the probe failed: .*in use by alice.*plug it in again"):
-        flash(IMAGE, target=TARGET, probe=address_of(listener))
+        flash(IMAGE, Access(TARGET, address_of(listener)))
     server.join(10)
     assert not server.is_alive()
 
@@ -131,7 +132,37 @@ def test_the_death_of_pyocd_is_reported_with_its_last_words(
         match=r"pyOCD's process died, its last words: libusb: not permitted "
         r"\(got exit status 4\)",
     ):
-        flash([(0x08000000, bytes(1 << 20))], target=TARGET, probe="x")
+        flash([(0x08000000, bytes(1 << 20))], Access(TARGET, "x"))
+
+
+def test_pyocd_ends_with_whoever_started_it(listener: socket.socket) -> None:
+    """A command that is killed leaves nobody behind who still talks to the probe."""
+    program = (
+        "from harness.probe import Access, reset\n"
+        f"reset(Access({TARGET!r}, {address_of(listener)!r}), deadline_s=60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        listener.settimeout(60)
+        connection, _ = listener.accept()
+        process.kill()
+        with connection:
+            connection.settimeout(10)
+            while connection.recv(4096):
+                pass
+
+
+def test_a_reset_that_never_ends_meets_the_deadline(listener: socket.socket) -> None:
+    with pytest.raises(ProbeError, match=r"resetting did not end \(expected the end within 3 s\)"):
+        reset(Access(TARGET, address_of(listener)), deadline_s=3)
+
+
+def test_what_a_board_may_name_is_what_pyocd_knows() -> None:
+    from pyocd.core.options import BUILTIN_OPTIONS
+    from pyocd.utility.cmdline import RESET_TYPE_MAP
+
+    help_of = {option.name: option.help for option in BUILTIN_OPTIONS}
+    assert set(RESET_TYPES) == {names[0] for names in RESET_TYPE_MAP} | {"n_srst"}
+    assert set(CONNECT_MODES) == set(re.findall(r"'([a-z-]+)'", help_of["connect_mode"]))
 
 
 def test_the_command_line_starts_without_pyocd() -> None:

@@ -1,0 +1,132 @@
+"""How is a unit on the desk opened? Leased, its serial port opened before it is flashed, and every
+byte of the line kept in a file. Knows nothing of models."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from harness.board import Board
+from harness.errors import ProbeError, UnitInUseError
+from harness.hardware_map import HardwareMap, MappedUnit, load_hardware_map
+from harness.lease import lease
+from harness.link import Link
+from harness.probe import Access, flash, pyocd_version, reset
+from harness.session import Session
+from harness.workspace import cache_dir
+
+_ANY_UNIT_S = 10.0  # how long a free one is looked for
+_POLL_S = 0.1
+_LOGS_KEPT = 20  # of each unit
+
+
+class HardwareUnit:
+    """A board behind a serial port and a debug probe; see harness.session.Unit."""
+
+    def __init__(self, board: Board, port: str, access: Access) -> None:
+        self.port = port
+        self._board = board
+        self._access = access
+
+    def load(self, elf: Path) -> None:
+        from harness.virtual.loader import read_program
+
+        flash(read_program(elf, [self._board.memory.flash]).segments, self._access)
+
+    def reset(self) -> None:
+        reset(self._access)
+
+    def explain_silence(self) -> str | None:
+        return None
+
+
+@contextlib.contextmanager
+def open_unit(
+    board: Board, name: str | None = None, map_file: Path | None = None
+) -> Iterator[Session]:
+    """A session with the unit `name` of the hardware map; without, with the map's only one.
+
+    Raises:
+        UsageError: there is no map or no such unit, or more than one to choose from.
+        UnitInUseError: another command has it.
+        LinkError, ProbeError: its port cannot be opened; pyOCD is of a bad version.
+    """
+    desk = load_hardware_map(map_file)
+    unit = desk.unit_of(board.name, name)
+    with lease(unit.probe, unit=unit.name), _open_leased(board, desk, unit) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def open_any_unit(board: Board, map_file: Path | None = None) -> Iterator[Session]:
+    """A session with the first unit of `board` in the map that nobody has.
+
+    Raises:
+        UnitInUseError: all are in use for some seconds.
+        UsageError, LinkError, ProbeError: as open_unit().
+    """
+    desk = load_hardware_map(map_file)
+    with contextlib.ExitStack() as stack:
+        unit = _lease_any(desk.units_of(board.name), stack)
+        yield stack.enter_context(_open_leased(board, desk, unit))
+
+
+def _lease_any(units: tuple[MappedUnit, ...], stack: contextlib.ExitStack) -> MappedUnit:
+    end = time.monotonic() + _ANY_UNIT_S
+    while True:
+        for unit in units:
+            with contextlib.suppress(UnitInUseError):
+                stack.enter_context(lease(unit.probe, unit=unit.name, patience_s=0.0))
+                return unit
+        if time.monotonic() > end:
+            raise UnitInUseError(
+                f"all units of {units[0].board} are in use",
+                where=", ".join(unit.name for unit in units),
+                hint="`hilnas doctor` says by whom; wait for their end",
+            )
+        time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def _open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[Session]:
+    check_pyocd(board)
+    access, port = desk.access_to(unit, board), desk.port_of(unit)
+    note = (
+        f"unit {unit.name} ({board.name}) at {port}, probe {unit.probe}, pyOCD {pyocd_version()}"
+    )
+    log = _new_log(unit.name, note)
+    with Link(port, board.console.baud, log=log) as link:
+        yield Session(
+            board,
+            "hardware",
+            HardwareUnit(board, port, access),
+            link,
+            timing="measured",
+            timing_model="",
+            note=f"{note}; the line is kept in {log}",
+        )
+
+
+def check_pyocd(board: Board) -> None:
+    """Raises ProbeError where the pyOCD that is installed is known not to work with `board`."""
+    version = pyocd_version()
+    if version in board.pyocd.known_bad:
+        raise ProbeError(
+            f"pyOCD {version} is known not to work with {board.name}",
+            hint=f"install another: pip install 'pyocd!={version}'",
+        )
+
+
+def _new_log(unit: str, note: str) -> Path:
+    """A file for what crosses the line, headed by `note`; the unit's oldest ones go."""
+    folder = cache_dir() / "lines"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = sorted(folder.glob(f"{unit}-[0-9]*.log"))
+    for old in kept[: max(0, len(kept) - _LOGS_KEPT + 1)]:
+        old.unlink(missing_ok=True)
+    log = folder / f"{unit}-{datetime.now():%Y%m%d-%H%M%S-%f}.log"
+    log.write_text(f"# {note}\n")
+    return log
