@@ -1,7 +1,9 @@
-"""Which files of a run folder travel between machines that share no disk? Names and bytes of what
-one candidate leaves behind, or reads of its parent. Knows nothing of how they travel.
+"""Which files does a candidate leave in the run folder, and which of its parent's does it read?
+Their names, and their bytes where they travel between machines that share no disk. Knows nothing
+of how they travel, nor what they hold.
 
-A file of a candidate bears its archid: models/<archid>.tflite, weights/<archid>.npz.
+A file of a candidate bears its archid: models/<archid>.tflite, finalists/<archid>.tflite,
+weights/<archid>.npz, and weights/<archid>.slim.npz of what pruning left.
 """
 
 from __future__ import annotations
@@ -11,7 +13,16 @@ from pathlib import Path
 
 from search.keeping import write_whole
 
+MODELS_DIR = "models"
+WEIGHTS_DIR = "weights"
+FINALISTS_DIR = "finalists"
+
 Files = Mapping[str, bytes]  # "folder/name" -> content
+
+
+def weights_path(run_dir: Path, archid: str, *, slimmed: bool = False) -> Path:
+    """Where the weights of a candidate are kept: of the whole network, or of the slimmed one."""
+    return run_dir / WEIGHTS_DIR / f"{archid}{'.slim' if slimmed else ''}.npz"
 
 
 def take(run_dir: Path, archid: str) -> Files:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from search.evaluation import Outcome
     from search.report.run_folder import Run
     from search.run import RunResult
-    from search.workers import OpenEvaluators
+    from search.workers import Evaluators, OpenEvaluators
 
 INTERRUPTED = 130
 
@@ -73,12 +73,12 @@ def search(
     )
     try:
         dataset = _load(config)
-        with _evaluators(config, ray) as opener:
+        with _evaluators(config, dataset, run_dir, ray) as workers:
             interrupted = _run(
-                config, dataset, run_dir, opener, resuming=resume is not None
+                config, dataset, run_dir, workers, resuming=resume is not None
             ).interrupted
             if not interrupted:
-                _train_finalists(config, dataset, run_dir, opener)
+                _train_finalists(config, run_dir, workers)
         if not interrupted:
             with _writing_to(run_dir):
                 found = _ship(config, dataset, run_dir)
@@ -122,12 +122,34 @@ def _load(config: SearchConfig) -> Dataset:
 
 
 @contextlib.contextmanager
-def _evaluators(config: SearchConfig, ray_address: str | None) -> Iterator[OpenEvaluators]:
-    from search.workers import Workers
+def _evaluators(
+    config: SearchConfig, dataset: Dataset, run_dir: Path, ray_address: str | None
+) -> Iterator[Evaluators]:
+    """For candidates, and then for finalists: starting takes a worker seconds."""
+    from search.workers import Deferred, Workers
 
-    if ray_address is None:
-        yield Workers
-        return
+    with contextlib.ExitStack() as stack:
+        opener: OpenEvaluators = Workers
+        if ray_address is not None:
+            opener = _join_cluster(config, ray_address, stack)
+        yield stack.enter_context(
+            opener(
+                config.search.workers,
+                Deferred("search.evaluate", "evaluate"),
+                run_dir,
+                config,
+                deadline_s=config.search.candidate_deadline_s,
+                prepare=partial(
+                    Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256
+                ),
+            )
+        )
+
+
+def _join_cluster(
+    config: SearchConfig, address: str, stack: contextlib.ExitStack
+) -> OpenEvaluators:
+    """Leaving the stack leaves the cluster."""
     try:
         from search.ray_workers import cluster
     except ModuleNotFoundError as error:
@@ -136,23 +158,20 @@ def _evaluators(config: SearchConfig, ray_address: str | None) -> Iterator[OpenE
         raise UsageError(
             "Ray is not installed", where="--ray", hint="pip install 'hilnas[ray]'"
         ) from None
-    with contextlib.ExitStack() as stack:
-        with errors.status("joining the Ray cluster"):
-            opener = stack.enter_context(cluster(ray_address, config.device))
-        yield opener
+    with errors.status("joining the Ray cluster"):
+        return stack.enter_context(cluster(address, config.device))
 
 
 def _run(
     config: SearchConfig,
     dataset: Dataset,
     run_dir: Path,
-    opener: OpenEvaluators,
+    workers: Evaluators,
     *,
     resuming: bool,
 ) -> RunResult:
     from search.display import Display
     from search.run import JOURNAL_NAME, run_search
-    from search.workers import Deferred
     from search.workplace import engine_of
 
     engine = engine_of(config.device)
@@ -165,28 +184,23 @@ def _run(
         return run_search(
             config,
             run_dir,
-            Deferred("search.evaluate", "evaluate"),
-            prepare=partial(Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256),
+            workers,
             input_shape=dataset.input_shape,
             classes=dataset.classes,
             dataset_sha256=dataset.sha256,
             engine_version="" if engine.name == "aot" else engine.version,
             resume=resuming,
             on_event=display.on_event,
-            open_evaluators=opener,
         )
 
 
-def _train_finalists(
-    config: SearchConfig, dataset: Dataset, run_dir: Path, opener: OpenEvaluators
-) -> None:
+def _train_finalists(config: SearchConfig, run_dir: Path, workers: Evaluators) -> None:
     """Train the front on, where the configuration asks for it."""
     from search.display import describe
     from search.finalists import train_finalists
     from search.journal import Journal
     from search.report.run_folder import find_front, read_run
     from search.run import JOURNAL_NAME
-    from search.workers import Deferred
 
     if not config.finalists.epochs:
         return
@@ -200,10 +214,8 @@ def _train_finalists(
             config,
             run_dir,
             find_front(config, read_run(run_dir).outcomes),
-            Deferred("search.evaluate", "evaluate_finalist"),
-            prepare=partial(Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256),
+            workers,
             on_finalist=show,
-            open_evaluators=opener,
         )
 
 

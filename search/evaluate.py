@@ -5,7 +5,6 @@ tells."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.measurement import Measurement
+from search.carried import FINALISTS_DIR, MODELS_DIR, weights_path
 from search.config import Quantisation, SearchConfig, Tiers
 from search.cost import cost_of
 from search.data.dataset import Split
@@ -41,10 +41,6 @@ from search.wall_time import EXPORTING, TRAINING, Stopwatch
 from search.weights import load_weights, save_weights
 from search.workers import Task
 from search.workplace import Workplace, open_workplace
-
-MODELS_NAME = "models"
-WEIGHTS_NAME = "weights"  # of whole networks as <archid>.npz, of pruned ones as <archid>.slim.npz
-FINALISTS_DIR = "finalists"
 
 # [quantisation] is for finalists; the others are not fine-tuned.
 _EXPORT_ONLY = Quantisation(epochs=0)
@@ -72,7 +68,7 @@ def prepare(config: SearchConfig, dataset_sha256: str | None = None) -> None:
 
 
 def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
-    """Evaluate a candidate, in a process where `prepare` was called.
+    """Evaluate a candidate or a finalist, in a process where `prepare` was called.
 
     Returns what evaluate_in returns. Raises UsageError, ToolchainError or JournalError when the
     next candidate would fail, too.
@@ -81,36 +77,22 @@ def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     return evaluate_in(_workplace, task, run_dir, config)
 
 
-def evaluate_finalist(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
-    """Train an evaluated candidate on, as evaluate: from the weights that it ended in, for
-    [finalists] epochs, slimmed where it was slimmed. Its untrained measurement is the final one.
-    """
-    assert _workplace is not None, "prepare comes first"
-    return finish_in(_workplace, task, run_dir, config)
-
-
 def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """The walk of one candidate. Its randomness depends on the run's seed and its archid alone;
     what comes of it depends on its parent's weights, too, where children inherit.
 
+    A finalist is trained on from the weights that it ended in, for [finalists] epochs, slimmed
+    where it was slimmed; its untrained measurement is the final one.
+
     Returns:
-        An Evaluation; its model lies in run_dir/models. Or Rejected: "measured" when the untrained
-        export breaks a bound or does not fit the board, "short" when others of the task's rung did
-        better after short training, "failed" when a step failed.
+        An Evaluation; its model lies in run_dir/models, a finalist's in run_dir/finalists. Or
+        Rejected: "measured" when the untrained export breaks a bound or does not fit the board,
+        "short" when others of the task's rung did better after short training, "failed" when a
+        step failed.
     """
     candidate = _Candidate(workplace, task, run_dir, config)
-    return _settled(candidate, candidate.walk)
-
-
-def finish_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
-    """As evaluate_finalist; its model lies in run_dir/finalists."""
-    candidate = _Candidate(workplace, task, run_dir, config)
-    return _settled(candidate, candidate.train_on)
-
-
-def _settled(candidate: _Candidate, walk: Callable[[], Outcome]) -> Outcome:
     try:
-        return walk()
+        return candidate.train_on() if task.is_finalist else candidate.walk()
     except DoesNotFitError as error:
         return candidate.reject("measured", str(error))
     except (UsageError, ToolchainError, JournalError):
@@ -154,7 +136,7 @@ class _Candidate:
         if trained.diverged:
             return self.reject(FAILED, trained.diverged)
         slimmed, network = self.keep_weights(network, pruner)
-        return self.finish(network, trained, TRAINED, MODELS_NAME, slimmed)
+        return self.finish(network, trained, TRAINED, MODELS_DIR, slimmed)
 
     def train_on(self) -> Outcome:
         """The walk of a finalist."""
@@ -220,11 +202,9 @@ class _Candidate:
         """A network with fresh weights, or with what its parent has for it; and the epochs that it
         is to be trained for."""
         network, recipe = Network(self.ops, seed=self.seed), self.config.training
-        if not recipe.inherit or self.task.parent is None:
+        if self.task.parent is None:
             return network, recipe.epochs
         path = weights_path(self.run_dir, self.task.parent)
-        if not path.exists():
-            return network, recipe.epochs
         _, parent = load_weights(path, self.space, *self.problem)
         inherit(network, parent)
         return network, recipe.inherited_epochs or recipe.epochs
@@ -252,16 +232,15 @@ class _Candidate:
     def keep_weights(
         self, network: Network, pruner: Pruner | None
     ) -> tuple[Genotype | None, Network]:
-        """The slimmed genotype where there is one, and the network to be exported. Children and
-        finalists find the weights in the run folder: children those of the whole network."""
-        archid, is_final = self.genotype.archid, self.config.finalists.epochs > 0
-        if self.config.training.inherit or (is_final and pruner is None):
+        """The slimmed genotype where there is one, and the network to be exported. Finalists find
+        its weights in the run folder, children those of the whole network."""
+        archid = self.genotype.archid
+        if pruner is None or self.config.training.inherit:
             save_weights(weights_path(self.run_dir, archid), self.genotype, network)
         if pruner is None:
             return None, network
         slimmed, small = slim_network(network, self.space, self.genotype, pruner.kept())
-        if is_final:
-            save_weights(weights_path(self.run_dir, archid, slimmed=True), slimmed, small)
+        save_weights(weights_path(self.run_dir, archid, slimmed=True), slimmed, small)
         return slimmed, small
 
     def measure(self, model: bytes, tier: str) -> Measurement:
@@ -309,11 +288,6 @@ class _Candidate:
 def short_part(train_split: Split, tiers: Tiers) -> Split:
     """What short training sees: the first samples, which are a random part of a shuffled split."""
     return train_split.first(max(round(tiers.short_fraction * len(train_split)), 1))
-
-
-def weights_path(run_dir: Path, archid: str, *, slimmed: bool = False) -> Path:
-    """Where the weights of a candidate are kept: of the whole network, or of the slimmed one."""
-    return run_dir / WEIGHTS_NAME / f"{archid}{'.slim' if slimmed else ''}.npz"
 
 
 def seed_of(run_seed: int, archid: str) -> int:

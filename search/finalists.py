@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.errors import JournalError
+from search.carried import weights_path
 from search.config import Bounds, SearchConfig
 from search.evaluation import (
     FAILED,
@@ -24,7 +26,7 @@ from search.evaluation import (
 )
 from search.fitness import broken_by
 from search.jsonl import Appender, corrupt, read_lines
-from search.workers import Evaluate, Failure, OpenEvaluators, Prepare, Task, Workers
+from search.workers import Evaluators, Failure, Task
 
 FINALISTS_NAME = "finalists.jsonl"
 FINALIST = "finalist"  # the tier
@@ -57,22 +59,21 @@ def train_finalists(
     config: SearchConfig,
     run_dir: Path,
     front: Sequence[Evaluation],
-    evaluate: Evaluate,
+    workers: Evaluators,
     *,
-    prepare: Prepare | None = None,
     on_finalist: Callable[[int, int, Outcome], None] = lambda done, count, outcome: None,
-    open_evaluators: OpenEvaluators = Workers,
 ) -> None:
     """Train the networks of `front` on as [finalists] says, but those that finalists.jsonl holds
     already; its lock is the journal's, which the caller has.
 
     Args:
-        front: as the search left it; its weights lie in run_dir.
-        evaluate: see search.workers.Evaluate; it is given the network as its own parent.
+        front: as the search left it.
+        workers: those of the search, with nothing left to do.
         on_finalist: told how many of how many are done, and what came of the last.
 
     Raises:
-        JournalError: the file is damaged, or cannot be written.
+        JournalError: the file is damaged, or cannot be written; or the weights of a finalist are
+            not there, which is said before any is trained.
         HilnasError: what a worker raised. What is done stays in the file.
     """
     chosen = choose(front, config.finalists.count) if config.finalists.epochs else []
@@ -82,31 +83,37 @@ def train_finalists(
     }
     if not missing:
         return
+    _check_weights(config, run_dir, list(missing.values()))
     path, done = run_dir / FINALISTS_NAME, len(chosen) - len(missing)
     file = Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
     try:
-        with open_evaluators(
-            config.search.workers,
-            evaluate,
-            run_dir,
-            config,
-            deadline_s=config.search.candidate_deadline_s,
-            prepare=prepare,
-        ) as workers:
-            for number, each in missing.items():
-                workers.submit(Task(number, each.genotype, each.archid, each.sparsity))
-            while done < len(chosen):
-                for number, result in workers.collect(_POLL_S):
-                    outcome = _settled(missing[number], result)
-                    table = {
-                        "epochs": config.finalists.epochs,
-                        "outcome": outcome_to_json(outcome),
-                    }
-                    file.append(table)
-                    done += 1
-                    on_finalist(done, len(chosen), outcome)
+        for number, each in missing.items():
+            workers.submit(
+                Task(number, each.genotype, each.archid, each.sparsity, is_finalist=True)
+            )
+        while done < len(chosen):
+            for number, result in workers.collect(_POLL_S):
+                outcome = _settled(missing[number], result)
+                file.append(
+                    {"epochs": config.finalists.epochs, "outcome": outcome_to_json(outcome)}
+                )
+                done += 1
+                on_finalist(done, len(chosen), outcome)
     finally:
         file.close()
+
+
+def _check_weights(config: SearchConfig, run_dir: Path, finalists: Sequence[Evaluation]) -> None:
+    slimmed = config.pruning.enabled
+    paths = [weights_path(run_dir, each.archid, slimmed=slimmed) for each in finalists]
+    absent = [path for path in paths if not path.exists()]
+    if absent:
+        raise JournalError(
+            f"the weights of {len(absent)} of {len(paths)} finalists are not there",
+            where=absent[0],
+            hint="restore them from a copy, or resume the run with [finalists] epochs = 0 (runs "
+            "that began with that in an earlier version of hilnas kept none)",
+        )
 
 
 def choose(front: Sequence[Evaluation], count: int) -> list[Evaluation]:

@@ -31,7 +31,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from harness.errors import HilnasError, UsageError
-from search.carried import put, read
+from search.carried import WEIGHTS_DIR, put, read
 from search.config import Device, SearchConfig
 from search.environment import identity
 from search.evaluation import Outcome
@@ -47,7 +47,6 @@ from search.workers import (
 )
 
 LOCAL = "local"
-WEIGHTS_NAME = "weights"
 
 # A candidate that was lost so often with its trainer is not tried again: it may be its doing.
 LOST_LIMIT = 3
@@ -262,7 +261,7 @@ class RayWorkers:
 
     def _step(self, hand: _Hand, task: Task | None) -> None:
         parent = None if task is None else task.parent
-        files = {} if parent is None else read(self._run_dir, parent, WEIGHTS_NAME)
+        files = {} if parent is None else read(self._run_dir, parent, WEIGHTS_DIR)
         hand.answer = hand.actor.step.remote(task, files, STEP_S)
         hand.deadline = time.monotonic() + SILENCE_S
 
@@ -283,6 +282,8 @@ class RayWorkers:
         put(self._run_dir, report.files)
         done += report.done
         if report.done:
+            for index, _ in report.done:
+                del self._losses[index]  # a finalist may bear the same number
             hand.task = None
         else:
             self._step(hand, None)

@@ -24,6 +24,7 @@ import numpy as np
 from harness.errors import ConfigError, HilnasError, JournalError
 from search.algorithms import protocol
 from search.algorithms.opening import open_algorithm
+from search.carried import weights_path
 from search.config import SearchConfig, dump_config
 from search.cost import cost_of
 from search.environment import environment, versions
@@ -39,7 +40,7 @@ from search.evaluation import (
 from search.fitness import broken_by_cost, objectives_of
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
-from search.keeping import writing
+from search.keeping import write_whole, writing
 from search.lowering import Shape
 from search.progress import (
     Arrived,
@@ -57,15 +58,7 @@ from search.space import open_space
 from search.sparsity import mutate
 from search.tiers import Peer, peer_of
 from search.wall_time import WallTime
-from search.workers import (
-    Evaluate,
-    Evaluators,
-    Failure,
-    OpenEvaluators,
-    Prepare,
-    Task,
-    Workers,
-)
+from search.workers import Evaluators, Failure, Task
 
 JOURNAL_NAME = "journal.jsonl"
 CONFIG_NAME = "config.toml"
@@ -98,30 +91,27 @@ class RunResult:
 def run_search(
     config: SearchConfig,
     run_dir: Path,
-    evaluate: Evaluate,
+    workers: Evaluators,
     *,
     input_shape: Shape,
     classes: int,
     dataset_sha256: str = "",
     engine_version: str = "",
-    prepare: Prepare | None = None,
     resume: bool = False,
     on_event: OnEvent | None = None,
-    open_evaluators: OpenEvaluators = Workers,
 ) -> RunResult:
     """Search until the budget of `config.search` is used up, or Ctrl-C; its minutes count from
     this call, also when resuming.
 
     Args:
-        run_dir: holds config.toml, environment.json, journal.jsonl and workers.log; made if it is
-            not there.
-        evaluate: see search.workers.Evaluate; runs in worker processes.
+        run_dir: holds config.toml (of the latest session), environment.json, journal.jsonl and
+            workers.log; made if it is not there.
+        workers: open, for this run folder and configuration; nothing is left with them at the
+            end of a run that was not interrupted.
         input_shape, classes: of the data set, (height, width, channels).
         dataset_sha256: Dataset.sha256; a run goes on with these samples alone. "": unchecked.
         engine_version: of a library that the user has built; "" where the engine is hilnas's own.
-        prepare: what each worker does once, before its first candidate.
         resume: go on with the run in run_dir.
-        open_evaluators: processes of this machine, or of others (search.ray_workers).
 
     Raises:
         JournalError: run_dir is in use, holds a run already, or one that cannot be continued.
@@ -148,26 +138,19 @@ def run_search(
     with Journal(run_dir / JOURNAL_NAME) as journal:
         if resume:
             record = journal.resume(header)
+            write_whole(run_dir / CONFIG_NAME, dump_config(config).encode())
         else:
             journal.check_absent()
             _write(run_dir / CONFIG_NAME, dump_config(config))
             _write(run_dir / ENVIRONMENT_NAME, json.dumps(environment(), indent=2) + "\n")
             journal.create(header)
             record = Record(header, (), 0, 0)
-        with open_evaluators(
-            config.search.workers,
-            evaluate,
-            run_dir,
-            config,
-            deadline_s=config.search.candidate_deadline_s,
-            prepare=prepare,
-        ) as workers:
-            run = _Run(config, run_dir, journal, record, workers, (input_shape, classes), on_event)
-            run.start(_messages(record, header))
-            try:
-                run.go()
-            except KeyboardInterrupt:
-                run.stopped = "interrupted"
+        run = _Run(config, run_dir, journal, record, workers, (input_shape, classes), on_event)
+        run.start(_messages(record, header))
+        try:
+            run.go()
+        except KeyboardInterrupt:
+            run.stopped = "interrupted"
         return run.finish()
 
 
@@ -306,15 +289,22 @@ class _Run:
         elif reason is not None:
             self._arrive(candidate, candidate.complete(candidate.reject("analytic", reason)))
         else:
-            self.workers.submit(
-                Task(
-                    index,
-                    genotype.to_json(),
-                    asked.parent,
-                    candidate.sparsity,
-                    tuple(self.rung),
-                )
+            parent = self._inherited(asked.parent)
+            rung = tuple(self.rung)
+            self.workers.submit(Task(index, genotype.to_json(), parent, candidate.sparsity, rung))
+
+    def _inherited(self, parent: str | None) -> str | None:
+        """Whose weights a child starts from. From others it would be another candidate."""
+        if parent is None or not self.config.training.inherit:
+            return None
+        path = weights_path(self.run_dir, parent)
+        if not path.exists():
+            raise JournalError(
+                "the weights that a child is to start from are not there",
+                where=path,
+                hint="restore the file from a copy, then resume the run; or start a new one",
             )
+        return parent
 
     def _sparsity_of(self, asked: protocol.Asked) -> float:
         """The gene beside the genotype: near the parent's, by a generator of its own."""

@@ -75,7 +75,7 @@ def load_weights(
             arrays = {name: archive[name] for name in archive.files}
         genotype = space.read(json.loads(str(arrays.pop(_GENOTYPE))))
     except FileNotFoundError:
-        raise JournalError("no such file", where=path, hint="check the run folder") from None
+        raise JournalError("no such file", where=path, hint=_HINT) from None
     except KeyError:
         raise _refused(path, "names no genotype") from None
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
@@ -111,7 +111,7 @@ def _state(network: Network) -> dict[str, Tensor]:
     }
 
 
-_HINT = "delete it: its children are trained from fresh weights"
+_HINT = "restore it from a copy, or start a new run"
 
 
 def _refused(path: Path, what: str) -> JournalError:

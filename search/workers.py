@@ -36,15 +36,17 @@ from search.tiers import Rung
 @dataclass(frozen=True)
 class Task:
     """A candidate to evaluate: all that a worker is told of it, because what comes of it must
-    depend on nothing else. genotype: as JSON. parent: archid whose weights it may inherit.
-    sparsity: 0..1, share of its channels to be pruned. rung: those told before it was asked for
-    that were short-trained, oldest first."""
+    depend on nothing else. genotype: as JSON. parent: archid of the network whose weights in the
+    run folder it starts from; None: fresh ones. sparsity: 0..1, share of its channels to be
+    pruned. rung: those told before it was asked for that were short-trained, oldest first.
+    is_finalist: it has been evaluated, is its own parent, and is to be trained on."""
 
     index: int
     genotype: dict[str, Any]
     parent: str | None = None
     sparsity: float = 0.0
     rung: Rung = ()
+    is_finalist: bool = False
 
 
 # evaluate(task, run folder, configuration). Must be importable by name, because workers are

@@ -128,7 +128,7 @@ def reject_all(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
 
 def improve(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """A finalist without an error, fine-tuned."""
-    assert task.parent is not None
+    assert task.is_finalist and task.parent is not None
     genotype = MunasGenotype.from_json(task.genotype)
     return make_evaluation(
         genotype, val_error=0.0, model="finalists/example.tflite", plain_val_error=0.5

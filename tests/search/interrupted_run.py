@@ -10,6 +10,7 @@ from search.progress import Asked, Event
 from search.run import run_search
 from search.workers import Evaluate, OpenEvaluators, Workers
 from tests.search import cluster_evaluation, fake_evaluation
+from tests.search.open_workers import open_workers
 from tests.search.test_run import CONFIG
 
 
@@ -18,16 +19,12 @@ def announce(event: Event) -> None:
         print("started", flush=True)
 
 
-def run(evaluate: Evaluate, open_evaluators: OpenEvaluators = Workers) -> None:
-    result = run_search(
-        CONFIG,
-        Path(sys.argv[1]),
-        evaluate,
-        input_shape=(28, 28, 1),
-        classes=10,
-        on_event=announce,
-        open_evaluators=open_evaluators,
-    )
+def run(evaluate: Evaluate, opener: OpenEvaluators = Workers) -> None:
+    run_dir = Path(sys.argv[1])
+    with open_workers(CONFIG, run_dir, evaluate, opener=opener) as workers:
+        result = run_search(
+            CONFIG, run_dir, workers, input_shape=(28, 28, 1), classes=10, on_event=announce
+        )
     print(result.stopped, flush=True)
 
 

@@ -7,12 +7,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.board import ROOT
 from search.config import load_config
+from search.evaluation import Evaluation
+from search.finalists import read_finalists, train_finalists
 from search.journal import Header, Journal
+from search.report.run_folder import find_front, read_run
 from search.run import RunResult
 from tests.commands import call as call_command
 from tests.search.runs import CONFIG, make_outcomes, write_run
@@ -117,6 +121,46 @@ def test_an_interrupted_search_resumes_to_the_very_journal_of_an_uninterrupted_o
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert candidates(parts) == candidates(whole)
+
+
+def test_finalists_asked_for_when_resuming_are_trained_one_by_one(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run began without them; Ctrl-C comes behind the first; all are in the front's place."""
+    fine_tuned = "[quantisation]\ntolerance = 0.0\n"
+    finalists = "[finalists]\nepochs = 6\n"
+    config, run_dir = tmp_path / "tiny.toml", tmp_path / "run"
+    config.write_text(TINY.format(rounds=2, workers=2) + fine_tuned)
+    assert call("search", config, "--out", run_dir).code == 0
+    config.write_text(TINY.format(rounds=5, workers=2) + fine_tuned + finalists)
+
+    def interrupted(*args: Any, on_finalist: Any, **options: Any) -> None:
+        def press(*finalist: Any) -> None:
+            on_finalist(*finalist)
+            raise KeyboardInterrupt
+
+        train_finalists(*args, on_finalist=press, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("search.finalists.train_finalists", interrupted)
+        answer = call("search", config, "--resume", run_dir)
+    assert answer.code == 130 and f"--resume {run_dir}" in answer.err, answer.err
+    first = (run_dir / "finalists.jsonl").read_bytes()
+    assert first.count(b"\n") == 1
+
+    answer = call("search", config, "--resume", run_dir)
+    assert answer.code == 0, answer.err
+    assert (run_dir / "finalists.jsonl").read_bytes().startswith(first)
+    run, found = read_run(run_dir), read_finalists(run_dir, 6)
+    before = find_front(run.config, run.outcomes)
+    assert set(found) == {each.archid for each in before} and len(before) > 1
+    for each in found.values():
+        assert isinstance(each, Evaluation) and each.measured.output.bit_exact
+        assert (run_dir / each.model).exists()
+    taken = [each for each in run.front if each.model.startswith("finalists/")]
+    assert taken and run.is_tested, "config.toml says how long they were trained on"
+    shipped = (run_dir / "front" / taken[0].archid / "model.tflite").read_bytes()
+    assert shipped == (run_dir / taken[0].model).read_bytes()
 
 
 def test_report_is_made_anew_from_the_run_folder_alone(call, tmp_path):

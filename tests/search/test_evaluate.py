@@ -44,14 +44,7 @@ from search.config import (
     Training,
 )
 from search.cost import cost_of
-from search.evaluate import (
-    evaluate,
-    evaluate_finalist,
-    evaluate_in,
-    finish_in,
-    prepare,
-    seed_of,
-)
+from search.evaluate import evaluate, evaluate_in, prepare, seed_of
 from search.evaluation import Evaluation, Rejected
 from search.export import export_int8, export_untrained, int8_error
 from search.network import Network
@@ -77,6 +70,7 @@ CONFIG = SearchConfig(
 )
 
 
+FINALIST = Task(1, GENOTYPE.to_json(), GENOTYPE.archid, is_finalist=True)
 TOUCHED = Quantisation(tolerance=0.0, epochs=2, learning_rate=0.01)
 
 
@@ -202,7 +196,7 @@ def test_a_child_starts_from_its_parents_weights_and_leaves_its_own(
     wider = replace(GENOTYPE, dense=(14,))
 
     evaluate_on(FakeBoard(1, 1), tmp_path, config)
-    for parent in (GENOTYPE.archid, "one that was not trained"):
+    for parent in (GENOTYPE.archid, None):
         task = Task(8, wider.to_json(), parent=parent)
         evaluate_on(FakeBoard(1, 1), tmp_path, config, task)
 
@@ -213,12 +207,19 @@ def test_a_child_starts_from_its_parents_weights_and_leaves_its_own(
     assert names == {GENOTYPE.archid, wider.archid}
 
 
+def test_a_child_whose_parents_weights_are_gone_is_no_other_candidate(tmp_path: Path) -> None:
+    config = replace(CONFIG, training=replace(CONFIG.training, inherit=True))
+    task = Task(8, GENOTYPE.to_json(), parent="abc")
+    with pytest.raises(JournalError, match="weights/abc.npz: no such file; restore it from"):
+        evaluate_on(FakeBoard(1, 1), tmp_path, config, task)
+
+
 def test_weights_that_are_damaged_end_the_run_with_the_remedy(tmp_path: Path) -> None:
     config = replace(CONFIG, training=replace(CONFIG.training, inherit=True))
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "abc.npz").write_bytes(b"torn")
     task = Task(8, GENOTYPE.to_json(), parent="abc")
-    with pytest.raises(JournalError, match="delete it: its children are trained from fresh"):
+    with pytest.raises(JournalError, match="abc.npz: is no file of weights: .*; restore it from"):
         evaluate_on(FakeBoard(1, 1), tmp_path, config, task)
 
 
@@ -230,7 +231,7 @@ def test_diverged_short_training_is_a_failed_candidate(tmp_path: Path) -> None:
 
 
 def test_a_pruned_candidate_is_measured_slimmed(tmp_path: Path) -> None:
-    config = replace(CONFIG, pruning=Pruning(enabled=True), finalists=Finalists(epochs=1))
+    config = replace(CONFIG, pruning=Pruning(enabled=True))
     board = FakeBoard(100_000, 90_000, 80_000)
     task = Task(7, GENOTYPE.to_json(), sparsity=0.5)
     outcome = evaluate_on(board, tmp_path, config, task)
@@ -239,17 +240,19 @@ def test_a_pruned_candidate_is_measured_slimmed(tmp_path: Path) -> None:
     assert len(board.models[1]) < len(board.models[0]), "fewer channels than untrained"
 
     workplace = Workplace(make_dataset(), board.open, board.measure)
-    finalist = finish_in(workplace, task, tmp_path, config)
+    config = replace(config, finalists=Finalists(epochs=1))
+    finalist = evaluate_in(workplace, replace(task, is_finalist=True), tmp_path, config)
     assert isinstance(finalist, Evaluation) and finalist.measured.cycles.median == 80_000
     assert len(board.models[2]) == len(board.models[1]), "it stays slimmed"
 
 
 def test_a_finalist_goes_on_from_its_weights(tmp_path: Path) -> None:
+    """Also where finalists were not thought of when it was trained."""
     config = replace(CONFIG, finalists=Finalists(epochs=1))
     board = FakeBoard(100_000, 90_000, 80_000)
-    outcome = evaluate_on(board, tmp_path, config)
+    outcome = evaluate_on(board, tmp_path, CONFIG)
     workplace = Workplace(make_dataset(), board.open, board.measure)
-    finalist = finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+    finalist = evaluate_in(workplace, FINALIST, tmp_path, config)
     assert isinstance(finalist, Evaluation) and isinstance(outcome, Evaluation)
     assert finalist.val_error <= outcome.val_error + 0.1
     assert finalist.model == f"finalists/{GENOTYPE.archid}.tflite"
@@ -275,7 +278,7 @@ def test_a_finalist_that_int8_breaks_is_fine_tuned(
     break_plain_export(monkeypatch)
     workplace = Workplace(make_dataset(), board.open, board.measure)
 
-    finalist = finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+    finalist = evaluate_in(workplace, FINALIST, tmp_path, config)
 
     assert isinstance(finalist, Evaluation) and finalist.plain_val_error is not None
     assert finalist.val_error <= finalist.float_val_error + 0.1 < finalist.plain_val_error
@@ -293,7 +296,7 @@ def test_nobody_but_a_finalist_is_fine_tuned_nor_one_that_int8_leaves_as_it_is(
     board = FakeBoard(1, 1, 1, 1, 1)
     evaluate_on(board, tmp_path, config)
     workplace = Workplace(make_dataset(), board.open, board.measure)
-    kept = finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+    kept = evaluate_in(workplace, FINALIST, tmp_path, config)
     break_plain_export(monkeypatch)
     candidate = evaluate_on(board, tmp_path, replace(config, quantisation=TOUCHED))
 
@@ -328,7 +331,7 @@ def test_a_teacher_pruning_and_fine_tuning_end_in_a_model_that_the_board_compute
     prepare(config)
     before = evaluate(task, tmp_path, config)
     break_plain_export(monkeypatch)
-    after = evaluate_finalist(task, tmp_path, config)
+    after = evaluate(replace(task, is_finalist=True), tmp_path, config)
 
     assert isinstance(before, Evaluation), before
     assert isinstance(after, Evaluation), after
@@ -342,8 +345,8 @@ def test_a_teacher_pruning_and_fine_tuning_end_in_a_model_that_the_board_compute
 def test_a_finalist_without_weights_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     workplace = Workplace(make_dataset(), FakeBoard().open, FakeBoard().measure)
     config = replace(CONFIG, finalists=Finalists(epochs=1))
-    with pytest.raises(JournalError, match="npz: no such file; check the run folder"):
-        finish_in(workplace, Task(1, GENOTYPE.to_json()), tmp_path, config)
+    with pytest.raises(JournalError, match="npz: no such file; restore it from a copy"):
+        evaluate_in(workplace, FINALIST, tmp_path, config)
 
 
 def test_the_same_candidate_gives_the_same_models_wherever_it_is_evaluated(

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BoardError, JournalError
-from search.config import Bounds, Finalists
+from search.carried import weights_path
+from search.config import Bounds, Finalists, Pruning
 from search.evaluation import Evaluation, Outcome, Rejected, outcome_to_json
 from search.finalists import FINALISTS_NAME, better_of, choose, read_finalists, train_finalists
 from search.report.run_folder import read_run
 from tests.search import fake_evaluation as fake
 from tests.search.evaluations import make_evaluation
 from tests.search.genotypes import conv, network, series
+from tests.search.open_workers import open_workers
 from tests.search.runs import CONFIG, write_run
 
 ON = replace(CONFIG, finalists=Finalists(epochs=3, count=3), bounds=Bounds(latency_us=80_000.0))
@@ -34,10 +36,21 @@ FRONT = tuple(
 
 
 def train_on(run_dir: Path, config=ON, evaluate=fake.improve, front=FRONT) -> list[Outcome]:
+    for each in front:
+        path = weights_path(run_dir, each.archid, slimmed=config.pruning.enabled)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return train_where_weights_are(run_dir, config, evaluate, front)
+
+
+def train_where_weights_are(
+    run_dir: Path, config=ON, evaluate=fake.improve, front=FRONT
+) -> list[Outcome]:
     seen: list[Outcome] = []
-    train_finalists(
-        config, run_dir, front, evaluate, on_finalist=lambda done, count, o: seen.append(o)
-    )
+    with open_workers(config, run_dir, evaluate) as workers:
+        train_finalists(
+            config, run_dir, front, workers, on_finalist=lambda done, count, o: seen.append(o)
+        )
     return seen
 
 
@@ -80,6 +93,24 @@ def test_more_epochs_are_another_training(tmp_path: Path) -> None:
 
     assert len(train_on(tmp_path, longer)) == 1
     assert len(read_finalists(tmp_path, 3)) == 3 and len(read_finalists(tmp_path, 5)) == 1
+
+
+@pytest.mark.parametrize("pruning", [False, True])
+def test_weights_that_are_not_there_are_said_before_anything_is_trained(
+    tmp_path: Path, pruning: bool
+) -> None:
+    config = replace(ON, pruning=Pruning(enabled=pruning))
+    for each in FRONT[1:]:
+        path = weights_path(tmp_path, each.archid, slimmed=not pruning)  # the other network's
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    weights_path(tmp_path, FRONT[3].archid, slimmed=pruning).touch()
+
+    lost = f"weights/{FRONT[2].archid}{'.slim' if pruning else ''}.npz"
+    message = f"{lost}: the weights of 2 of 3 finalists are not there; restore them .* epochs = 0"
+    with pytest.raises(JournalError, match=message):
+        train_where_weights_are(tmp_path, config)
+    assert not (tmp_path / FINALISTS_NAME).exists() and not (tmp_path / "workers.log").exists()
 
 
 def test_nothing_is_trained_on_where_it_is_not_asked_for(tmp_path: Path) -> None:

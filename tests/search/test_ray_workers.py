@@ -26,10 +26,16 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from harness.board import ROOT  # noqa: E402
 from harness.errors import BoardError, HilnasError, UsageError  # noqa: E402
 from search import ray_workers  # noqa: E402
-from search.config import Bounds, Device  # noqa: E402
+from search.carried import FINALISTS_DIR, weights_path  # noqa: E402
+from search.config import Bounds, Device, Finalists, Pruning, Training  # noqa: E402
+from search.evaluation import Evaluation  # noqa: E402
+from search.finalists import read_finalists, train_finalists  # noqa: E402
 from search.ray_workers import cluster, resources_of  # noqa: E402
 from search.workers import Workers  # noqa: E402
 from tests.search import cluster_evaluation, fake_evaluation  # noqa: E402
+from tests.search.evaluations import make_evaluation  # noqa: E402
+from tests.search.genotypes import conv, network, series  # noqa: E402
+from tests.search.open_workers import open_workers  # noqa: E402
 from tests.search.test_run import CONFIG, candidates, search, with_budget  # noqa: E402
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024}
@@ -103,7 +109,9 @@ def test_journal_files_and_log_are_those_of_local_workers(
     tmp_path: Path, on_cluster: Any, capfd: Any
 ) -> None:
     """The weights say whether a candidate found those of its parent, which came from elsewhere."""
-    config = replace(with_budget(rounds=16), bounds=Bounds(val_error=0.1))
+    config = replace(
+        with_budget(rounds=16), bounds=Bounds(val_error=0.1), training=Training(inherit=True)
+    )
     there, here = tmp_path / "there", tmp_path / "here"
 
     for run_dir, opener in ((there, on_cluster), (here, Workers)):
@@ -112,7 +120,7 @@ def test_journal_files_and_log_are_those_of_local_workers(
             config,
             cluster_evaluation.leave_files,
             prepare=fake_evaluation.write_name,
-            open_evaluators=opener,
+            opener=opener,
         )
 
     assert candidates(there) == candidates(here)
@@ -120,6 +128,30 @@ def test_journal_files_and_log_are_those_of_local_workers(
     assert any(text.endswith(b"True") for text in content(here).values())
     assert "prepared for test" in (there / "workers.log").read_text()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("pruning", [False, True])
+def test_finalists_are_trained_on_from_weights_that_lie_here(
+    tmp_path: Path, on_cluster: Any, pruning: bool
+) -> None:
+    front = [make_evaluation(network(series(conv(width)))) for width in (4, 6)]
+    config = replace(CONFIG, pruning=Pruning(enabled=pruning), finalists=Finalists(epochs=3))
+    for each in front:
+        path = weights_path(tmp_path, each.archid, slimmed=pruning)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(each.archid)
+
+    evaluate = cluster_evaluation.train_on
+    with open_workers(config, tmp_path, evaluate, opener=on_cluster) as workers:
+        train_finalists(config, tmp_path, front, workers)
+
+    found = read_finalists(tmp_path, 3)
+    assert set(found) == {each.archid for each in front}
+    assert all(isinstance(outcome, Evaluation) for outcome in found.values())
+    for archid in found:
+        model = tmp_path / FINALISTS_DIR / f"{archid}.tflite"
+        assert model.read_text() == f"trained on from {archid}"
+        assert weights_path(tmp_path, archid, slimmed=pruning).read_text() == archid, "they stay"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +167,7 @@ def test_a_candidate_at_fault_fails_with_the_words_of_local_workers(
     index = first_submitted(whole)
     config = with_budget(rounds=1, candidate_deadline_s=4.0)
 
-    search(tmp_path, config, partial(broken, broken_index=index), open_evaluators=on_cluster)
+    search(tmp_path, config, partial(broken, broken_index=index), opener=on_cluster)
 
     outcome = candidates(tmp_path)[index]["outcome"]
     assert outcome["tier"] == "failed" and outcome["reason"].startswith(reason)
@@ -154,7 +186,7 @@ def test_a_node_that_dies_costs_its_candidates_a_retry(
     killer = threading.Thread(target=kill_node)
     killer.start()
     evaluate = cluster_evaluation.evaluate
-    result = search(tmp_path / "run", evaluate=evaluate, open_evaluators=on_cluster)
+    result = search(tmp_path / "run", evaluate=evaluate, opener=on_cluster)
     killer.join()
 
     assert result.stopped == "rounds"
@@ -171,7 +203,7 @@ def test_a_candidate_that_is_lost_each_time_is_given_up(
     broken_index = first_submitted(whole)
     evaluate = partial(cluster_evaluation.kill_trainer, broken_index=broken_index)
 
-    search(tmp_path, with_budget(rounds=1), evaluate, open_evaluators=on_cluster)
+    search(tmp_path, with_budget(rounds=1), evaluate, opener=on_cluster)
 
     outcome = candidates(tmp_path)[broken_index]["outcome"]
     assert outcome["reason"] == "lost with 2 trainers; see workers.log"
@@ -184,7 +216,7 @@ def test_a_silent_trainer_is_lost(
     monkeypatch.setattr(ray_workers, "SILENCE_S", -1.0)
     monkeypatch.setattr(ray_workers, "LOST_LIMIT", 1)
 
-    search(tmp_path, with_budget(rounds=1), fake_evaluation.sleep, open_evaluators=on_cluster)
+    search(tmp_path, with_budget(rounds=1), fake_evaluation.sleep, opener=on_cluster)
 
     assert candidates(tmp_path)[-1]["outcome"]["reason"].startswith("lost with 1 trainers")
 
@@ -195,7 +227,7 @@ def test_an_error_of_the_whole_run_ends_it_and_says_where_it_arose(
     give_up = partial(fake_evaluation.give_up, broken_index=first_submitted(whole))
 
     with pytest.raises(BoardError, match="on .+: nucleo: the board is gone; plug it in"):
-        search(tmp_path, evaluate=give_up, open_evaluators=on_cluster)
+        search(tmp_path, evaluate=give_up, opener=on_cluster)
 
 
 def test_a_node_unlike_this_machine_is_refused(
@@ -204,7 +236,7 @@ def test_a_node_unlike_this_machine_is_refused(
     monkeypatch.setattr(ray_workers, "identity", lambda: {"python": "2.7"})
 
     with pytest.raises(HilnasError, match=r"node .+ has another python \(expected 2.7, got 3"):
-        search(tmp_path, open_evaluators=on_cluster)
+        search(tmp_path, opener=on_cluster)
 
 
 def test_trainers_that_find_no_room_end_the_run(
@@ -214,7 +246,7 @@ def test_trainers_that_find_no_room_end_the_run(
     monkeypatch.setattr(ray_workers, "resources_of", lambda device: {"board:nucleo": 1.0})
 
     with pytest.raises(HilnasError, match="no node .* within 0 s .expected free: 1 CPU, 1 board:"):
-        search(tmp_path, open_evaluators=on_cluster)
+        search(tmp_path, opener=on_cluster)
 
 
 def test_trainers_that_cannot_be_made_end_the_run(
@@ -227,7 +259,7 @@ def test_trainers_that_cannot_be_made_end_the_run(
     with pytest.raises(
         HilnasError, match="no trainer starts on the cluster: .+; check that every node"
     ):
-        search(tmp_path, open_evaluators=on_cluster)
+        search(tmp_path, opener=on_cluster)
 
 
 def test_a_real_board_is_a_resource_of_its_node(on_cluster: Any) -> None:

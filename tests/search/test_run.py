@@ -25,10 +25,12 @@ from search.config import (
     Budget,
     Data,
     Device,
+    Finalists,
     Pruning,
     SearchConfig,
     SpaceChoice,
     Tiers,
+    Training,
     load_config,
 )
 from search.evaluation import Evaluation, Outcome, Rejected
@@ -46,10 +48,11 @@ from search.progress import (
 )
 from search.run import RunResult, run_search
 from search.spaces.munas.genotype import MunasGenotype
-from search.workers import Evaluate
+from search.workers import Evaluate, OpenEvaluators, Prepare, Workers
 from tests.search import cluster_evaluation
 from tests.search import fake_evaluation as fake
 from tests.search.evaluations import make_evaluation, make_rejected
+from tests.search.open_workers import open_workers
 
 # Bounds that arithmetic breaks now and then, a population that fills early.
 CONFIG = SearchConfig(
@@ -70,9 +73,13 @@ def search(
     run_dir: Path,
     config: SearchConfig = CONFIG,
     evaluate: Evaluate = fake.evaluate,
+    *,
+    prepare: Prepare | None = None,
+    opener: OpenEvaluators = Workers,
     **options: Any,
 ) -> RunResult:
-    return run_search(config, run_dir, evaluate, input_shape=(28, 28, 1), classes=10, **options)
+    with open_workers(config, run_dir, evaluate, prepare=prepare, opener=opener) as workers:
+        return run_search(config, run_dir, workers, input_shape=(28, 28, 1), classes=10, **options)
 
 
 def candidates(run_dir: Path) -> list[dict[str, Any]]:
@@ -504,6 +511,37 @@ def test_the_journal_says_how_long_the_run_had_taken_across_its_sessions(tmp_pat
     times = [entry.at_s for entry in entries]
     assert times == sorted(times) and times[0] > 0
     assert all(entry.outcome.spent["analytic"] >= 0 for entry in entries)
+
+
+def test_the_run_folder_has_the_configuration_of_its_latest_session(tmp_path: Path) -> None:
+    search(tmp_path, with_budget(rounds=2))
+    header = (tmp_path / "journal.jsonl").read_bytes().splitlines()[0]
+    later = replace(with_budget(rounds=3, workers=1), finalists=Finalists(epochs=2))
+    search(tmp_path, later, resume=True)
+    with pytest.raises(JournalError, match="search.seed differs"):
+        search(tmp_path, with_budget(seed=4), resume=True)
+
+    assert load_config(tmp_path / "config.toml") == later
+    assert (tmp_path / "journal.jsonl").read_bytes().splitlines()[0] == header
+
+
+def test_a_child_of_a_parent_whose_weights_are_gone_ends_the_run(tmp_path: Path) -> None:
+    """It would start from fresh ones, and the journal would be another."""
+    config = replace(
+        with_budget(rounds=16), bounds=Bounds(val_error=0.1), training=Training(inherit=True)
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    search(whole, config, cluster_evaluation.leave_files)
+    search(parts, config, cluster_evaluation.leave_files, on_event=InterruptAfter(Told, 10))
+    (parts / "weights").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(JournalError, match=r"npz: the weights .* are not there; restore") as lost:
+        search(parts, config, cluster_evaluation.leave_files, resume=True)
+    (tmp_path / "elsewhere").rename(parts / "weights")
+    search(parts, config, cluster_evaluation.leave_files, resume=True)
+
+    assert str(parts / "weights") in str(lost.value)
+    assert candidates(parts) == candidates(whole)
 
 
 def test_a_recorded_genotype_of_another_space_is_refused_by_its_line(

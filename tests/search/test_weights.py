@@ -76,7 +76,7 @@ def test_a_file_that_is_another_one_is_refused(
     with pytest.raises(JournalError, match=message) as caught:
         load_weights(path, SMALL_MUNAS, SHAPE, CLASSES)
     assert str(path) in str(caught.value)
-    assert "delete it: its children are trained from fresh weights" in str(caught.value)
+    assert "restore it from a copy, or start a new run" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"not an archive"])

@@ -16,6 +16,7 @@ from search.journal import read_journal
 from search.run import RunResult, run_search
 from search.space import open_space
 from tests.search.evaluations import make_evaluation
+from tests.search.open_workers import open_workers
 
 SHAPE = (21, 10, 1)
 FILE = """
@@ -57,7 +58,8 @@ def config_of(path: Path, rounds: int = 10) -> SearchConfig:
 
 
 def search(run_dir: Path, config: SearchConfig, **options: Any) -> RunResult:
-    return run_search(config, run_dir, evaluate, input_shape=SHAPE, classes=4, **options)
+    with open_workers(config, run_dir, evaluate) as workers:
+        return run_search(config, run_dir, workers, input_shape=SHAPE, classes=4, **options)
 
 
 @pytest.fixture
