@@ -319,8 +319,9 @@ def _attempt(
     except HilnasError:
         raise
     except Exception as error:  # a defect of ours must not end a run of days
-        traceback.print_exc()
         _require_room(f"{error}")
+        with writing(run_dir / LOG_NAME):
+            traceback.print_exc()
         return Failure(f"{type(error).__name__}: {error}; see {LOG_NAME}")
     if not isinstance(outcome, Evaluation | Rejected):
         return Failure(f"evaluate returned {outcome!r}, not an outcome")

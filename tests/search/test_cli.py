@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from harness.board import ROOT
 from search.config import load_config
@@ -69,6 +71,13 @@ def write_config(folder: Path, rounds: int, workers: int = 2) -> Path:
     path = folder / f"tiny_{workers}.toml"
     path.write_text(TINY.format(rounds=rounds, workers=workers))
     return path
+
+
+def search_on(call, folder: Path, data: str):
+    """The answer of a search on the data set named so in TOML."""
+    config = write_config(folder, rounds=3)
+    config.write_text(config.read_text().replace('"digits"', data))
+    return call("search", config, "--out", folder / "run")
 
 
 def start_search(*words: object, program: tuple[str, ...] = HILNAS) -> subprocess.Popen[str]:
@@ -201,6 +210,27 @@ def test_a_wrong_configuration_gets_one_sentence(
     answer = call("search", config, "--out", tmp_path / "run")
     assert (answer.code, message in answer.err) == (code, True), answer.err
     assert "Traceback" not in answer.err
+
+
+def test_data_of_one_class_are_refused_before_a_run_folder_is_made(call, tmp_path):
+    path = tmp_path / "one.npz"
+    np.savez(path, x=np.zeros((20, 8, 8, 1), np.uint8), y=np.zeros(20, np.int64))
+    answer = search_on(call, tmp_path, f'"numpy"\npath = "{path}"')
+    assert answer.code == 2 and not (tmp_path / "run").exists()
+    assert f"hilnas: {path}: all training images are of one class" in answer.err
+
+
+def test_an_image_that_is_damaged_is_named_before_a_run_folder_is_made(call, tmp_path):
+    pictures = tmp_path / "pictures"
+    for name in ("cat", "dog"):
+        (pictures / name).mkdir(parents=True)
+        for number in range(10):
+            Image.new("L", (8, 8), number).save(pictures / name / f"{number}.png")
+    broken = pictures / "dog" / "7.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    answer = search_on(call, tmp_path, f'"image_folder"\npath = "{pictures}"')
+    assert answer.code == 2 and not (tmp_path / "run").exists()
+    assert f"hilnas: {broken}: is no image that can be read" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -414,6 +414,21 @@ def test_a_full_disk_ends_the_run_and_fails_no_candidate(
     assert candidates(tmp_path) == candidates(whole)
 
 
+def test_a_disk_without_room_for_the_workers_log_ends_the_run_and_fails_no_candidate(
+    whole: Path, tmp_path: Path
+) -> None:
+    """/dev/full is such a disk."""
+    log = tmp_path / "workers.log"
+    log.symlink_to("/dev/full")
+
+    with pytest.raises(JournalError, match=r"workers\.log: cannot be written: No space"):
+        search(tmp_path, evaluate=partial(fake.stumble, broken_index=first_submitted(whole)))
+    log.unlink()
+    search(tmp_path, resume=True)
+
+    assert candidates(tmp_path) == candidates(whole)
+
+
 def test_a_used_up_space_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = iter([protocol.Asked(MunasGenotype.from_json(make_evaluation().genotype), None)])
     ask = "search.algorithms.evolution.Evolution.ask"
