@@ -285,7 +285,7 @@ def test_a_finalist_that_int8_breaks_is_fine_tuned(
     model, validation = (tmp_path / finalist.model).read_bytes(), make_dataset().validation
     assert int8_error(model, validation.images, validation.labels) == finalist.val_error
     assert board.models[-1] == model, "the better one is measured and kept"
-    assert finalist.activities["training"] == pytest.approx(finalist.train_seconds, abs=0.1)
+    assert finalist.activities["training"] >= finalist.train_seconds - 0.01, "rounded"
 
 
 def test_nobody_but_a_finalist_is_fine_tuned_nor_one_that_int8_leaves_as_it_is(
@@ -335,11 +335,11 @@ def test_a_teacher_pruning_and_fine_tuning_end_in_a_model_that_the_board_compute
 
     assert isinstance(before, Evaluation), before
     assert isinstance(after, Evaluation), after
-    assert before.slimmed is not None and after.cost == before.cost, "it stays slimmed"
+    assert before.slimmed is not None and before.slimmed_cost is not None
     assert taught == [True]
     assert after.plain_val_error is not None and after.val_error < after.plain_val_error
     assert after.measured.output.bit_exact
-    assert after.measured.macs == before.cost.macs
+    assert after.measured.macs == before.slimmed_cost.macs, "it stays slimmed"
 
 
 def test_a_finalist_without_weights_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
