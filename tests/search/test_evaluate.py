@@ -27,7 +27,7 @@ from harness.errors import (
 )
 from harness.measure import measure
 from harness.measurement import Measurement
-from harness.session import open_session
+from harness.session import VIAS, open_session
 from search import evaluate as evaluate_module
 from search import quantise as quantise_module
 from search.config import (
