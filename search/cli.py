@@ -4,6 +4,7 @@ Parses, calls, prints; decides nothing."""
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +17,16 @@ from rich.markup import escape
 
 import harness.flash  # noqa: F401, adds `hilnas flash`
 import harness.run_cli  # noqa: F401, adds `hilnas run`
-from harness.cli import JsonOption, app, console, errors, invoke, run, write_json
+from harness.cli import (
+    HardwareMapOption,
+    JsonOption,
+    app,
+    console,
+    errors,
+    invoke,
+    run,
+    write_json,
+)
 from harness.errors import JournalError, UsageError
 from harness.outputs import require_folder
 from harness.tables import print_table
@@ -55,18 +65,24 @@ def search(
             help="Evaluate on the Ray cluster at host:port; local starts one here.",
         ),
     ] = None,
+    hardware_map: HardwareMapOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Search networks for a data set, every candidate measured before it is trained."""
+    from harness.hardware_map import VARIABLE
     from search.config import load_config
     from search.run import JOURNAL_NAME
     from search.space import open_space
-    from search.workplace import check_device
+    from search.workplace import check_device, check_units
 
     if resume is not None and out is not None:
         raise UsageError("--resume and --out exclude each other", hint="give one of them")
     config = load_config(config_file)
     check_device(config.device)
+    if hardware_map is not None:  # workers look it up for themselves
+        os.environ[VARIABLE] = str(hardware_map.resolve())
+    if ray is None:
+        check_units(config)
     open_space(config.space)
     run_dir = require_folder(
         resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -10,7 +10,7 @@ from functools import partial
 
 from harness.board import Board, load_board
 from harness.engines import Engine, open_engine
-from harness.errors import BoardError, LinkError, UnknownBoardError
+from harness.errors import BoardError, LinkError, ProbeError, UnknownBoardError, UsageError
 from harness.measure import measure
 from harness.measurement import Measurement
 from harness.session import VIAS, Session, open_session
@@ -39,11 +39,11 @@ class Workplace:
         self._session: Session | None = None
 
     def measure(self, model: bytes, *, name: str) -> Measurement:
-        """`model`'s Measurement; raises what harness.measure raises, LinkError and BoardError only
-        when a fresh board failed, too."""
+        """`model`'s Measurement; raises what harness.measure raises, LinkError, BoardError and
+        ProbeError only when a fresh board failed, too."""
         try:
             return self._measure_on(model, self._board(), name=name)
-        except (LinkError, BoardError):
+        except (LinkError, BoardError, ProbeError):
             self.close()
             return self._measure_on(model, self._board(), name=name)
 
@@ -82,6 +82,36 @@ def check_device(device: Device) -> Board:
     return board
 
 
+def check_units(config: SearchConfig) -> None:
+    """Each worker keeps a unit of its own: there must be as many on this desk.
+
+    Raises:
+        UsageError: there are fewer, or no hardware map.
+    """
+    if config.device.via != "hardware":
+        return
+    from harness.hardware_map import load_hardware_map
+
+    desk, workers = load_hardware_map(), config.search.workers
+    units = [unit.name for unit in desk.units_of(config.device.board)]
+    if len(units) < workers:
+        raise UsageError(
+            f"there are fewer units of {config.device.board} than workers, and each takes one",
+            where=desk.path,
+            expected=f"{workers} units",
+            got=", ".join(units),
+            hint=f"set [search] workers = {len(units)}, or add units to the map",
+        )
+
+
+def _open_board(board: Board, via: str) -> AbstractContextManager[Session]:
+    if via == "hardware":
+        from harness.hardware import open_any_unit
+
+        return open_any_unit(board)
+    return open_session(board, via)
+
+
 def open_workplace(config: SearchConfig) -> Workplace:
     """Load the data and describe the board; closes with the process.
 
@@ -92,7 +122,7 @@ def open_workplace(config: SearchConfig) -> Workplace:
     dataset = load_dataset(config.data, seed=config.search.seed)
     workplace = Workplace(
         dataset,
-        lambda: open_session(board, config.device.via),
+        lambda: _open_board(board, config.device.via),
         partial(measure, engine=engine_of(config.device), options=config.device.options),
     )
     atexit.register(workplace.close)

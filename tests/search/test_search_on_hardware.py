@@ -1,0 +1,108 @@
+"""A search on the desk: each worker keeps a unit of its own. Virtual boards stand for silicon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.board import load_board
+from harness.errors import ProbeError
+from harness.hardware_map import VARIABLE
+from harness.lease import holder_of
+from harness.virtual import VirtualBoard
+from search.evaluation import Evaluation
+from search.journal import read_journal
+from search.workplace import Workplace
+from tests.commands import call
+from tests.measurements import make_measurement
+from tests.search.idx_files import make_dataset
+from tests.search.test_cli import TINY
+
+BOARD = "nucleo_f412zg"
+
+
+@pytest.fixture(scope="module")
+def units() -> Iterator[list[VirtualBoard]]:
+    board = load_board(BOARD)
+    with VirtualBoard(board) as left, VirtualBoard(board) as right:
+        yield [left, right]
+
+
+@pytest.fixture
+def desk(units: list[VirtualBoard], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The hardware map of both; the variable that names one to workers is put back."""
+    monkeypatch.setenv(VARIABLE, "nowhere.toml")
+    path = tmp_path / "map.toml"
+    path.write_text(
+        "".join(
+            f'[[unit]]\nname = "unit{number}"\nboard = "{BOARD}"\n'
+            f'probe = "{unit.debug_port()}"\nserial = "{unit.port}"\n'
+            for number, unit in enumerate(units)
+        )
+    )
+    return path
+
+
+def write_config(folder: Path, *, rounds: int, workers: int) -> Path:
+    path = folder / "tiny.toml"
+    text = TINY.format(rounds=rounds, workers=workers)
+    path.write_text(text.replace("[device]\n", '[device]\nvia = "hardware"\n'))
+    return path
+
+
+def test_workers_measure_on_a_unit_each(
+    desk: Path,
+    units: list[VirtualBoard],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    config, run_dir = write_config(tmp_path, rounds=2, workers=2), tmp_path / "run"
+    words = ("search", config, "--out", run_dir, "--hardware-map", desk)
+    answer = call(monkeypatch, capsys, *words)
+    assert answer.code == 0, answer.err
+    outcomes = [entry.outcome for entry in read_journal(run_dir / "journal.jsonl").entries]
+    measured = [outcome.untrained for outcome in outcomes if outcome.untrained is not None]
+    assert len(measured) >= 2 and any(isinstance(outcome, Evaluation) for outcome in outcomes)
+    assert {(m.via, m.timing, m.timing_model) for m in measured} == {("hardware", "measured", "")}
+    assert all(unit.counters().cycles > 0 for unit in units), "both units were used"
+    assert [holder_of(unit.debug_port()) for unit in units] == [None, None]
+
+
+def test_fewer_units_than_workers_are_refused_before_the_data_is_loaded(
+    desk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, rounds=2, workers=3)
+    answer = call(monkeypatch, capsys, "search", config, "--hardware-map", desk)
+    assert answer.code == 2
+    assert answer.err.strip() == (
+        f"hilnas: {desk}: there are fewer units of {BOARD} than workers, and each takes one "
+        "(expected 3 units, got unit0, unit1); set [search] workers = 2, or add units to the map"
+    )
+
+
+def test_a_probe_that_fails_is_tried_again_on_a_fresh_session() -> None:
+    answers = [ProbeError("the target does not answer"), make_measurement(cycles=7)]
+    opened = []
+
+    class Opened:
+        def __enter__(self) -> object:
+            opened.append(self)
+            return self
+
+        def __exit__(self, *exc: object) -> None: ...
+
+    def measure_on(model: bytes, session: object, *, name: str) -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    workplace = Workplace(make_dataset(), Opened, measure_on)  # type: ignore[arg-type]
+    assert workplace.measure(b"model", name="candidate").cycles.median == 7
+    assert len(opened) == 2
