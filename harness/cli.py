@@ -212,14 +212,32 @@ def _status() -> Iterator[Callable[[str], None]]:
 
 
 @app.command()
-def boards(json_file: JsonOption = None) -> None:
-    """What is described, and how each board can be reached."""
+def boards(
+    discover: Annotated[
+        bool,
+        typer.Option("--discover", help="List the attached probes and draft a hardware map."),
+    ] = False,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Where --discover writes its draft."),
+    ] = Path("hardware_map.toml"),
+    hardware_map: HardwareMapOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """What is described, how each board can be reached, and the units on this desk."""
     from harness.board import board_names, load_board
+    from harness.hardware_map import find_hardware_map, load_hardware_map
     from harness.session import VIAS
+    from harness.units import list_probes, print_units
 
+    path = find_hardware_map(hardware_map)
+    desk = None if path is None else load_hardware_map(path)
+    if discover:
+        list_probes(desk, out, json_file)
+        return
     described = [load_board(name) for name in board_names()]
-    table = Table(title="Boards")
-    for heading in ("board", "core", "clock", "flash", "SRAM", "console", "via"):
+    table = Table(title="Boards", caption=f"--via {', '.join(VIAS)}")
+    for heading in ("board", "core", "clock", "flash", "SRAM", "console"):
         table.add_column(heading, no_wrap=True)  # 80 columns hold it; --json holds the rest
     for board in described:
         table.add_row(
@@ -229,11 +247,23 @@ def boards(json_file: JsonOption = None) -> None:
             f"{board.memory.flash.size // 1024} KiB",
             f"{board.memory.sram.size // 1024} KiB",
             board.console.uart,
-            ", ".join(VIAS),
         )
     if str(json_file) != "-":
         print_table(console, table)
-    write_json(json_file, [{**asdict(board), "via": list(VIAS)} for board in described])
+        if desk is not None:
+            print_units(desk)
+    units = [] if desk is None else desk.units
+    write_json(
+        json_file,
+        [
+            {
+                **asdict(board),
+                "via": list(VIAS),
+                "units": [unit.name for unit in units if unit.board == board.name],
+            }
+            for board in described
+        ],
+    )
 
 
 @app.command()

@@ -30,6 +30,8 @@ class Check:
 
 def examine() -> list[Check]:
     """Run every check; a check that fails never stops the others."""
+    from harness.desk import examine_desk
+
     return [
         _tool("arm-none-eabi-gcc", "apt-get install gcc-arm-none-eabi"),
         _newlib(),
@@ -51,6 +53,7 @@ def examine() -> list[Check]:
             Path("/usr/share/datasets/fashion-mnist"),
             "apt-get install dataset-fashion-mnist",
         ),
+        *examine_desk(),
     ]
 
 

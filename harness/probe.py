@@ -96,8 +96,15 @@ def reset(access: Access, *, deadline_s: float = RESET_SECONDS) -> None:
 
 
 def pyocd_version() -> str:
-    """Of the pyOCD that is installed; importing it is not needed for that."""
-    return importlib.metadata.version("pyocd")
+    """Of the pyOCD that is installed; it need not be imported for that.
+
+    Raises:
+        ProbeError: there is none.
+    """
+    try:
+        return importlib.metadata.version("pyocd")
+    except importlib.metadata.PackageNotFoundError:
+        raise ProbeError("pyOCD is not installed", hint="make setup") from None
 
 
 def _have_done(

@@ -16,7 +16,7 @@ import pytest
 import harness.probe
 from harness.board import CONNECT_MODES, RESET_TYPES
 from harness.errors import ProbeError
-from harness.probe import Access, flash, reset
+from harness.probe import Access, flash, pyocd_version, reset
 
 IMAGE = [(0x08000000, bytes(range(64)))]
 TARGET = "stm32f412xg"
@@ -154,6 +154,15 @@ def test_pyocd_ends_with_whoever_started_it(listener: socket.socket) -> None:
 def test_a_reset_that_never_ends_meets_the_deadline(listener: socket.socket) -> None:
     with pytest.raises(ProbeError, match=r"resetting did not end \(expected the end within 3 s\)"):
         reset(Access(TARGET, address_of(listener)), deadline_s=3)
+
+
+def test_a_pyocd_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise harness.probe.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(harness.probe.importlib.metadata, "version", version)
+    with pytest.raises(ProbeError, match="pyOCD is not installed; make setup"):
+        pyocd_version()
 
 
 def test_what_a_board_may_name_is_what_pyocd_knows() -> None:
