@@ -107,7 +107,9 @@ def search(
         errors.print(
             f"[yellow]interrupted; to go on:[/] {escape(sys.argv[0])} search "
             f"{escape(str(config_file))} "
-            f"--resume {escape(str(run_dir))}" + (f" --ray {escape(ray)}" if ray else ""),
+            f"--resume {escape(str(run_dir))}"
+            + (f" --ray {escape(ray)}" if ray else "")
+            + (f" --hardware-map {escape(str(hardware_map))}" if hardware_map else ""),
             soft_wrap=True,
             highlight=False,
         )
