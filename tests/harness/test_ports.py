@@ -93,6 +93,19 @@ def test_every_described_board_is_served_by_its_port(name: str, tmp_path: Path) 
         ("nucleo_f412zg", {"base": 0x4000_0000}, "console.base is no USART of this port"),
         ("nucleo_f412zg", {"chip": "stm32l475"}, "chip is not one of this port: stm32f412"),
         (
+            "nucleo_f401re",
+            {"sysclk_hz": 88_000_000, "clock_hz": 22_000_000},
+            "sysclk_hz is above what the chip can do",
+        ),
+        (
+            "nucleo_f401re",
+            {"sysclk_hz": 47_000_000, "clock_hz": 23_500_000},
+            "sysclk_hz is out of the range of the PLL",
+        ),
+        ("nucleo_f401re", {"flash_wait_states": 1}, "flash_wait_states are too few"),
+        ("nucleo_f401re", {"base": 0x4000_4800}, "console.base is no USART of this port"),
+        ("nucleo_f401re", {"chip": "stm32f412"}, "chip is not one of this port: stm32f401"),
+        (
             "b_l475e_iot01a",
             {"sysclk_hz": 79_000_000, "clock_hz": 79_000_000},
             "this PLL set-up makes even megahertz only",

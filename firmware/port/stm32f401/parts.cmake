@@ -1,0 +1,1 @@
+set(PORT_PARTS cortexm stm32)
