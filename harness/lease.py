@@ -54,6 +54,8 @@ def lease(probe: str, *, unit: str, patience_s: float = PATIENCE_S) -> Iterator[
         os.pwrite(descriptor, json.dumps(who).encode() + b"\n", 0)
         yield
     finally:
+        with contextlib.suppress(OSError):  # of another user, who may remove it
+            path.unlink()
         os.close(descriptor)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import desk, doctor
+from harness import lease as lease_module
 from harness.board import load_board
 from harness.doctor import Check
 from harness.lease import lease
@@ -32,6 +33,7 @@ def attached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[AttachedPr
     monkeypatch.setattr(desk, "attached_ports", lambda: [])
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("HILNAS_HARDWARE_MAP", raising=False)
+    monkeypatch.setattr(lease_module, "FOLDERS", (tmp_path,))
     monkeypatch.chdir(tmp_path)
     return probes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import signal
@@ -42,11 +43,22 @@ def test_a_second_command_is_told_who_has_the_unit(monkeypatch: pytest.MonkeyPat
     assert isinstance(caught.value, BoardError)
 
 
-def test_what_was_let_go_can_be_had_again() -> None:
+def test_what_was_let_go_can_be_had_again_and_leaves_no_file(folder: Path) -> None:
     for _ in range(2):
         assert holder_of(PROBE) is None
         with lease(PROBE, unit="left", patience_s=0):
             assert f"process {os.getpid()}" in str(holder_of(PROBE))
+    assert not list(folder.iterdir())
+
+
+def test_who_waits_for_a_file_that_is_removed_gets_its_successor(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = contextlib.ExitStack()
+    first.enter_context(lease(PROBE, unit="left"))
+    monkeypatch.setattr(lease_module.time, "sleep", lambda _: first.close())
+    with lease(PROBE, unit="left"):
+        assert holder_of(PROBE) is not None and len(list(folder.iterdir())) == 1
 
 
 def test_probes_are_apart() -> None:
