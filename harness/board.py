@@ -86,8 +86,20 @@ class Pyocd:
 
 
 @dataclass(frozen=True)
+class Qemu:
+    """What QEMU calls the board, and how many of the machine's serial lines come before the
+    console's."""
+
+    machine: str
+    serial: int
+
+    def __post_init__(self) -> None:
+        _require_at_least(0, "serial", self.serial)
+
+
+@dataclass(frozen=True)
 class Board:
-    """A PCB type: what never differs between two units of it."""
+    """A PCB type: what never differs between two units of it. `qemu`: where QEMU can play it."""
 
     name: str
     part: str
@@ -100,6 +112,7 @@ class Board:
     memory: Memory
     console: Console
     pyocd: Pyocd
+    qemu: Qemu | None = None
 
     def __post_init__(self) -> None:
         if self.core not in ("cortex-m4", "cortex-m4f"):
