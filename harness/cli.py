@@ -27,6 +27,7 @@ from harness.outputs import require_folder, require_writable, write_text
 from harness.tables import print_table
 
 if TYPE_CHECKING:
+    from harness.board import Board
     from harness.engines import Engine
     from harness.measurement import Measurement, Sram
 
@@ -51,7 +52,7 @@ JsonOption = Annotated[
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
 ViaOption = Annotated[
-    str, typer.Option("--via", help="How the board is reached: virtual, or hardware.")
+    str, typer.Option("--via", help="How the board is reached: virtual, hardware or qemu.")
 ]
 UnitOption = Annotated[
     str | None,
@@ -227,7 +228,7 @@ def boards(
     """What is described, how each board can be reached, and the units on this desk."""
     from harness.board import board_names, load_board
     from harness.hardware_map import find_hardware_map, load_hardware_map
-    from harness.session import VIAS
+    from harness.session import vias_of
     from harness.units import list_probes, print_units
 
     path = find_hardware_map(hardware_map)
@@ -236,7 +237,7 @@ def boards(
         list_probes(desk, out, json_file)
         return
     described = [load_board(name) for name in board_names()]
-    table = Table(title="Boards", caption=f"--via {', '.join(VIAS)}")
+    table = Table(title="Boards", caption=_explain_vias(described))
     for heading in ("board", "core", "clock", "flash", "SRAM", "console"):
         table.add_column(heading, no_wrap=True)  # 80 columns hold it; --json holds the rest
     for board in described:
@@ -258,12 +259,22 @@ def boards(
         [
             {
                 **asdict(board),
-                "via": list(VIAS),
+                "via": list(vias_of(board)),
                 "units": [unit.name for unit in units if unit.board == board.name],
             }
             for board in described
         ],
     )
+
+
+def _explain_vias(described: list[Board]) -> str:
+    """The ways to every board; those that lead to some, with these."""
+    from harness.session import VIAS, vias_of
+
+    reached = {via: [b.name for b in described if via in vias_of(b)] for via in VIAS}
+    everywhere = [via for via, names in reached.items() if len(names) == len(described)]
+    some = [f"; {via}: {', '.join(reached[via])}" for via in VIAS if via not in everywhere]
+    return f"--via {', '.join(everywhere)}{''.join(some)}"
 
 
 @app.command()
@@ -451,13 +462,19 @@ def print_measurement(result: Measurement, *, title: str) -> None:
     table.add_column()
     table.add_column()
     table.add_column(overflow="fold", min_width=20)
-    table.add_row("latency", f"{latency.median / 1000:.3f} ms", f"{cycles.median:,.0f} cycles")
-    table.add_row(
-        "spread",
-        f"{latency.min / 1000:.3f} .. {latency.max / 1000:.3f} ms",
-        f"{len(cycles.raw)} runs",
-    )
-    table.add_row("MACs", f"{result.macs:,}", _per_cycle(result.macs, cycles.median))
+    counted = _counted(result)
+    if counted == "instruction":  # which is no time
+        table.add_row("instructions", f"{cycles.median:,.0f}", f"{len(cycles.raw)} runs")
+        table.add_row("spread", f"{cycles.min:,.0f} .. {cycles.max:,.0f}", "")
+    else:
+        table.add_row("latency", f"{latency.median / 1000:.3f} ms", f"{cycles.median:,.0f} cycles")
+        table.add_row(
+            "spread",
+            f"{latency.min / 1000:.3f} .. {latency.max / 1000:.3f} ms",
+            f"{len(cycles.raw)} runs",
+        )
+    per = _per_count(result.macs, cycles.median, unit=f" MAC/{counted}")
+    table.add_row("MACs", f"{result.macs:,}", per)
     table.add_row(
         "SRAM",
         f"{result.sram.total_bytes:,} B",
@@ -481,6 +498,11 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         _print_layers(result)
 
 
+def _counted(result: Measurement) -> str:
+    """What one of `result.cycles` is."""
+    return "instruction" if result.timing == "instructions" else "cycle"
+
+
 def _explain_arena(sram: Sram) -> str:
     parts, facts = sram.arena_parts, []
     if sram.arena_lower_bound_bytes is not None:
@@ -499,7 +521,8 @@ def _print_layers(result: Measurement) -> None:
     )
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("operator", overflow="fold")
-    for heading in ("cycles", "%", "MACs", "MAC/cycle", "bytes moved"):
+    counted = _counted(result)
+    for heading in (f"{counted}s", "%", "MACs", f"MAC/{counted}", "bytes moved"):
         table.add_column(heading, justify="right", no_wrap=True)
     total = sum(layer.cycles for layer in result.layers)
     for layer in result.layers:
@@ -509,7 +532,7 @@ def _print_layers(result: Measurement) -> None:
             f"{layer.cycles:,}",
             f"{100 * layer.cycles / total:.1f}" if total else "",
             f"{layer.macs:,}",
-            _per_cycle(layer.macs, layer.cycles, unit=""),
+            _per_count(layer.macs, layer.cycles, unit=""),
             f"{layer.moved_bytes:,}",
         )
     table.add_section()
@@ -517,5 +540,5 @@ def _print_layers(result: Measurement) -> None:
     print_table(console, table)
 
 
-def _per_cycle(macs: int, cycles: float, unit: str = " MAC/cycle") -> str:
-    return f"{macs / cycles:.3f}{unit}" if macs and cycles else ""
+def _per_count(macs: int, count: float, unit: str) -> str:
+    return f"{macs / count:.3f}{unit}" if macs and count else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HilnasError
+from harness.qemu import INSTALL, QEMU
 
 _DEADLINE_S = 20.0
 UNICORN_VERSION = "2.1.3"  # 2.1.4 corrupts registers under a memory hook
@@ -47,6 +48,7 @@ def examine() -> list[Check]:
         _boards(),
         _cache(),
         _tool("cc", "apt-get install build-essential", required=False),
+        _tool(QEMU, INSTALL, required=False),
         _tflm(),
         _folder(
             "Fashion-MNIST",

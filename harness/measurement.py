@@ -117,8 +117,8 @@ class Output:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One model on one board. `timing` says what a cycle is: measured, modelled, instructions;
-    `timing_model` names the model's version ("" on silicon)."""
+    """One model on one board. `timing` says what a cycle is: measured, modelled, instructions, in
+    which case latency_us is no time; `timing_model` names its version ("" on silicon)."""
 
     board: str
     via: str

@@ -23,6 +23,7 @@ from harness.errors import (
 )
 from harness.hostboard import HostBoard
 from harness.link import Link
+from harness.qemu import QemuBoard
 from harness.symbols import Symbols
 
 if TYPE_CHECKING:
@@ -309,6 +310,21 @@ def _open_hardware(board: Board, way: Way) -> AbstractContextManager[Session]:
 
 
 @contextmanager
+def _open_qemu(board: Board, way: Way) -> Iterator[Session]:
+    if way.through != "memory":
+        raise UsageError(
+            "QEMU's boards have no debug probe",
+            where=board.name,
+            expected="--through memory",
+            got=f"--through {way.through}",
+        )
+    assert board.qemu is not None  # open_session() has looked
+    with QemuBoard(board.qemu) as played, Link(played.port, board.console.baud) as link:
+        model = f"QEMU {played.version}"
+        yield Session(board, "qemu", played, link, timing="instructions", timing_model=model)
+
+
+@contextmanager
 def open_host_session(board: Board) -> Iterator[Session]:
     """A session with the firmware's host port (harness.image.build_host_program), for tests; its
     timing is "host" and no Measurement may hold it."""
@@ -319,8 +335,15 @@ def open_host_session(board: Board) -> Iterator[Session]:
 VIAS: dict[str, Callable[[Board, Way], AbstractContextManager[Session]]] = {
     "virtual": _open_virtual,
     "hardware": _open_hardware,
+    "qemu": _open_qemu,
 }
+TIMED = ("virtual", "hardware")  # their cycles are a time; the others' are instructions
 THROUGH = ("memory", "probe")
+
+
+def vias_of(board: Board) -> tuple[str, ...]:
+    """The ways by which `board` can be reached."""
+    return tuple(via for via in VIAS if via != "qemu" or board.qemu is not None)
 
 
 def open_session(
@@ -337,14 +360,16 @@ def open_session(
     Raises:
         UnknownBoardError: `via` is no way to reach it.
         UsageError: `through` is no way into flash, or a unit is named where none has a name.
+        ToolchainError: on entering, when QEMU is not installed.
         BoardError, LinkError, ProbeError, UsageError: on entering, when there is no such unit or
             it does not start.
     """
-    if via not in VIAS:
+    ways = vias_of(board)
+    if via not in ways:
         raise UnknownBoardError(
             f"{board.name} cannot be measured via {via!r}",
-            expected=" or ".join(VIAS),
-            hint=f"use --via {next(iter(VIAS))}",
+            expected=" or ".join(ways),
+            hint=f"use --via {ways[0]}",
         )
     if through not in THROUGH:
         raise UsageError(

@@ -13,7 +13,7 @@ from harness.engines import Engine, open_engine
 from harness.errors import BoardError, LinkError, ProbeError, UnknownBoardError, UsageError
 from harness.measure import measure
 from harness.measurement import Measurement
-from harness.session import VIAS, Session, open_session
+from harness.session import TIMED, VIAS, Session, open_session
 from search.config import Device, SearchConfig
 from search.data.dataset import Dataset
 from search.data.load import load_dataset
@@ -72,11 +72,12 @@ def check_device(device: Device) -> Board:
     """
     engine_of(device)
     board = load_board(device.board)
-    if device.via not in VIAS:
+    if device.via not in TIMED:
+        reason = " in a search, which needs times" if device.via in VIAS else ""
         raise UnknownBoardError(
-            f"{board.name} cannot be reached via {device.via!r}",
+            f"{board.name} cannot be reached via {device.via!r}{reason}",
             where="[device] via",
-            expected=" or ".join(VIAS),
+            expected=" or ".join(TIMED),
             hint="change the configuration",
         )
     return board

@@ -24,7 +24,7 @@ from harness.errors import (
 from harness.hostboard import HostBoard
 from harness.image import HostProgram, build_host_program, build_image
 from harness.link import Link
-from harness.session import VIAS, Session, open_host_session, open_session
+from harness.session import Session, open_host_session, open_session, vias_of
 from harness.virtual import VirtualBoard
 from tests.board_case import make_input, output_for
 from tests.firmware import ENGINE_DIR, model_sources
@@ -49,7 +49,7 @@ def test_a_way_that_is_not_there_is_refused_at_once(via: str) -> None:
     with pytest.raises(UnknownBoardError) as caught:
         open_session(BOARD, via)
     assert str(caught.value) == (
-        f"nucleo_f412zg cannot be measured via '{via}' (expected {' or '.join(VIAS)}); "
+        f"nucleo_f412zg cannot be measured via '{via}' (expected {' or '.join(vias_of(BOARD))}); "
         "use --via virtual"
     )
 

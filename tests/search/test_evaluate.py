@@ -27,7 +27,7 @@ from harness.errors import (
 )
 from harness.measure import measure
 from harness.measurement import Measurement
-from harness.session import VIAS, open_session
+from harness.session import TIMED, open_session
 from search import evaluate as evaluate_module
 from search import quantise as quantise_module
 from search.config import (
@@ -459,10 +459,16 @@ def test_an_unknown_board_is_refused_before_the_first_candidate() -> None:
 
 
 def test_a_way_that_reaches_no_board_is_refused_before_the_first_candidate() -> None:
-    ways = " or ".join(VIAS)
+    ways = " or ".join(TIMED)
     message = rf"\[device\] via: nucleo_f412zg cannot be reached via 'moon' \(expected {ways}\)"
     with pytest.raises(UnknownBoardError, match=message):
         prepare(replace(CONFIG, device=Device("nucleo_f412zg", via="moon")))
+
+
+def test_a_way_that_counts_instructions_is_refused_before_the_first_candidate() -> None:
+    message = r"via 'qemu' in a search, which needs times \(expected virtual or"
+    with pytest.raises(UnknownBoardError, match=message):
+        prepare(replace(CONFIG, device=Device("netduinoplus2", via="qemu")))
 
 
 def test_another_data_set_than_the_one_the_run_started_with_is_refused(tmp_path: Path) -> None:
