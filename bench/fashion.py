@@ -30,6 +30,7 @@ def run() -> dict[str, object]:
         with tempfile.TemporaryDirectory() as folder:
             [searched] = search([config], Path(folder))
             results[name] = {"bound": BOUNDS[name], **_describe(searched)}
+        print(f"bench: fashion: {name}: {results[name]}", file=sys.stderr)
     return results
 
 
