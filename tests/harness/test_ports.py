@@ -127,7 +127,7 @@ def test_every_described_board_is_served_by_its_port(name: str, tmp_path: Path) 
         ("nucleo_l4r5zi", {"base": 0x4000_4C00}, "console.base is no UART of this port"),
         ("nucleo_l4r5zi", {"chip": "stm32f412"}, "chip is not one of this port: stm32l475"),
         ("netduinoplus2", {"sysclk_hz": 168_000_000}, "sysclk_hz of this port is 16 MHz"),
-        ("netduinoplus2", {"clock_hz": 8_000_000}, "clock_hz of this port is 16 MHz"),
+        ("netduinoplus2", {"clock_hz": 32_000_000}, "clock_hz of this port is 16 MHz"),
         ("netduinoplus2", {"flash_wait_states": 1}, "flash_wait_states of this port are 0"),
         ("netduinoplus2", {"base": 0x4001_1000}, "console.base is no USART of this port: USART6"),
         ("netduinoplus2", {"chip": "stm32f412"}, "chip is not one of this port: stm32f405"),

@@ -13,7 +13,7 @@ from search.cost import cost_of
 from search.fitness import broken_by_cost
 from search.space import open_space
 
-CONFIGS = sorted(path for path in (ROOT / "examples").glob("*.toml") if "space" not in path.name)
+CONFIGS = sorted((ROOT / "examples").glob("*.toml"))
 SHAPES = {
     "cifar10": ((32, 32, 3), 10),
     "fashion_mnist": ((28, 28, 1), 10),
