@@ -4,8 +4,6 @@ pty, its time counted in instructions: docs/qemu.md. Knows nothing of what the i
 from __future__ import annotations
 
 import functools
-import os
-import pty
 import re
 import shutil
 import subprocess
@@ -13,9 +11,11 @@ import tempfile
 import termios
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from harness.board import Qemu
 from harness.errors import BoardError, ToolchainError
+from harness.ptyboard import PtyBoard
 
 QEMU = "qemu-system-arm"
 INSTALL = "apt-get install qemu-system-arm"
@@ -49,27 +49,22 @@ def _version_of(path: str) -> str:
     return found[1]
 
 
-class QemuBoard:
-    """A context manager; `port` is the pty's name and stays over resets, each of which is a new
-    process. The system kills it when the thread that started it ends, by SIGKILL or otherwise.
+class QemuBoard(PtyBoard):
+    """Each image and each reset is a QEMU of its own. The system kills it when the thread that
+    started it ends, by SIGKILL or otherwise.
 
     Raises:
         ToolchainError: QEMU is missing.
     """
 
     def __init__(self, qemu: Qemu) -> None:
+        super().__init__()
         self.version = qemu_version()
         self._qemu = qemu
-        self._elf: Path | None = None
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> QemuBoard:
-        # Both ends stay open here, so that the line outlives processes and clients.
-        self._ours, self._theirs = pty.openpty()
+    def __enter__(self) -> Self:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115, closed by __exit__
-        _make_transparent(self._theirs)
-        self.port = os.ttyname(self._theirs)
-        return self
+        return super().__enter__()
 
     def __exit__(
         self,
@@ -77,42 +72,28 @@ class QemuBoard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stop()
+        super().__exit__(kind, error, traceback)
         self._words.close()
-        os.close(self._ours)
-        os.close(self._theirs)
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process; None before the first image."""
-        return None if self._process is None else self._process.pid
+    def explain_silence(self) -> str | None:
+        """How QEMU ended, with its first words; None while it runs."""
+        status = self._exit_status
+        if status is None:
+            return None
+        self._words.seek(0)
+        words = self._words.read().decode(errors="replace").strip().splitlines()
+        quoted = f", saying {words[0]!r}" if words else ""
+        return f"QEMU ended with exit status {status}{quoted}"
 
-    def load(self, elf: Path) -> None:
-        """Start the image `elf` in place of the one that runs.
-
-        Raises:
-            BoardError: QEMU does not start.
-        """
-        self._elf = elf
-        self.reset()
-
-    def reset(self) -> None:
-        """Start the loaded image anew, with memories as they are behind power-up.
-
-        Raises:
-            BoardError: nothing was loaded, or QEMU does not start.
-        """
-        self._stop()
-        if self._elf is None:
-            raise BoardError("reset without an image", where=self.port, hint="load one first")
+    def _start(self, elf: Path, line: int) -> subprocess.Popen[bytes]:
         self._words.seek(0)
         self._words.truncate()
         termios.tcflush(self._theirs, termios.TCIOFLUSH)
         try:
-            self._process = subprocess.Popen(
-                self._command(self._elf),
-                stdin=self._ours,
-                stdout=self._ours,
+            return subprocess.Popen(
+                self._command(elf),
+                stdin=line,
+                stdout=line,
                 stderr=self._words,
                 start_new_session=True,  # Ctrl-C belongs to the command, which ends QEMU itself
             )
@@ -128,27 +109,3 @@ class QemuBoard:
             *(["-serial", "null"] * self._qemu.serial),
             *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         ]
-
-    def explain_silence(self) -> str | None:
-        """How QEMU ended, with its first words; None while it runs."""
-        status = self._process.poll() if self._process is not None else None
-        if status is None:
-            return None
-        self._words.seek(0)
-        words = self._words.read().decode(errors="replace").strip().splitlines()
-        quoted = f", saying {words[0]!r}" if words else ""
-        return f"QEMU ended with exit status {status}{quoted}"
-
-    def _stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(_DEADLINE_S)
-            self._process = None
-
-
-def _make_transparent(terminal: int) -> None:
-    """No byte is changed on the way. tty.setraw() clears no more than OPOST of the output modes,
-    and QEMU sets that one again."""
-    settings = termios.tcgetattr(terminal)
-    settings[0] = settings[1] = settings[3] = 0  # input, output, local modes
-    termios.tcsetattr(terminal, termios.TCSANOW, settings)
