@@ -49,9 +49,13 @@ def shortened(hour: SearchConfig) -> SearchConfig:
 
 def _describe(searched: Searched) -> dict[str, object]:
     run = searched.run
-    front = [describe_network(run, network) for network in run.front]
     wall_time = run.wall_time
-    good = [each for each in front if float(str(each["test_accuracy"])) > SMALLEST_ABOVE]
+    good = [each for each in run.front if 1 - run.error_of(each) > SMALLEST_ABOVE]
+    chosen = {
+        "best": min(run.front, key=run.error_of, default=None),
+        "smallest_flash": min(good, key=lambda e: e.measured.flash.total_bytes, default=None),
+        "smallest_sram": min(good, key=lambda e: e.measured.sram.total_bytes, default=None),
+    }
     return {
         "minutes": round(searched.seconds / 60, 2),
         "candidates": len(run.outcomes),
@@ -60,8 +64,6 @@ def _describe(searched: Searched) -> dict[str, object]:
         "overhead_s": wall_time and wall_time.overhead_s,
         "activities_s": wall_time and wall_time.activities,
         "label": label_of(run),
-        "best": max(front, key=lambda each: float(str(each["test_accuracy"])), default=None),
-        "smallest_flash": min(good, key=lambda each: int(str(each["flash_bytes"])), default=None),
-        "smallest_sram": min(good, key=lambda each: int(str(each["sram_bytes"])), default=None),
-        "front": front,
+        **{name: each and describe_network(run, each) for name, each in chosen.items()},
+        "front": [describe_network(run, each) for each in run.front],
     }

@@ -19,7 +19,8 @@ from bench.searches import Searched, label_of, search
 from harness.board import ROOT
 from search.config import Bounds, Pruning, SearchConfig, SpaceChoice, Tiers, load_config
 from search.evaluation import Evaluation
-from search.report.growth import growth_of
+from search.report.candidate import Candidate
+from search.report.growth import Growth, growth_of
 
 CONFIG = ROOT / "examples" / "fashion_mnist_hour.toml"
 MINUTES = 10.0
@@ -104,6 +105,7 @@ ARMS: dict[str, Callable[[SearchConfig], SearchConfig]] = {
 
 def run(*, arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, object]:
     found: dict[str, list[dict[str, object]]] = {name: [] for name in arms}
+    shares: dict[str, list[float]] = {name: [] for name in arms}
     tasks = [(seed, name) for seed in SEEDS for name in arms]  # seeds outside: noise hits all arms
     for pair in (tasks[start : start + 2] for start in range(0, len(tasks), 2)):
         print(f"bench: hypervolume: {pair}", file=sys.stderr)
@@ -111,17 +113,16 @@ def run(*, arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, object]:
             for (seed, name), searched in zip(
                 pair, search([_config(*task) for task in pair], Path(folder)), strict=True
             ):
-                found[name].append({"seed": seed, **_describe(searched)})
+                growth = _growth(searched)
+                shares[name].append(growth.share)
+                found[name].append({"seed": seed, **_describe(searched, growth)})
     return {
         "minutes": MINUTES,
         "reference": {k: v for k, v in vars(REFERENCE).items() if v},
         "training_images": IMAGES,
         "workers": 1,
         "bound": "ours ahead of macs, random and munas",
-        "median_share": {
-            name: median(float(str(each["share"])) for each in runs)
-            for name, runs in found.items()
-        },
+        "median_share": {name: round(median(each), 5) for name, each in shares.items()},
         "arms": found,
     }
 
@@ -131,12 +132,17 @@ def _config(seed: int, name: str) -> SearchConfig:
     return replace(config, name=f"{name}_{seed}", search=replace(config.search, seed=seed))
 
 
-def _describe(searched: Searched) -> dict[str, object]:
-    """What had been told when the minutes were over; candidates then under way do not count."""
-    run = searched.run
-    limit_s = MINUTES * 60
-    in_time = [each for each in run.candidates if (each.at_s or 0.0) <= limit_s]
-    growth = growth_of(in_time, REFERENCE)
+def _in_time(searched: Searched) -> list[Candidate]:
+    """Told when the minutes were over; those then under way do not count."""
+    return [each for each in searched.run.candidates if (each.at_s or 0.0) <= MINUTES * 60]
+
+
+def _growth(searched: Searched) -> Growth:
+    return growth_of(_in_time(searched), REFERENCE)
+
+
+def _describe(searched: Searched, growth: Growth) -> dict[str, object]:
+    run, in_time = searched.run, _in_time(searched)
     trained = [each.outcome for each in in_time if isinstance(each.outcome, Evaluation)]
     wall_time = run.wall_time
     return {

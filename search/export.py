@@ -180,27 +180,33 @@ def int8_outputs(
     takes up to three times as long. Otherwise by the default kernels, which are the fastest by far
     and differ in every fourth output, by a step.
     """
-    count, outputs = len(images), []
-    network = compile_network(model) if exact else None
-    if network is not None:  # the same bytes, several times sooner
-        for start in range(0, count, ERROR_BATCH):
-            before_batch()
-            outputs.append(network.outputs(to_int8(images[start : start + ERROR_BATCH])))
-        return np.concatenate(outputs)
+    network = compile_network(model) if exact else None  # the same bytes, several times sooner
+    answer = _interpreter(model, exact=exact) if network is None else network.outputs
+    outputs = []
+    for start in range(0, len(images), ERROR_BATCH):
+        before_batch()
+        outputs.append(answer(to_int8(images[start : start + ERROR_BATCH])))  # (b, classes)
+    return np.concatenate(outputs)
+
+
+def _interpreter(model: bytes, *, exact: bool) -> Callable[[NDArray[np.int8]], NDArray[np.int8]]:
+    """(b, h, w, c) -> (b, classes), by tf.lite."""
     interpreter = _open(model, exact=exact)
     (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
     allocated = 0
-    for start in range(0, count, ERROR_BATCH):
-        before_batch()
-        batch = to_int8(images[start : start + ERROR_BATCH])  # (b, h, w, c)
+
+    def answer(batch: NDArray[np.int8]) -> NDArray[np.int8]:
+        nonlocal allocated
         if len(batch) != allocated:
             interpreter.resize_tensor_input(source["index"], batch.shape)
             interpreter.allocate_tensors()
             allocated = len(batch)
         interpreter.set_tensor(source["index"], batch)
         interpreter.invoke()
-        outputs.append(interpreter.get_tensor(sink["index"]))  # (b, classes)
-    return np.concatenate(outputs)
+        outputs: NDArray[np.int8] = interpreter.get_tensor(sink["index"])
+        return outputs
+
+    return answer
 
 
 def int8_error(
