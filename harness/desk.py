@@ -69,8 +69,7 @@ def _units(probes: Sequence[AttachedProbe], ports: Sequence[SerialPort]) -> list
     try:
         desk = load_hardware_map()
     except HilnasError as error:
-        fix = error.hint or "correct the map"
-        return [Check(name, False, True, str(error).removesuffix(f"; {error.hint}"), fix)]
+        return [_refused(name, error, required=True)]
     shown = Check(name, True, False, f"{desk.path}, {len(desk.units)} units", "")
     return [shown, *(_unit(desk, unit, probes, ports) for unit in desk.units)]
 
@@ -91,14 +90,18 @@ def _unit(
         desk.access_to(unit, load_board(unit.board))
         port = desk.port_of(unit, ports)
     except HilnasError as error:
-        fix = error.hint or "correct the map"
-        return Check(name, False, False, str(error).removesuffix(f"; {error.hint}"), fix)
+        return _refused(name, error, required=False)
     if not Path(port).exists():
         fix = "check the cable, correct serial in the map"
         return Check(name, False, False, f"there is no port {port}", fix)
     if not os.access(port, os.R_OK | os.W_OK):
         return Check(name, False, False, f"{port} may not be opened", _DIALOUT)
     return Check(name, True, False, f"{unit.board} at {port}, free", "")
+
+
+def _refused(name: str, error: HilnasError, *, required: bool) -> Check:
+    fix = error.hint or "correct the map"
+    return Check(name, False, required, str(error).removesuffix(f"; {error.hint}"), fix)
 
 
 def _missing_probe(unit: MappedUnit, probes: Sequence[AttachedProbe]) -> tuple[str, str] | None:
