@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.searches import Searched, describe_network, label_of, search
 from harness.board import ROOT
 from search.config import SearchConfig, load_config
+from search.wall_time import MEASURING, TRAINING
 
 CONFIG = ROOT / "examples" / "fashion_mnist_hour.toml"
 BOUNDS = {
@@ -40,11 +41,23 @@ def shortened(hour: SearchConfig) -> SearchConfig:
     return replace(
         hour,
         name="fashion_mnist_ten_minutes",
-        search=replace(hour.search, population=8, sample_size=3, minutes=5.0),
+        search=replace(hour.search, population=8, sample_size=3, minutes=5.0, window=4),
         training=replace(hour.training, epochs=1, inherited_epochs=1),
         bounds=replace(hour.bounds, latency_us=25_000.0),
         finalists=replace(hour.finalists, epochs=9, count=2),
     )
+
+
+def _useful_share(searched: Searched) -> float:
+    """Of the workers' wall time from the command's start to its end, the share that went into
+    training and measuring, finalists' too."""
+    run = searched.run
+    useful = sum(
+        outcome.activities.get(activity, 0.0)
+        for outcome in (*run.outcomes, *run.finalists)
+        for activity in (TRAINING, MEASURING)
+    )
+    return useful / (run.config.search.workers * searched.seconds)
 
 
 def _describe(searched: Searched) -> dict[str, object]:
@@ -60,7 +73,8 @@ def _describe(searched: Searched) -> dict[str, object]:
         "minutes": round(searched.seconds / 60, 2),
         "candidates": len(run.outcomes),
         "tiers": {tier.name: tier.rejected for tier in run.tiers},
-        "useful_share": wall_time and wall_time.useful_share,
+        "useful_share": round(_useful_share(searched), 4),
+        "useful_share_of_search": wall_time and wall_time.useful_share,
         "overhead_s": wall_time and wall_time.overhead_s,
         "activities_s": wall_time and wall_time.activities,
         "label": label_of(run),

@@ -87,7 +87,8 @@ def train_finalists(
     path, done = run_dir / FINALISTS_NAME, len(chosen) - len(missing)
     file = Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
     try:
-        for number, each in missing.items():
+        # The longest first: no worker is to wait long for another one's last.
+        for number, each in sorted(missing.items(), key=lambda item: -item[1].cost.macs):
             workers.submit(
                 Task(number, each.genotype, each.archid, each.sparsity, is_finalist=True)
             )
