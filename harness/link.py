@@ -114,16 +114,19 @@ class Link:
     """An open serial port with a unit behind it; a context manager.
 
     `transcript` keeps what crossed the line; `find_function`, when set, turns a faulting pc into
-    `function+0x12`.
+    `function+0x12`. `write_s`: how long the line may take to accept a request, in seconds.
 
     Raises:
         LinkError: the port, or the file `log`, cannot be opened.
     """
 
-    def __init__(self, port: str, baud: int, *, log: Path | None = None) -> None:
+    def __init__(
+        self, port: str, baud: int, *, log: Path | None = None, write_s: float = 10.0
+    ) -> None:
         self.port = port
         self.find_function: Callable[[int], str | None] | None = None
         self._sequence = 0
+        self._answered_run: int | None = None  # the sequence number of one
         self._decoder = wire.Decoder()
         self._noise = 0
         self._last_error: FrameError | None = None
@@ -134,7 +137,9 @@ class Link:
         except OSError as error:
             raise LinkError(f"the log cannot be written: {error.strerror}", where=log) from None
         try:
-            self._serial = _Port(port, baud, timeout=_POLL_S, write_timeout=10, exclusive=True)
+            self._serial = _Port(
+                port, baud, timeout=_POLL_S, write_timeout=write_s, exclusive=True
+            )
         except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
             if self._log_file is not None:
                 self._log_file.close()
@@ -171,6 +176,7 @@ class Link:
         self._decoder = wire.Decoder()
         self._ready.clear()
         self._noise = 0
+        self._last_error = self._answered_run = None
 
     def await_boot(self, deadline_s: float) -> wire.Greeting:
         """The greeting a unit sends after its reset.
@@ -204,7 +210,8 @@ class Link:
 
         Raises:
             NoReplyError: nothing, or half a frame, before the deadline.
-            FrameError: noise beyond what a line may carry, or a reply of the wrong type.
+            FrameError: noise beyond what a line may carry, a reply of the wrong type, the last Run
+                answered once more, or a damaged frame among the layers of a profiled one.
             RequestRefusedError: the unit answered with a refusal.
             FirmwareFaultError: the unit met a fault.
             BoardError: the unit restarted instead of answering.
@@ -216,12 +223,14 @@ class Link:
         attempts = _ATTEMPTS if isinstance(message, _IDEMPOTENT) else 1
         awaited = f"the reply to {type(message).__name__}"
         self._said.clear()
+        self._last_error = None
         for _ in range(attempts):
             self.write(data)
             deadline = Deadline(deadline_s / attempts)
             while (frame := self._receive(deadline, awaited)) is not None:
                 reply = self._judge(frame, message, on_layer)
                 if reply is not None:
+                    self._require_whole(message)
                     return reply
         raise self._no_reply(awaited, deadline_s, attempts)
 
@@ -244,6 +253,14 @@ class Link:
                 hint="check its power supply and whether another program resets it",
             )
         if frame.sequence != self._sequence:
+            if isinstance(message, wire.RunDone) and frame.sequence == self._answered_run:
+                raise FrameError(
+                    "the last Run was answered twice",
+                    where=self.port,
+                    expected="one RunDone",
+                    got="another, so that the unit may have run on inputs already overwritten",
+                    hint="the line repeats frames; measure again",
+                )
             return None  # late reply to an earlier attempt
         if isinstance(message, wire.LayerDone):
             if on_layer is not None:
@@ -264,6 +281,18 @@ class Link:
                 hint="was the image built by this version of hilnas?",
             )
         return message
+
+    def _require_whole(self, answered: wire.Request) -> None:
+        """What is damaged in a profiled run may have been a layer, which nobody would miss."""
+        if not isinstance(answered, wire.Run):
+            return
+        self._answered_run = self._sequence
+        if answered.profile and self._last_error is not None:
+            raise FrameError(
+                f"a damaged frame came with the layers of a profiled run: {self._last_error}",
+                where=self.port,
+                hint="measure again",
+            )
 
     def receive(self, deadline_s: float) -> wire.Frame:
         """The next frame, whatever it says.
@@ -288,7 +317,7 @@ class Link:
             self._serial.write(data)
         except serial.SerialTimeoutException:
             raise NoReplyError(
-                f"the line did not take {len(data)} bytes within 10 s",
+                f"the line did not take {len(data)} bytes within {self._serial.write_timeout:g} s",
                 where=self.port,
                 hint="is the board powered?",
             ) from None

@@ -29,10 +29,6 @@ from harness.symbols import Symbols
 if TYPE_CHECKING:
     from harness.virtual.board import VirtualBoard
 
-_BOOT_DEADLINE_S = 10.0
-_REPLY_DEADLINE_S = 10.0
-_RUN_DEADLINE_S = 120.0  # a second of board time is some seconds of emulation
-
 M = TypeVar("M", bound=wire.Message)
 
 
@@ -63,6 +59,16 @@ class Firmware(Protocol):
 
 
 @dataclass(frozen=True)
+class Deadlines:
+    """Seconds that a unit may take: from its reset to its greeting, for the reply to a request,
+    for an inference."""
+
+    boot_s: float = 10.0
+    reply_s: float = 10.0
+    run_s: float = 120.0  # a second of board time is some seconds of emulation
+
+
+@dataclass(frozen=True)
 class RunResult:
     """One inference. layers: (operator index, cycles) of a profiled run, else empty."""
 
@@ -76,7 +82,8 @@ class RunResult:
 class Session:
     """A unit with an open line to it. Every call may raise NoReplyError, FrameError, LinkError,
     RequestRefusedError, FirmwareFaultError, BoardError or ProbeError; none waits without a
-    deadline. `note`: what people may want to know of the unit and how it is reached."""
+    deadline, see `deadlines`. `note`: what people may want to know of the unit and how it is
+    reached."""
 
     def __init__(
         self,
@@ -88,6 +95,7 @@ class Session:
         timing: str,
         timing_model: str,
         note: str = "",
+        deadlines: Deadlines = Deadlines(),  # noqa: B008, frozen
     ) -> None:
         self.board = board
         self.via = via
@@ -96,6 +104,7 @@ class Session:
         self.timing = timing
         self.timing_model = timing_model
         self.note = note
+        self.deadlines = deadlines
         self._hello: wire.Greeting | None = None
 
     @property
@@ -159,11 +168,12 @@ class Session:
         return greeting
 
     def _await_greeting(self) -> wire.Greeting:
+        half_s = self.deadlines.boot_s / 2
         try:
             with self._explained():
-                return self.link.await_boot(_BOOT_DEADLINE_S / 2)
+                return self.link.await_boot(half_s)
         except NoReplyError:  # the line may have eaten it; ask
-            return self._request(wire.Hello(), wire.Greeting, _BOOT_DEADLINE_S / 2)
+            return self._request(wire.Hello(), wire.Greeting, half_s)
 
     def prepare(self, pattern: int) -> None:
         """Paint the free stack and the arena with the byte `pattern`: inputs are gone then."""
@@ -182,9 +192,13 @@ class Session:
             chunk = data[at : at + wire.CHUNK_MAX]
             self._request(wire.WriteInput(index, at, chunk), wire.InputWritten)
 
-    def run(self, *, profile: bool = False, deadline_s: float = _RUN_DEADLINE_S) -> RunResult:
+    def run(self, *, profile: bool = False, deadline_s: float | None = None) -> RunResult:
         """One inference on what the inputs hold. Memory marks count from the last prepare();
-        with `profile` they and the cycles contain the reporting, so take them without."""
+        with `profile` they and the cycles contain the reporting, so take them without.
+
+        Raises:
+            FrameError: a layer of a profiled run was lost on the line, or came twice.
+        """
         layers: list[tuple[int, int]] = []
         done = self._request(
             wire.Run(profile),
@@ -192,6 +206,8 @@ class Session:
             deadline_s,
             lambda layer: layers.append((layer.index, layer.cycles)),
         )
+        if profile:
+            self._require_all_layers(layers, done.cycles)
         return RunResult(
             cycles=done.cycles,
             arena_used_bytes=done.arena_used_bytes,
@@ -199,6 +215,19 @@ class Session:
             guard_intact=done.guard_intact,
             layers=tuple(layers),
         )
+
+    def _require_all_layers(self, layers: list[tuple[int, int]], cycles: int) -> None:
+        """An engine may report one layer in several parts, so that only their sum tells of a part
+        that came twice."""
+        seen, total = len({index for index, _ in layers}), sum(count for _, count in layers)
+        if seen != self.hello.layers or total > cycles:
+            raise FrameError(
+                "the layers of a profiled run are not complete",
+                where=self.link.port,
+                expected=f"{self.hello.layers} layers of at most {cycles} cycles",
+                got=f"{seen} layers of {total} cycles",
+                hint="the line lost or repeated some; measure again",
+            )
 
     def read_output(self, index: int) -> bytes:
         """The bytes of output tensor `index`.
@@ -229,9 +258,12 @@ class Session:
         self,
         message: wire.Request,
         reply: type[M],
-        deadline_s: float = _REPLY_DEADLINE_S,
+        deadline_s: float | None = None,
         on_layer: Callable[[wire.LayerDone], None] | None = None,
     ) -> M:
+        if deadline_s is None:
+            own = isinstance(message, wire.Run)
+            deadline_s = self.deadlines.run_s if own else self.deadlines.reply_s
         with self._explained():
             answer = self.link.request(message, deadline_s=deadline_s, on_layer=on_layer)
         assert isinstance(answer, reply)  # the link has compared the types

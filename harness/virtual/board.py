@@ -55,8 +55,14 @@ class VirtualBoard:
     """A running process that plays `board`; leaving the context ends it.
 
     Every call raises BoardError when the process died, with its exit status and last words, when
-    it does not answer before its deadline, or when it refuses the command.
+    it does not answer before its deadline, or when it refuses the command. One that missed a
+    deadline is ended: its late answer would be taken for the next one.
+
+    reply_s, quit_s: how long most commands and its end may take, in seconds.
     """
+
+    reply_s = REPLY_SECONDS
+    quit_s = QUIT_SECONDS
 
     def __init__(self, board: Board, *, boards_dir: Path = BOARDS_DIR) -> None:
         words = tempfile.TemporaryFile()  # noqa: SIM115, closed by close()
@@ -185,7 +191,7 @@ class VirtualBoard:
             if process.stdin is not None:
                 process.stdin.close()
         try:
-            process.wait(QUIT_SECONDS)
+            process.wait(self.quit_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -207,7 +213,7 @@ class VirtualBoard:
             stdin.flush()
         except OSError:
             raise self._death(request["command"]) from None
-        reply = self._reply(request["command"], seconds or REPLY_SECONDS)
+        reply = self._reply(request["command"], seconds or self.reply_s)
         if "error" in reply:
             raise BoardError(f"cannot {request['command']}: {reply['error']}")
         return reply
@@ -219,6 +225,8 @@ class VirtualBoard:
         while b"\n" not in self._pending:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([stdout], [], [], left)[0]:
+                self._process.kill()
+                self.close()
                 raise BoardError(
                     f"the virtual board does not answer to {command!r}",
                     where=self._board.name,
@@ -239,7 +247,7 @@ class VirtualBoard:
 
     def _death(self, command: str) -> BoardError:
         try:
-            status = self._process.wait(QUIT_SECONDS)
+            status = self._process.wait(self.quit_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()

@@ -227,6 +227,41 @@ def test_layers_arrive_in_order_before_the_reply(connect: Connect) -> None:
     assert layers == sent
 
 
+def test_a_run_that_is_answered_twice_is_noticed_with_the_next_request(connect: Connect) -> None:
+    """The request may have come twice: the second inference read inputs that the first one wrote
+    over, and what is read now is its output."""
+    _, link = connect(scripted(lambda frame: run_done(frame) * 2, prepared))
+    link.request(wire.Run(False), deadline_s=10)
+    with pytest.raises(
+        FrameError, match=r"the last Run was answered twice \(expected one RunDone"
+    ):
+        link.request(wire.ReadOutput(0, 0, 1), deadline_s=10)
+
+
+def test_a_late_answer_to_a_run_given_up_is_passed_over(connect: Connect) -> None:
+    late: list[Frame] = []
+    _, link = connect(
+        scripted(
+            lambda frame: late.append(frame) or b"",  # type: ignore[func-returns-value]
+            lambda frame: run_done(late[0]) + prepared(frame),
+        )
+    )
+    with pytest.raises(NoReplyError):
+        link.request(wire.Run(False), deadline_s=0.2)
+    assert link.request(PREPARE, deadline_s=10) == wire.Prepared()
+
+
+def test_a_damaged_frame_in_a_profiled_run_may_have_been_a_layer(connect: Connect) -> None:
+    def damage_one(frame: Frame) -> bytes:
+        layer = reply(frame, wire.LayerDone(0, 10))
+        return layer + layer[:-2] + b"\0" + run_done(frame)
+
+    _, link = connect(scripted(damage_one, damage_one))
+    with pytest.raises(FrameError, match="a damaged frame came with the layers of a profiled run"):
+        link.request(wire.Run(True), deadline_s=10)
+    link.request(wire.Run(False), deadline_s=10)  # where no layers are awaited, none can be lost
+
+
 @pytest.mark.parametrize(
     ("code", "reason"), [(5, "not prepared, detail 9"), (77, "code 77, detail 9")]
 )
@@ -378,9 +413,8 @@ def test_a_line_that_takes_no_bytes_is_named() -> None:
     ours, theirs = pty.openpty()  # nobody reads `ours`
     tty.setraw(theirs)
     try:
-        with Link(os.ttyname(theirs), 921_600) as link:
-            link._serial.write_timeout = 0.1
-            with pytest.raises(NoReplyError, match="the line did not take 100000 bytes"):
+        with Link(os.ttyname(theirs), 921_600, write_s=0.1) as link:
+            with pytest.raises(NoReplyError, match="did not take 100000 bytes within 0.1 s"):
                 link.write(b"U" * 100_000)
             link.discard()
             os.set_blocking(ours, False)

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from harness.errors import (
 from harness.hostboard import HostBoard
 from harness.image import HostProgram, build_host_program, build_image
 from harness.link import Link
-from harness.session import Session, open_host_session, open_session, vias_of
+from harness.session import Deadlines, Session, open_host_session, open_session, vias_of
 from harness.virtual import VirtualBoard
 from tests.board_case import make_input, output_for
 from tests.firmware import ENGINE_DIR, model_sources
@@ -88,7 +89,7 @@ def test_inputs_and_outputs_are_checked_before_anything_is_sent(
 
 
 def test_a_greeting_that_was_lost_is_asked_for(
-    program: HostProgram, monkeypatch: pytest.MonkeyPatch
+    program: HostProgram,
 ) -> None:
     """The line may eat BOOT: the unit answers HELLO all the same."""
 
@@ -97,9 +98,11 @@ def test_a_greeting_that_was_lost_is_asked_for(
             super().load(elf)
             link.receive(10)  # BOOT goes to somebody else
 
-    monkeypatch.setattr("harness.session._BOOT_DEADLINE_S", 2.0)
     with DeafBoard() as unit, Link(unit.port, BOARD.console.baud) as link:
-        session = Session(BOARD, "host", unit, link, timing="host", timing_model="")
+        hasty = Deadlines(boot_s=2.0)
+        session = Session(
+            BOARD, "host", unit, link, timing="host", timing_model="", deadlines=hasty
+        )
         session.flash(program)
         assert session.hello.nonce == program.nonce
 
@@ -116,6 +119,36 @@ def test_another_piece_of_output_than_asked_for_is_refused(
     assert "expected output 0, 507 bytes from 0, got output 0, 507 bytes from 1" in str(
         caught.value
     )
+
+
+@pytest.mark.parametrize(
+    ("layers", "got"),
+    [
+        ([], "0 layers of 0 cycles"),
+        ([(1, 40)], "1 layers of 40 cycles"),
+        ([(0, 60), (1, 40), (0, 60)], "2 layers of 160 cycles"),
+    ],
+    ids=["all lost", "one lost", "one repeated"],
+)
+def test_a_profile_that_lacks_a_layer_is_refused(
+    session: Session,
+    program: HostProgram,
+    monkeypatch: pytest.MonkeyPatch,
+    layers: list[tuple[int, int]],
+    got: str,
+) -> None:
+    """A layer's frame is not acknowledged: lost, its cycles would be missing from a sum."""
+    session.flash(program)
+
+    def request(message: object, *, deadline_s: float, on_layer: Any) -> wire.Message:
+        for index, cycles in layers:
+            on_layer(wire.LayerDone(index, cycles))
+        return wire.RunDone(110, 0, 0, True)
+
+    monkeypatch.setattr(session.link, "request", request)
+    with pytest.raises(FrameError) as caught:
+        session.run(profile=True)
+    assert f"expected 2 layers of at most 110 cycles, got {got}" in str(caught.value)
 
 
 def test_a_fault_is_looked_up_in_the_flashed_image(
@@ -158,9 +191,8 @@ def test_a_silence_that_nobody_can_explain_stays_one(
 
 
 def test_a_core_that_locks_up_is_told_from_a_silent_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("harness.session._BOOT_DEADLINE_S", 1.0)
     source = "void hard_fault(void) { REG(0x60000000) = 1; } void main(void) { hard_fault(); }"
     locking = HostProgram(compile_firmware(source, tmp_path), BOARD.name, bytes(16))
     with (
@@ -171,6 +203,7 @@ def test_a_core_that_locks_up_is_told_from_a_silent_one(
             r"locked up at 0x080\w{5}, by a fault inside a fault handler; reset the unit",
         ),
     ):
+        session.deadlines = Deadlines(boot_s=1.0)
         session.flash(locking)
 
 

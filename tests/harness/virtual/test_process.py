@@ -292,12 +292,14 @@ def test_a_board_that_cannot_start_says_its_last_words(tmp_path: Path) -> None:
 
 
 def test_a_process_that_does_not_answer_meets_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "REPLY_SECONDS", 0.05)
-    monkeypatch.setattr(client, "QUIT_SECONDS", 0.05)
+    monkeypatch.setattr(client.VirtualBoard, "reply_s", 0.05)
+    monkeypatch.setattr(client.VirtualBoard, "quit_s", 0.05)
     with VirtualBoard(BOARD) as board:
         os.kill(board._process.pid, signal.SIGSTOP)
         with pytest.raises(BoardError, match="does not answer to 'count'"):
             board.counters()
+        with pytest.raises(BoardError, match="cannot count: the virtual board was closed"):
+            board.counters()  # and not what it may have answered to the first
 
 
 # ---- what is refused ----
