@@ -1,5 +1,5 @@
 # Two commands from an empty Debian 12: `make demo` and `make test`. Both set up first; a second set-up costs nothing.
-.PHONY: setup demo test test-long check format bench
+.PHONY: setup demo test test-long check format bench campaign
 PYTEST = .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 setup: .venv/.ready
@@ -29,3 +29,6 @@ format: setup
 
 bench: setup
 	.venv/bin/python -m bench
+
+campaign: setup
+	.venv/bin/python -m tests.campaign --faults 20000 --seed 1

@@ -176,7 +176,7 @@ class Link:
         self._decoder = wire.Decoder()
         self._ready.clear()
         self._noise = 0
-        self._last_error = self._answered_run = None
+        self._answered_run = None
 
     def await_boot(self, deadline_s: float) -> wire.Greeting:
         """The greeting a unit sends after its reset.
@@ -210,8 +210,8 @@ class Link:
 
         Raises:
             NoReplyError: nothing, or half a frame, before the deadline.
-            FrameError: noise beyond what a line may carry, a reply of the wrong type, the last Run
-                answered once more, or a damaged frame among the layers of a profiled one.
+            FrameError: noise beyond what a line may carry, a reply of the wrong type, or the last
+                Run answered once more.
             RequestRefusedError: the unit answered with a refusal.
             FirmwareFaultError: the unit met a fault.
             BoardError: the unit restarted instead of answering.
@@ -223,14 +223,14 @@ class Link:
         attempts = _ATTEMPTS if isinstance(message, _IDEMPOTENT) else 1
         awaited = f"the reply to {type(message).__name__}"
         self._said.clear()
-        self._last_error = None
         for _ in range(attempts):
             self.write(data)
             deadline = Deadline(deadline_s / attempts)
             while (frame := self._receive(deadline, awaited)) is not None:
                 reply = self._judge(frame, message, on_layer)
                 if reply is not None:
-                    self._require_whole(message)
+                    if isinstance(reply, wire.RunDone):
+                        self._answered_run = self._sequence
                     return reply
         raise self._no_reply(awaited, deadline_s, attempts)
 
@@ -281,18 +281,6 @@ class Link:
                 hint="was the image built by this version of hilnas?",
             )
         return message
-
-    def _require_whole(self, answered: wire.Request) -> None:
-        """What is damaged in a profiled run may have been a layer, which nobody would miss."""
-        if not isinstance(answered, wire.Run):
-            return
-        self._answered_run = self._sequence
-        if answered.profile and self._last_error is not None:
-            raise FrameError(
-                f"a damaged frame came with the layers of a profiled run: {self._last_error}",
-                where=self.port,
-                hint="measure again",
-            )
 
     def receive(self, deadline_s: float) -> wire.Frame:
         """The next frame, whatever it says.

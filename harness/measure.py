@@ -16,7 +16,7 @@ import numpy as np
 
 from harness import oracle
 from harness.engines import AOT, Engine
-from harness.errors import MeasurementRefusedError
+from harness.errors import FrameError, MeasurementRefusedError
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
 from harness.options import DEFAULTS, CompilerOptions
 from harness.session import RunResult, Session
@@ -66,6 +66,7 @@ def measure(
 
     Raises:
         MeasurementRefusedError: outputs not bit-exact, or the arena not as planned.
+        FrameError: the line lost a layer of the profiled pass.
         ModelError, BuildError, LinkError, BoardError, FirmwareFaultError: from the parts.
     """
     started_at, start = datetime.now(UTC), time.monotonic()
@@ -95,6 +96,7 @@ def measure(
     if layers:
         on_step("profiling layers")
         run = _run_once(session, inputs, expected, _PATTERNS[0], name=name, profile=True)
+        _require_all_layers(run, built.layer_order, where=name)
         profiled = _name_layers(graph, run)
     cycles = [run.cycles for run in runs[1:]]
     stack_bytes = max(run.stack_used_bytes for run in runs)
@@ -188,6 +190,19 @@ def _require_equal(got: bytes, expected: bytes, *, where: str) -> None:
         got=got[first : first + 1].hex() or "end",
         hint="this is a bug of a kernel or of the board; please report the model",
     )
+
+
+def _require_all_layers(run: RunResult, order: tuple[int, ...], *, where: str) -> None:
+    """A layer's frame is not acknowledged: lost, or come twice, it would only change a number."""
+    got = tuple(index for index, _ in run.layers)
+    if got != order:
+        raise FrameError(
+            "the layers of a profiled run are not those of the model",
+            where=where,
+            expected=f"{len(order)} reports of layers in the model's order",
+            got=f"{len(got)}",
+            hint="the line lost or repeated some; measure again",
+        )
 
 
 def _name_layers(graph: Graph, run: RunResult) -> tuple[Layer, ...]:

@@ -54,6 +54,7 @@ def _build(
     return Built(
         image=build_image(program.sources, board, optimise=options.optimise, out_dir=out_dir),
         graph=program.given,
+        layer_order=tuple(program.graph.operator(i).layer for i in program.plan.order),
         arena_bytes=program.plan.arena_bytes,
         arena_lower_bound_bytes=program.plan.lower_bound_bytes,
         arena_plan=program.arena_plan,

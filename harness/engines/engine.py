@@ -20,13 +20,15 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Built:
-    """Firmware of one model. graph: the model as its file says it. arena_bytes: what an inference
-    takes of the arena, to be confirmed by measuring. arena_lower_bound_bytes, where the engine
-    knows one: what no placement of its order's tensors undercuts. arena_plan: how the arena came
-    to its size, in a few words."""
+    """Firmware of one model. graph: the model as its file says it. layer_order: the operators by
+    index, as a profiled inference reports them; one that is computed in parts comes several times.
+    arena_bytes: what an inference takes of the arena, to be confirmed by measuring.
+    arena_lower_bound_bytes, where the engine knows one: what no placement of its order's tensors
+    undercuts. arena_plan: how the arena came to its size, in a few words."""
 
     image: Image
     graph: Graph
+    layer_order: tuple[int, ...]
     arena_bytes: int
     arena_lower_bound_bytes: int | None
     arena_plan: str

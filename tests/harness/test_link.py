@@ -251,17 +251,6 @@ def test_a_late_answer_to_a_run_given_up_is_passed_over(connect: Connect) -> Non
     assert link.request(PREPARE, deadline_s=10) == wire.Prepared()
 
 
-def test_a_damaged_frame_in_a_profiled_run_may_have_been_a_layer(connect: Connect) -> None:
-    def damage_one(frame: Frame) -> bytes:
-        layer = reply(frame, wire.LayerDone(0, 10))
-        return layer + layer[:-2] + b"\0" + run_done(frame)
-
-    _, link = connect(scripted(damage_one, damage_one))
-    with pytest.raises(FrameError, match="a damaged frame came with the layers of a profiled run"):
-        link.request(wire.Run(True), deadline_s=10)
-    link.request(wire.Run(False), deadline_s=10)  # where no layers are awaited, none can be lost
-
-
 @pytest.mark.parametrize(
     ("code", "reason"), [(5, "not prepared, detail 9"), (77, "code 77, detail 9")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from harness.board import load_board
 from harness.compiler import compile_sources
 from harness.errors import (
     DoesNotFitError,
+    FrameError,
     HilnasError,
     MalformedModelError,
     MeasurementRefusedError,
@@ -115,6 +117,24 @@ def test_layers_that_others_do_are_there_and_take_no_time():
 
     assert (pad.index, pad.op, pad.cycles, pad.moved_bytes) == (0, "PAD", 0, 0)
     assert (conv.index, conv.op, conv.cycles, conv.macs) == (1, "CONV_2D", 10, 25 * 5 * 27)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [lambda layers: layers[1:], lambda layers: (*layers, layers[-1]), lambda layers: ()],
+    ids=["one lost", "one repeated", "all lost"],
+)
+def test_a_profile_whose_layers_are_not_the_models_is_refused(model, monkeypatch, disturb):
+    session = FakeSession(model)
+    run = session.run
+
+    def disturbed(*, profile: bool = False) -> RunResult:
+        result = run(profile=profile)
+        return dataclasses.replace(result, layers=disturb(result.layers)) if profile else result
+
+    monkeypatch.setattr(session, "run", disturbed)
+    with pytest.raises(FrameError, match=r"m: the layers .* not those .*expected 7 reports"):
+        measure(model, session, name="m", repeats=1, layers=True)
 
 
 @pytest.mark.parametrize("run", [0, 2])

@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -119,36 +118,6 @@ def test_another_piece_of_output_than_asked_for_is_refused(
     assert "expected output 0, 507 bytes from 0, got output 0, 507 bytes from 1" in str(
         caught.value
     )
-
-
-@pytest.mark.parametrize(
-    ("layers", "got"),
-    [
-        ([], "0 layers of 0 cycles"),
-        ([(1, 40)], "1 layers of 40 cycles"),
-        ([(0, 60), (1, 40), (0, 60)], "2 layers of 160 cycles"),
-    ],
-    ids=["all lost", "one lost", "one repeated"],
-)
-def test_a_profile_that_lacks_a_layer_is_refused(
-    session: Session,
-    program: HostProgram,
-    monkeypatch: pytest.MonkeyPatch,
-    layers: list[tuple[int, int]],
-    got: str,
-) -> None:
-    """A layer's frame is not acknowledged: lost, its cycles would be missing from a sum."""
-    session.flash(program)
-
-    def request(message: object, *, deadline_s: float, on_layer: Any) -> wire.Message:
-        for index, cycles in layers:
-            on_layer(wire.LayerDone(index, cycles))
-        return wire.RunDone(110, 0, 0, True)
-
-    monkeypatch.setattr(session.link, "request", request)
-    with pytest.raises(FrameError) as caught:
-        session.run(profile=True)
-    assert f"expected 2 layers of at most 110 cycles, got {got}" in str(caught.value)
 
 
 def test_a_fault_is_looked_up_in_the_flashed_image(

@@ -106,6 +106,7 @@ class TflmEngine:
         on_step("compiling")
         image, proved = _prove(job, graph, size)
         return Built(
+            layer_order=tuple(range(len(graph.file_operators))),
             image=image,
             graph=graph,
             arena_bytes=proved.arena_bytes,
