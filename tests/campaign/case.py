@@ -43,7 +43,7 @@ BOARD_REPLY_S, BOARD_QUIT_S = 1.0, 0.5
 SLACK_S = 1.0
 SAME = "same"
 # What the core executed before it began, a refused request for example, moves a layer of a profile
-# by some cycles; the cycles of a whole inference do not depend on it.
+# by some cycles; docs/reliability.md. In a whole inference that is a wrong number.
 NEAR = "same, a layer's cycles nearly"
 _NEAR_CYCLES = 8
 _HANG_S = 120.0
