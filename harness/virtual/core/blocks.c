@@ -112,9 +112,10 @@ void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *user) {
     uint32_t pc = (uint32_t)address;
     Block *block = &m->blocks[(pc >> 1) & (BLOCKS - 1)];
     const Block *last = m->last;
-    bool branched = last->next != pc;
-    uint32_t taken_extra = branched ? last->taken_extra : 0;
-    uint32_t state = branched ? last->taken_state : m->state;
+    bool jumped = last->next != pc;
+    uint32_t taken_extra = jumped ? last->taken_extra : 0;
+    uint32_t state = jumped ? last->taken_state : m->state;
+    bool branched = jumped || state <= STATE_INDIRECT; /* a stop came before the target */
     uint64_t cycles = m->status.cycles + taken_extra;
     /* `last` may be overwritten from here on. */
     if (__builtin_expect(block->key != (pc | (uint64_t)size << 32), 0)) {

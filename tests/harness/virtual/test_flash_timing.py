@@ -54,6 +54,22 @@ def test_without_a_cache_every_taken_branch_waits(run: Run) -> None:
     assert cycles(run, 4, "loop", "area") - idle >= 49 * 4
 
 
+def test_a_branch_waits_also_where_the_core_was_looked_after_meanwhile(run: Run) -> None:
+    """Ticks that are masked take nothing from the program, wherever they fall into it."""
+    main = """void main(void) {
+        __asm volatile("cpsid i");
+        ACR = 5;
+        REG(0xE000E014) = 40;
+        again(loop, area);
+        report(again(loop, area));
+        REG(0xE000E010) = 7;
+        report(again(loop, area));
+        REG(0xE000E010) = 0;
+    }"""
+    undisturbed, ticking = run(SOURCE + main, 2)
+    assert ticking == undisturbed
+
+
 def test_straight_code_larger_than_the_cache_waits_for_every_line(run: Run) -> None:
     """512 instructions of 2 bytes are 64 lines of 16 bytes; with what is around them they do not
     fit into 64, and the least recently used is always the next one needed."""
