@@ -42,10 +42,6 @@ DEADLINES = Deadlines(boot_s=0.6, reply_s=0.6, run_s=0.6)
 BOARD_REPLY_S, BOARD_QUIT_S = 1.0, 0.5
 SLACK_S = 1.0
 SAME = "same"
-# What the core executed before it began, a refused request for example, moves a layer of a profile
-# by some cycles; docs/reliability.md. In a whole inference that is a wrong number.
-NEAR = "same, a layer's cycles nearly"
-_NEAR_CYCLES = 8
 _HANG_S = 120.0
 _FLASH_TAKES_S = 0.02  # about; a fault while flashing comes within
 _TIDY_S = 5.0
@@ -75,7 +71,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """result: SAME, NEAR, or the name of the error; where: the phase it came in. again: the same
+    """result: SAME, or the name of the error; where: the phase it came in. again: the same
     of a second attempt on the same session, empty where there was none. problems: what must not
     be, in words."""
 
@@ -259,7 +255,7 @@ def run_case(case: Case, models: list[Model]) -> Outcome:
     with _opened(case, models) as (session, unit, proxy):
         pid = unit.played._process.pid
         result = _attempt(session, model, problems)
-        failed = result not in (SAME, NEAR)
+        failed = result != SAME
         where = session.phase if failed else ""
         fired = (*unit.fired, *proxy.fired)
         if failed:
@@ -280,7 +276,7 @@ def run_case(case: Case, models: list[Model]) -> Outcome:
 
 
 def _attempt(session: Session, model: Model, problems: list[str]) -> str:
-    """SAME, NEAR, or the name of the error."""
+    """SAME, or the name of the error."""
     try:
         got = measure(model.data, session, engine=_Ready(model.built), repeats=1, layers=True)
     except MeasurementRefusedError as error:
@@ -294,19 +290,8 @@ def _attempt(session: Session, model: Model, problems: list[str]) -> str:
     got = _timeless(got)
     if got == model.truth:
         return SAME
-    if _nearly(got, model.truth):
-        return NEAR
     problems.append(f"wrong number: {got} instead of {model.truth}")
     return "wrong number"
-
-
-def _nearly(got: Measurement, truth: Measurement) -> bool:
-    apart = [abs(a.cycles - b.cycles) for a, b in zip(got.layers, truth.layers, strict=True)]
-    layers = tuple(
-        dataclasses.replace(layer, cycles=true.cycles)
-        for layer, true in zip(got.layers, truth.layers, strict=True)
-    )
-    return dataclasses.replace(got, layers=layers) == truth and max(apart) <= _NEAR_CYCLES
 
 
 def _left_behind(pid: int, files_before: int) -> list[str]:
