@@ -310,6 +310,14 @@ def measure(
     engine: EngineOption = "aot",
     tflm_dir: TflmDirOption = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs after the warm-up.")] = 3,
+    spread: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="PERCENT",
+            help="More runs, 30 at most, until the middle half of them lies this close together.",
+        ),
+    ] = 0.1,
     optimise: OptimiseOption = Optimise.SPEED,
     arena_limit: ArenaLimitOption = None,
     layers: Annotated[bool, typer.Option("--layers", help="Add a profiled pass.")] = False,
@@ -357,6 +365,7 @@ def measure(
                 name=str(model),
                 engine=chosen,
                 repeats=repeats,
+                spread=spread / 100,
                 layers=layers,
                 seed=seed,
                 options=options,
@@ -365,6 +374,12 @@ def measure(
         if str(json_file) != "-":
             print_measurement(result, title=model.name)
         write_json(json_file, result.to_json())
+        if result.cycles.relative > spread / 100:
+            errors.print(
+                f"the middle half of {len(result.cycles.raw)} runs lies within "
+                f"{result.cycles.relative:.2%}, not {spread:g} %",
+                highlight=False,
+            )
         if profile is None:
             return
         with _status() as on_step:  # what was measured is out, should this fail

@@ -31,7 +31,7 @@ _ATTEMPTS = 3
 _SHOWN_BYTES = 32
 _TRANSCRIPT_MAX = 1 << 18
 _SAID_MAX = 3  # of what the engine said of a failure: the last words tell most
-# A second copy of these does no harm; a second RUN would see overwritten inputs.
+# A second copy of these does no harm; a second Run is not answered.
 _IDEMPOTENT = (wire.Hello, wire.Prepare, wire.WriteInput, wire.ReadOutput)
 
 
@@ -126,7 +126,6 @@ class Link:
         self.port = port
         self.find_function: Callable[[int], str | None] | None = None
         self._sequence = 0
-        self._answered_run: int | None = None  # the sequence number of one
         self._decoder = wire.Decoder()
         self._noise = 0
         self._last_error: FrameError | None = None
@@ -176,7 +175,6 @@ class Link:
         self._decoder = wire.Decoder()
         self._ready.clear()
         self._noise = 0
-        self._answered_run = None
 
     def await_boot(self, deadline_s: float) -> wire.Greeting:
         """The greeting a unit sends after its reset.
@@ -210,8 +208,7 @@ class Link:
 
         Raises:
             NoReplyError: nothing, or half a frame, before the deadline.
-            FrameError: noise beyond what a line may carry, a reply of the wrong type, or the last
-                Run answered once more.
+            FrameError: noise beyond what a line may carry, or a reply of the wrong type.
             RequestRefusedError: the unit answered with a refusal.
             FirmwareFaultError: the unit met a fault.
             BoardError: the unit restarted instead of answering.
@@ -229,8 +226,6 @@ class Link:
             while (frame := self._receive(deadline, awaited)) is not None:
                 reply = self._judge(frame, message, on_layer)
                 if reply is not None:
-                    if isinstance(reply, wire.RunDone):
-                        self._answered_run = self._sequence
                     return reply
         raise self._no_reply(awaited, deadline_s, attempts)
 
@@ -253,14 +248,6 @@ class Link:
                 hint="check its power supply and whether another program resets it",
             )
         if frame.sequence != self._sequence:
-            if isinstance(message, wire.RunDone) and frame.sequence == self._answered_run:
-                raise FrameError(
-                    "the last Run was answered twice",
-                    where=self.port,
-                    expected="one RunDone",
-                    got="another, so that the unit may have run on inputs already overwritten",
-                    hint="the line repeats frames; measure again",
-                )
             return None  # late reply to an earlier attempt
         if isinstance(message, wire.LayerDone):
             if on_layer is not None:

@@ -24,6 +24,8 @@ from harness.tflite import Graph, read_graph
 
 # Two patterns, so that a byte written with one pattern's own value is seen under the other.
 _PATTERNS = (0xA5, 0x5A)
+SPREAD = 0.001  # Spread.relative of the cycles that is asked for, ...
+MAX_REPEATS = 30  # ... and how long it is waited for
 
 
 def random_inputs(graph: Graph, seed: int) -> list[np.ndarray]:
@@ -53,6 +55,7 @@ def measure(
     name: str = "model",
     engine: Engine = AOT,
     repeats: int = 3,
+    spread: float = SPREAD,
     layers: bool = False,
     seed: int = 0,
     options: CompilerOptions = DEFAULTS,
@@ -60,8 +63,10 @@ def measure(
 ) -> Measurement:
     """Build `model` with `engine` for the session's board, flash it and measure it.
 
-    One warm-up run and `repeats` measured ones, inputs written anew before each; every run's
-    outputs must equal the reference kernels' bit for bit. `layers` adds a profiled pass.
+    One warm-up run and `repeats` measured ones, then more of them until the cycles' relative
+    spread is at most `spread` or there are MAX_REPEATS; all raw values are kept. Inputs are
+    written anew before each; every run's outputs must equal the reference kernels' bit for bit.
+    `layers` adds a profiled pass.
     `on_step` is told what is going on.
 
     Raises:
@@ -79,9 +84,10 @@ def measure(
     graph, image = built.graph, built.image
     on_step("flashing")
     session.flash(image)
-    runs = []
-    for number in range(1 + max(repeats, 1)):
-        on_step(f"run {number} of {repeats}" if number else "warm-up")
+    runs: list[RunResult] = []
+    while _wants_more([run.cycles for run in runs[1:]], repeats, spread):
+        number = len(runs)
+        on_step(f"run {number}" if number else "warm-up")
         runs.append(_run_once(session, inputs, expected, _PATTERNS[number % 2], name=name))
     arena_bytes = max(run.arena_used_bytes for run in runs)
     if arena_bytes != built.arena_bytes or not all(run.guard_intact for run in runs):
@@ -154,6 +160,13 @@ def _reference_meanwhile(
         yield beside.submit(oracle.reference_outputs, model, inputs)
     finally:
         beside.shutdown(wait=False)
+
+
+def _wants_more(cycles: Sequence[int], repeats: int, spread: float) -> bool:
+    """After these, the warm-up apart."""
+    if len(cycles) < max(repeats, 1):
+        return True
+    return len(cycles) < MAX_REPEATS and Spread.of(cycles).relative > spread
 
 
 def _run_once(

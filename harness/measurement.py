@@ -50,6 +50,15 @@ class Spread:
     def of(cls, raw: Sequence[float]) -> Spread:
         return cls(tuple(raw), statistics.median(raw), min(raw), max(raw))
 
+    @property
+    def relative(self) -> float:
+        """How far apart the middle half of the values is, as a share of the median: the
+        interquartile range, which a single outlier does not move. 0 for one value."""
+        if len(self.raw) < 2:
+            return 0.0
+        lower, _, upper = statistics.quantiles(self.raw, n=4, method="inclusive")
+        return (upper - lower) / self.median
+
 
 @dataclass(frozen=True)
 class ArenaParts:

@@ -3,8 +3,9 @@ it. Knows nothing of models; a Session moves bytes and numbers."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -105,6 +106,7 @@ class Session:
         self.timing_model = timing_model
         self.note = note
         self.deadlines = deadlines
+        self._nonce = secrets.token_bytes(wire.NONCE_BYTES)
         self._hello: wire.Greeting | None = None
 
     @property
@@ -121,10 +123,12 @@ class Session:
         return self._hello
 
     def flash(self, image: Firmware) -> None:
-        """Load `image`, reset the unit and await the greeting of this very build.
+        """Load `image`, reset the unit and await the greeting of this very build, to this very
+        session.
 
         Raises:
             WrongImageError: other firmware answers, or an image for another board.
+            BoardError: the chip's registers say that it runs otherwise than its board.toml does.
         """
         if image.board != self.board.name:
             raise WrongImageError(
@@ -156,6 +160,7 @@ class Session:
         for what, expected, got in (
             ("build nonce", nonce.hex(), greeting.nonce.hex()),
             ("board", self.board.name, greeting.board),
+            ("session", self._nonce.hex(), greeting.session.hex()),
         ):
             if got != expected:
                 raise WrongImageError(
@@ -165,15 +170,33 @@ class Session:
                     got=got,
                     hint="is another program flashing this unit?",
                 )
+        self._require_speed(greeting)
         return greeting
+
+    def _require_speed(self, greeting: wire.Greeting) -> None:
+        """A chip that missed its clock or its caches would measure something else."""
+        board = self.board
+        wanted = [name for name, is_on in vars(board.caches).items() if is_on]
+        switched_on = [str(cache.name).lower() for cache in greeting.caches]
+        for what, expected, got in (
+            ("clock (Hz)", board.sysclk_hz, greeting.sysclk_hz),
+            ("flash wait states", board.flash_wait_states, greeting.flash_wait_states),
+            ("flash caches", ", ".join(wanted) or "none", ", ".join(switched_on) or "none"),
+        ):
+            if got != expected:
+                raise BoardError(
+                    f"by its registers, the chip runs otherwise than board.toml says: its {what}",
+                    where=self.board.name,
+                    expected=expected,
+                    got=got,
+                    hint="reset the unit, or flash it again; else board.toml is wrong",
+                )
 
     def _await_greeting(self) -> wire.Greeting:
         half_s = self.deadlines.boot_s / 2
-        try:
-            with self._explained():
-                return self.link.await_boot(half_s)
-        except NoReplyError:  # the line may have eaten it; ask
-            return self._request(wire.Hello(), wire.Greeting, half_s)
+        with suppress(NoReplyError), self._explained():  # the line may have eaten it
+            self.link.await_boot(half_s)
+        return self._request(wire.Hello(self._nonce), wire.Greeting, half_s)
 
     def prepare(self, pattern: int) -> None:
         """Paint the free stack and the arena with the byte `pattern`: inputs are gone then."""

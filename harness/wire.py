@@ -11,13 +11,14 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import ClassVar
 
 from cobs import cobs
 
 from harness.errors import FrameError
 
-PROTOCOL = 1
+PROTOCOL = 2
 NONCE_BYTES = 16
 PAYLOAD_MAX = 512
 CHUNK_MAX = PAYLOAD_MAX - 5  # WRITE_INPUT and OutputChunk: tensor u8 and offset u32 come first
@@ -43,21 +44,37 @@ REFUSALS = {
 }
 
 
+class FlashCaches(IntFlag):
+    """What of a chip's flash accelerator is switched on."""
+
+    PREFETCH = 1
+    INSTRUCTION = 2
+    DATA = 4
+
+
+_ALL_CACHES = FlashCaches.PREFETCH | FlashCaches.INSTRUCTION | FlashCaches.DATA
+
+
 @dataclass(frozen=True)
 class Hello:
-    """Asks who is there."""
+    """Asks who is there. session: NONCE_BYTES that the greeting is to echo."""
 
     type: ClassVar[int] = 0x01
+    session: bytes
 
 
 @dataclass(frozen=True)
 class Greeting:
-    """Board, engine, memory and tensors of the image; sizes in bytes, sysclk_hz in hertz."""
+    """Board, engine, memory and tensors of the image; sizes in bytes. nonce: the build's. session:
+    of the last Hello, zeros before the first. sysclk_hz (hertz), flash_wait_states and caches as
+    the chip's registers have them; sysclk_hz is 0 where they do not tell."""
 
     type: ClassVar[int] = 0x81
     nonce: bytes
+    session: bytes
     sysclk_hz: int
     flash_wait_states: int
+    caches: FlashCaches
     arena_bytes: int
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
@@ -224,7 +241,7 @@ class Frame:
     message: Message
 
 
-_GREETING_HEAD = struct.Struct("<B16sIBI")
+_GREETING_HEAD = struct.Struct("<B16s16sIBBI")
 _PLACE = struct.Struct("<BI")
 _READ = struct.Struct("<BIH")
 _RUN_DONE = struct.Struct("<QIIB")
@@ -369,19 +386,21 @@ def _payload_of(message: Message) -> bytes:
             return _FAULT.pack(kind, pc, lr, psr, cfsr, hfsr, mmfar, bfar, sp)
         case Refused(code, request_type, detail):
             return _REFUSED.pack(code, request_type, detail)
-        case Hello() | Prepared() | InputWritten() | Provoked():
+        case Hello(session):
+            return _nonce(session)
+        case Prepared() | InputWritten() | Provoked():
             return b""
 
 
 def _write_greeting(greeting: Greeting) -> bytes:
-    if len(greeting.nonce) != NONCE_BYTES:
-        raise ValueError(f"a nonce has {NONCE_BYTES} bytes, not {len(greeting.nonce)}")
     parts = [
         _GREETING_HEAD.pack(
             greeting.protocol,
-            greeting.nonce,
+            _nonce(greeting.nonce),
+            _nonce(greeting.session),
             greeting.sysclk_hz,
             greeting.flash_wait_states,
+            greeting.caches,
             greeting.arena_bytes,
         )
     ]
@@ -395,9 +414,11 @@ def _write_greeting(greeting: Greeting) -> bytes:
 
 
 def _read_greeting(payload: bytes) -> Greeting:
-    protocol, nonce, sysclk_hz, wait_states, arena_bytes = _GREETING_HEAD.unpack_from(payload)
-    if protocol != PROTOCOL:
-        raise ValueError(f"protocol {protocol}, this harness speaks {PROTOCOL}")
+    if payload[0] != PROTOCOL:
+        raise ValueError(f"protocol {payload[0]}, this harness speaks {PROTOCOL}")
+    _, nonce, session, sysclk_hz, wait_states, caches, arena_bytes = _GREETING_HEAD.unpack_from(
+        payload
+    )
     at = _GREETING_HEAD.size
     sizes: list[tuple[int, ...]] = []
     for _ in range(2):
@@ -417,8 +438,10 @@ def _read_greeting(payload: bytes) -> Greeting:
     board, engine, engine_version, kernels = texts
     return Greeting(
         nonce=nonce,
+        session=session,
         sysclk_hz=sysclk_hz,
         flash_wait_states=wait_states,
+        caches=_read_caches(caches),
         arena_bytes=arena_bytes,
         input_bytes=sizes[0],
         output_bytes=sizes[1],
@@ -428,6 +451,18 @@ def _read_greeting(payload: bytes) -> Greeting:
         engine_version=engine_version,
         kernels=kernels,
     )
+
+
+def _nonce(value: bytes) -> bytes:
+    if len(value) != NONCE_BYTES:
+        raise ValueError(f"a nonce has {NONCE_BYTES} bytes, not {len(value)}")
+    return value
+
+
+def _read_caches(bits: int) -> FlashCaches:
+    if bits & ~int(_ALL_CACHES):  # ~ of a flag knows its own bits only
+        raise ValueError(f"unknown caches 0x{bits:02x}")
+    return FlashCaches(bits)
 
 
 def _read_run(payload: bytes) -> Run:
@@ -464,7 +499,7 @@ def _read_chunk(
 
 
 _READERS: dict[int, Callable[[bytes], Message]] = {
-    Hello.type: _read_empty(Hello),
+    Hello.type: lambda payload: Hello(_nonce(payload)),
     Greeting.type: _read_greeting,
     Boot.type: lambda payload: Boot(_read_greeting(payload)),
     Prepare.type: lambda payload: Prepare(*struct.unpack("<B", payload)),

@@ -17,7 +17,9 @@ import pytest
 from cobs import cobs
 
 from harness import wire
+from harness.board import Board, Caches
 from harness.errors import (
+    BoardError,
     FirmwareFaultError,
     NoReplyError,
     RequestRefusedError,
@@ -37,6 +39,14 @@ def make_input(
     """An input that tells the test engine what to do; the rest is noise."""
     noise = random.Random(3).randbytes(TENSOR_BYTES - 4)
     return bytes([stack_words, code, behind_arena, spin]) + noise
+
+
+def caches_of(board: Board) -> wire.FlashCaches:
+    """The names of board.toml are those of the wire's flags."""
+    flags = wire.FlashCaches(0)
+    for name, is_on in vars(board.caches).items():
+        flags |= wire.FlashCaches[name.upper()] if is_on else wire.FlashCaches(0)
+    return flags
 
 
 def output_for(data: bytes) -> bytes:
@@ -80,8 +90,10 @@ class BoardCase:
     def test_hello_names_build_board_and_engine(self, flashed: Session, image: Any) -> None:
         expected = wire.Greeting(
             nonce=image.nonce,
+            session=flashed.hello.session,
             sysclk_hz=flashed.board.sysclk_hz,
             flash_wait_states=flashed.board.flash_wait_states,
+            caches=caches_of(flashed.board),
             arena_bytes=ARENA_BYTES,
             input_bytes=(TENSOR_BYTES,),
             output_bytes=(TENSOR_BYTES,),
@@ -92,12 +104,49 @@ class BoardCase:
             kernels="none",
         )
         assert flashed.hello == expected
-        assert flashed.link.request(wire.Hello(), deadline_s=DEADLINE_S) == expected
+        assert any(expected.session)
+        other = bytes(range(wire.NONCE_BYTES))
+        answer = flashed.link.request(wire.Hello(other), deadline_s=DEADLINE_S)
+        assert answer == dataclasses.replace(expected, session=other)
 
     def test_another_build_is_noticed(self, session: Session, image: Any) -> None:
         other = dataclasses.replace(image, nonce=bytes(16))
         with pytest.raises(WrongImageError, match="its build nonce differs.*expected 0000.*got"):
             session.flash(other)
+
+    def test_another_session_is_noticed(
+        self, session: Session, image: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody else says hello to the unit while this session does."""
+        ask = session.link.request
+
+        def ask_beside(message: wire.Request, **details: Any) -> wire.Message:
+            other = wire.Hello(bytes(wire.NONCE_BYTES))
+            return ask(other if isinstance(message, wire.Hello) else message, **details)
+
+        monkeypatch.setattr(session.link, "request", ask_beside)
+        with pytest.raises(WrongImageError, match="its session differs.*got 0000"):
+            session.flash(image)
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"sysclk_hz": 1_000_000}, r"clock \(Hz\).*expected 1000000, got [0-9]+"),
+            ({"flash_wait_states": 9}, "flash wait states.*expected 9, got [0-9]"),
+            ({"caches": Caches(False, False, True)}, "flash caches.*expected data, got "),
+        ],
+    )
+    def test_a_chip_that_runs_otherwise_than_its_board_is_noticed(
+        self,
+        session: Session,
+        image: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        change: dict[str, Any],
+        told: str,
+    ) -> None:
+        monkeypatch.setattr(session, "board", dataclasses.replace(session.board, **change))
+        with pytest.raises(BoardError, match=told):
+            session.flash(image)
 
     # what a run does
 
@@ -113,6 +162,17 @@ class BoardCase:
             flashed.write_input(0, data)
             flashed.run()
             assert flashed.read_output(0) == output_for(data)
+
+    def test_a_run_that_the_line_repeats_is_answered_once(self, flashed: Session) -> None:
+        """A second inference would read inputs that the first one may have written over."""
+        flashed.prepare(0x5A)
+        flashed.write_input(0, make_input())
+        request = wire.encode(Frame(4711, wire.Run(False)))
+        flashed.link.write(request)
+        answer = flashed.link.receive(DEADLINE_S)
+        assert answer.sequence == 4711 and isinstance(answer.message, wire.RunDone)
+        flashed.link.write(request + wire.encode(Frame(4712, wire.ReadOutput(0, 0, 1))))
+        assert flashed.link.receive(DEADLINE_S).sequence == 4712
 
     def test_layers_are_reported_and_sum_to_no_more_than_the_whole(self, flashed: Session) -> None:
         data = make_input()
@@ -265,7 +325,7 @@ class BoardCase:
         with pytest.raises(FirmwareFaultError):
             flashed.provoke(4)
         with pytest.raises(NoReplyError, match="the reply to Hello did not come within 0.3 s"):
-            flashed.link.request(wire.Hello(), deadline_s=0.3)
+            flashed.link.request(wire.Hello(bytes(16)), deadline_s=0.3)
         flashed.restart()
         data = make_input()
         run(flashed, data)
@@ -284,7 +344,8 @@ class BoardCase:
     )
     def test_noise_on_the_line_does_not_end_service(self, flashed: Session, noise: bytes) -> None:
         flashed.link.write(noise)
-        assert flashed.link.request(wire.Hello(), deadline_s=DEADLINE_S) == flashed.hello
+        again = wire.Hello(flashed.hello.session)
+        assert flashed.link.request(again, deadline_s=DEADLINE_S) == flashed.hello
 
     def test_a_request_may_come_in_pieces(self, flashed: Session) -> None:
         frame = wire.encode(Frame(5, wire.Prepare(1)))

@@ -5,6 +5,7 @@
 #include "board.h"
 #include "engine.h"
 #include "nonce.h"
+#include "port.h"
 #include "wire.h"
 
 /* The board's name for whoever loads the ELF file: a note, no part of the image. */
@@ -17,7 +18,7 @@ __asm__(".pushsection .note.hilnas, \"\", %note\n\t"
         "3:\t.balign 4\n\t"
         ".popsection");
 
-#define PROTOCOL 1u
+#define PROTOCOL 2u
 #define STRING_MAX 255u /* its length is one byte */
 
 typedef struct {
@@ -66,12 +67,19 @@ static void put_string(cursor_t *cursor, const char *text) {
     put_bytes(cursor, text, length);
 }
 
+static uint8_t session[NONCE_BYTES]; /* zeros until a session has said hello */
+
+void hello_from(const uint8_t *nonce) { memcpy(session, nonce, NONCE_BYTES); }
+
 uint32_t hello_write(uint8_t *to, uint32_t room) {
+    port_speed_t speed = port_speed();
     cursor_t cursor = {.at = to, .end = to + room};
     put_u8(&cursor, PROTOCOL);
     put_bytes(&cursor, build_nonce, NONCE_BYTES);
-    put_u32(&cursor, BOARD_SYSCLK_HZ);
-    put_u8(&cursor, BOARD_FLASH_WAIT_STATES);
+    put_bytes(&cursor, session, NONCE_BYTES);
+    put_u32(&cursor, speed.sysclk_hz);
+    put_u8(&cursor, speed.flash_wait_states);
+    put_u8(&cursor, speed.caches);
     put_u32(&cursor, engine_arena_bytes());
     put_u8(&cursor, (uint8_t)engine_input_count());
     for (uint32_t i = 0; i < engine_input_count(); i++) {

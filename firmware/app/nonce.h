@@ -1,4 +1,4 @@
-/* Which build is this? Sixteen bytes that the build writes and hello echoes. */
+/* Which build is this? Sixteen bytes that the build writes and hello tells. */
 #ifndef HILNAS_NONCE_H
 #define HILNAS_NONCE_H
 

@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "hello.h"
 #include "measure.h"
+#include "nonce.h"
 #include "paint.h"
 #include "provoke.h"
 #include "wire.h"
@@ -26,7 +27,8 @@ enum {
 
 static uint16_t sequence;
 static bool prepared;
-static uint8_t pattern; /* what memory was painted with last */
+static uint16_t last_run; /* its sequence number; 0: none in this session */
+static uint8_t pattern;   /* what memory was painted with last */
 
 uint16_t serve_sequence(void) { return sequence; }
 
@@ -43,6 +45,8 @@ static void refuse(const wire_header_t *request, refusal_t code, uint32_t detail
 }
 
 static void greet(const wire_header_t *request) {
+    hello_from(wire_payload());
+    last_run = 0;
     uint32_t length = hello_write(wire_payload(), WIRE_PAYLOAD_MAX);
     if (length == 0) {
         refuse(request, REFUSED_OUT_OF_RANGE, engine_input_count() + engine_output_count());
@@ -125,6 +129,10 @@ static void run(const wire_header_t *request) {
         refuse(request, REFUSED_NOT_PREPARED, 0);
         return;
     }
+    if (request->sequence == last_run) {
+        return; /* the line repeated it; the inputs may be overwritten by now */
+    }
+    last_run = request->sequence;
     measure_result_t result =
         (flags & RUN_PROFILE) != 0 ? measure_layers(request->sequence) : measure_run();
     if (result.engine_code != 0) {
@@ -159,7 +167,7 @@ typedef struct {
 #define ANY_LENGTH 0xFFFFu
 
 static const request_t requests[] = {
-    {WIRE_HELLO, 0, greet},
+    {WIRE_HELLO, NONCE_BYTES, greet},
     {WIRE_PREPARE, 1, prepare},
     {WIRE_WRITE_INPUT, ANY_LENGTH, write_input},
     {WIRE_RUN, 1, run},

@@ -23,6 +23,18 @@ uint32_t port_cycles(void);
 void port_tick_start(void);
 void port_tick_stop(void);
 
+/* What the chip says of its speed, read back from its registers. sysclk_hz: 0 where they do not
+ * tell; caches: the bits below, of what is on. */
+#define PORT_PREFETCH 1u
+#define PORT_INSTRUCTION_CACHE 2u
+#define PORT_DATA_CACHE 4u
+typedef struct {
+    uint32_t sysclk_hz;
+    uint8_t flash_wait_states;
+    uint8_t caches;
+} port_speed_t;
+port_speed_t port_speed(void);
+
 /* Forgets what the flash caches hold, so that what a run takes does not depend on what was executed
  * before it. */
 void port_caches_empty(void);

@@ -51,7 +51,7 @@ def test_the_program_opens_a_pty_of_its_own_and_prints_its_name() -> None:
             assert process.stdout is not None
             name = process.stdout.readline().strip()
             with Link(name, BOARD.console.baud) as link:
-                greeting = link.request(Hello(), deadline_s=10)
+                greeting = link.request(Hello(bytes(16)), deadline_s=10)
         finally:
             process.kill()
     assert greeting.nonce == program.nonce  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from harness.errors import (
     MalformedModelError,
     MeasurementRefusedError,
 )
-from harness.measure import measure, random_inputs
+from harness.measure import MAX_REPEATS, measure, random_inputs
 from harness.measurement import Measurement
 from harness.session import RunResult, open_session
 from harness.tflite import read_graph
@@ -36,7 +37,16 @@ class FakeSession:
 
     board, via, timing, timing_model = BOARD, "virtual", "modelled", "fake"
 
-    def __init__(self, model: bytes, *, arena_off: int = 0, guard: bool = True, flip: int = -1):
+    def __init__(
+        self,
+        model: bytes,
+        *,
+        arena_off: int = 0,
+        guard: bool = True,
+        flip: int = -1,
+        cycles: Callable[[int], int] = lambda run: 1000 + run,
+    ):
+        self.cycles = cycles
         program = compile_sources(model, name="model")
         self.model, self.graph = model, program.graph
         self.arena_bytes = program.plan.arena_bytes + arena_off
@@ -68,7 +78,7 @@ class FakeSession:
         # A pattern hides the bytes that happen to equal it: only two of them show all.
         used = self.arena_bytes - (1 if self.patterns[-1] == 0xA5 else 0)
         layers = tuple((op.index, 10) for op in self.graph.operators) if profile else ()
-        return RunResult(1000 + self.runs, used, 400, self.guard, layers)
+        return RunResult(self.cycles(self.runs), used, 400, self.guard, layers)
 
     def read_output(self, index: int) -> bytes:
         output = bytearray(self.outputs[index])
@@ -98,6 +108,20 @@ def test_memory_is_painted_anew_with_another_pattern_before_each_run(model):
     session = FakeSession(model)
     measure(model, session, repeats=2)
     assert session.patterns == [0xA5, 0x5A, 0xA5]
+
+
+def test_runs_are_repeated_until_they_agree(model):
+    settled = FakeSession(model, cycles=lambda run: 2000 if run < 4 else 1000)
+    assert measure(model, settled, repeats=3).cycles.raw == (2000, 2000, *[1000] * 7)
+    never = FakeSession(model, cycles=lambda run: 1000 + 100 * (run % 2))
+    raw = measure(model, never, repeats=3).cycles.raw
+    assert len(raw) == MAX_REPEATS and set(raw) == {1000, 1100}
+    assert len(measure(model, never, repeats=3, spread=0.2).cycles.raw) == 3
+
+
+def test_one_outlier_asks_for_no_more_runs_than_it_takes_to_be_one(model):
+    hit = FakeSession(model, cycles=lambda run: 9000 if run == 2 else 1000)
+    assert measure(model, hit, repeats=3).cycles.raw == (9000, 1000, 1000, 1000, 1000)
 
 
 def test_layers_come_from_a_pass_of_their_own(model):

@@ -33,7 +33,7 @@ from harness.measure import measure, random_inputs
 from harness.measurement import load_measurement
 from harness.options import DEFAULTS
 from harness.qemu import QEMU, QemuBoard, qemu_version
-from harness.session import Session, open_session, vias_of
+from harness.session import Deadlines, Session, open_session, vias_of
 from harness.symbols import Symbols
 from harness.virtual import VirtualBoard
 from harness.virtual.observed import EXCEPTION_ROOT, Modes, Observed
@@ -131,8 +131,8 @@ def test_a_process_that_hangs_is_silent_until_the_deadline_and_ends_with_the_ses
 def test_a_qemu_that_cannot_play_the_machine_is_quoted(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.session._BOOT_DEADLINE_S", 4.0)
     with open_session(BOARD, "qemu") as session:
+        session.deadlines = Deadlines(boot_s=4.0)
         monkeypatch.setattr(session.unit, "_qemu", Qemu("moon", serial=0))
         with pytest.raises(
             BoardError, match="QEMU ended with exit status 1, saying .*unsupported machine"

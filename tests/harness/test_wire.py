@@ -26,7 +26,7 @@ def make_message(kind: str, fields: dict[str, Any]) -> Any:
     """The message a vector describes: bytes are hexadecimal there, tuples are lists."""
     values: dict[str, Any] = {}
     for name, value in fields.items():
-        if name in ("nonce", "data"):
+        if name in ("nonce", "session", "data"):
             value = bytes.fromhex(value)
         elif name == "greeting":
             value = make_message("Greeting", value)
@@ -44,11 +44,14 @@ def frame_of(body: bytes) -> bytes:
 
 u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 names = st.text(max_size=20)
+nonces = st.binary(min_size=16, max_size=16)
 greetings = st.builds(
     wire.Greeting,
-    nonce=st.binary(min_size=16, max_size=16),
+    nonce=nonces,
+    session=nonces,
     sysclk_hz=u32,
     flash_wait_states=u8,
+    caches=st.integers(0, 7).map(wire.FlashCaches),
     arena_bytes=u32,
     input_bytes=st.lists(u32, max_size=8).map(tuple),
     output_bytes=st.lists(u32, max_size=8).map(tuple),
@@ -60,7 +63,7 @@ greetings = st.builds(
 )
 chunks = st.binary(max_size=wire.CHUNK_MAX)
 messages = st.one_of(
-    st.builds(wire.Hello),
+    st.builds(wire.Hello, nonces),
     greetings,
     st.builds(wire.Boot, greetings),
     st.builds(wire.Prepare, u8),
@@ -149,8 +152,8 @@ def test_a_flipped_bit_is_noticed(frame: Frame, data: st.DataObject) -> None:
 
 def test_pending_is_what_came_since_the_last_zero() -> None:
     decoder = Decoder()
-    assert list(decoder.feed(encode(Frame(1, wire.Hello())) + b"\x05ab")) == [
-        Frame(1, wire.Hello())
+    assert list(decoder.feed(encode(Frame(1, wire.Prepared())) + b"\x05ab")) == [
+        Frame(1, wire.Prepared())
     ]
     assert decoder.pending == b"\x05ab"
 
@@ -164,7 +167,7 @@ def test_an_endless_line_is_cut_off_and_reported_once() -> None:
     assert "is too long (expected at most 522 bytes before a zero)" in str(error)
 
 
-HEAD = struct.pack("<B16sIBI", 1, bytes(16), 0, 0, 0)
+HEAD = struct.pack("<B16s16sIBBI", 2, bytes(16), bytes(16), 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +179,13 @@ HEAD = struct.pack("<B16sIBI", 1, bytes(16), 0, 0, 0)
         (b"\x01" * 523, "is too long (expected at most 522 bytes)"),
         (frame_of(b"\x33\x01\x00"), "has the unknown type 0x33"),
         (frame_of(b"\x02\x01\x00"), "of type 0x02 has a bad payload: unpack requires"),
-        (frame_of(b"\x01\x01\x00x"), "has a bad payload: 1 bytes where none belong"),
+        (frame_of(b"\x82\x01\x00x"), "has a bad payload: 1 bytes where none belong"),
+        (frame_of(b"\x01\x01\x00x"), "has a bad payload: a nonce has 16 bytes, not 1"),
         (frame_of(b"\x04\x01\x00\x82"), "has a bad payload: unknown flags 0x82"),
         (frame_of(b"\x84\x01\x00" + bytes(16) + b"\x02"), "bad payload: guard_intact is 2"),
-        (frame_of(b"\x81\x01\x00\x09" + HEAD[1:]), "protocol 9, this harness speaks 1"),
+        (frame_of(b"\x81\x01\x00\x09" + HEAD[1:]), "protocol 9, this harness speaks 2"),
         (frame_of(b"\x81\x01\x00" + HEAD), "index out of range"),
+        (frame_of(b"\x81\x01\x00" + HEAD[:-5] + b"\x08" + bytes(12)), "unknown caches 0x08"),
         (frame_of(b"\x81\x01\x00" + HEAD + bytes(4) + b"\x05ab"), "a string runs over the end"),
         (frame_of(b"\x81\x01\x00" + HEAD + bytes(9)), "1 bytes too many"),
         (frame_of(b"\x81\x01\x00" + HEAD + bytes(4) + b"\x01\xff\0\0\0"), "can't decode byte"),

@@ -4,8 +4,8 @@
 #include "chip.h"
 #include "flash.h"
 #include "prescaler.h"
+#include "sysclk.h"
 
-#define HSI_HZ 16000000u
 #define PLL_INPUT_HZ 2000000u /* the reference manual's advice against jitter */
 #define PLL_M (HSI_HZ / PLL_INPUT_HZ)
 #define PLL_P 2u
@@ -50,3 +50,5 @@ void clocks_start(void) {
     while ((RCC_CFGR & RCC_CFGR_SWS_MASK) != RCC_CFGR_SWS_PLL) {
     }
 }
+
+uint32_t clocks_sysclk_hz(void) { return sysclk_in_registers(); }

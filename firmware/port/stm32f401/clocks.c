@@ -2,11 +2,11 @@
  * (3.4), voltage scale 2 (5.4.1), PLL factors (6.3.2). Unlike the other STM32F4's, its PLL must not
  * run below 192 MHz (DS10086), so that it is divided by 4 where theirs is by 2; there is no
  * over-drive. */
+#include "../stm32f4/sysclk.h"
 #include "chip.h"
 #include "flash.h"
 #include "prescaler.h"
 
-#define HSI_HZ 16000000u
 #define PLL_INPUT_HZ 2000000u /* the reference manual's advice against jitter */
 #define PLL_M (HSI_HZ / PLL_INPUT_HZ)
 #define PLL_P 4u
@@ -39,3 +39,5 @@ void clocks_start(void) {
     while ((RCC_CFGR & RCC_CFGR_SWS_MASK) != RCC_CFGR_SWS_PLL) {
     }
 }
+
+uint32_t clocks_sysclk_hz(void) { return sysclk_in_registers(); }

@@ -1,10 +1,9 @@
 /* How fast does the part run? At the 16 MHz that it starts with: QEMU's STM32F405 has neither clock
  * tree nor flash interface, their registers read as 0, and whoever waits there for a PLL or for
  * wait states waits for ever. */
+#include "../stm32f4/sysclk.h"
 #include "chip.h"
 #include "flash.h"
-
-#define HSI_HZ 16000000u
 
 _Static_assert(BOARD_SYSCLK_HZ == HSI_HZ, "sysclk_hz of this port is 16 MHz");
 _Static_assert(BOARD_CONSOLE_CLOCK_HZ == HSI_HZ, "clock_hz of this port is 16 MHz");
@@ -16,3 +15,5 @@ void clocks_start(void) {
     TIM2_CNT = 0xFF800000u; /* so that tests see QEMU's counter wrap, as they do that of cycles.c */
 #endif
 }
+
+uint32_t clocks_sysclk_hz(void) { return sysclk_in_registers(); }

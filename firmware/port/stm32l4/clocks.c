@@ -4,6 +4,7 @@
 #include "chip.h"
 #include "flash.h"
 #include "prescaler.h"
+#include "speed.h"
 
 #define HSI_HZ 16000000u
 #define PLL_INPUT_HZ 4000000u
@@ -57,4 +58,24 @@ void clocks_start(void) {
         }
     }
     switch_to_pll(0);
+}
+
+/* RM0351, 6.4.4. */
+static uint32_t pll_output_hz(void) {
+    uint32_t setting = RCC_PLLCFGR;
+    uint32_t m = (setting >> 4 & 15u) + 1u, n = setting >> 8 & 127u;
+    uint32_t r = 2u * ((setting >> 25 & 3u) + 1u);
+    return (setting & RCC_PLLCFGR_PLLSRC_MASK) == RCC_PLLCFGR_PLLSRC_HSI16 ? HSI_HZ / m * n / r : 0;
+}
+
+/* The MSI, with its twelve ranges, is not told apart from a crystal: this port leaves both. */
+uint32_t clocks_sysclk_hz(void) {
+    switch (RCC_CFGR & RCC_CFGR_SWS_MASK) {
+    case RCC_CFGR_SWS_HSI16:
+        return behind_ahb_prescaler(HSI_HZ);
+    case RCC_CFGR_SWS_PLL:
+        return behind_ahb_prescaler(pll_output_hz());
+    default:
+        return 0;
+    }
 }
