@@ -1,6 +1,6 @@
 """`python -m bench [NAME ...]`: run the named benchmarks (default: all) and keep their JSON in
 results/benchmarks/, with what they ran on. `--programs` and `--seed` belong to `differential`,
-`--inputs` and `--seed` to `fuzz`, `--seed` to `tflm_arena`."""
+`--inputs` and `--seed` to `fuzz`, `--seed` to `tflm_arena`, `--arms` to `hypervolume`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _OPTIONS = {
     "differential": ("programs", "seed"),
     "fuzz": ("inputs", "seed"),
     "tflm_arena": ("seed",),
+    "hypervolume": ("arms",),
 }
 
 
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--programs", type=int, help="random sequences to compare")
     parser.add_argument("--inputs", type=int, help="hostile files to read")
     parser.add_argument("--seed", type=int, help="of the first sequence or batch")
+    parser.add_argument("--arms", help="searches to compare, separated by commas")
     given = parser.parse_args(arguments)
     unknown = sorted(set(given.names) - set(NAMES))
     if unknown:
@@ -50,7 +52,9 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     options = {
-        k: v for k in ("programs", "inputs", "seed") if (v := getattr(given, k)) is not None
+        k: v
+        for k in ("programs", "inputs", "seed", "arms")
+        if (v := getattr(given, k)) is not None
     }
     failed = False
     RESULTS.mkdir(parents=True, exist_ok=True)

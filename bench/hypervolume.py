@@ -4,16 +4,21 @@ without one of its parts. Three seeds; two searches at a time, each with one wor
 one has one processor.
 
 Every network counts by what it measures on the board, whatever its search was told to look at.
+All of it takes two hours: `--arms` runs some, and the record keeps the others of before that were
+run under the same conditions.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.searches import Searched, label_of, search
 from harness.board import ROOT
@@ -22,6 +27,7 @@ from search.evaluation import Evaluation
 from search.report.candidate import Candidate
 from search.report.growth import Growth, growth_of
 
+RECORD = ROOT / "results" / "benchmarks" / "hypervolume.json"
 CONFIG = ROOT / "examples" / "fashion_mnist_hour.toml"
 MINUTES = 10.0
 SEEDS = (1, 2, 3)
@@ -103,28 +109,44 @@ ARMS: dict[str, Callable[[SearchConfig], SearchConfig]] = {
 }
 
 
-def run(*, arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, object]:
-    found: dict[str, list[dict[str, object]]] = {name: [] for name in arms}
-    shares: dict[str, list[float]] = {name: [] for name in arms}
-    tasks = [(seed, name) for seed in SEEDS for name in arms]  # seeds outside: noise hits all arms
+def run(*, arms: str = ",".join(ARMS)) -> dict[str, object]:
+    """arms: some of ARMS, separated by commas."""
+    names = arms.split(",")
+    searches: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    tasks = [(seed, name) for seed in SEEDS for name in names]  # so that noise hits all arms
     for pair in (tasks[start : start + 2] for start in range(0, len(tasks), 2)):
         print(f"bench: hypervolume: {pair}", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             for (seed, name), searched in zip(
                 pair, search([_config(*task) for task in pair], Path(folder)), strict=True
             ):
-                growth = _growth(searched)
-                shares[name].append(growth.share)
-                found[name].append({"seed": seed, **_describe(searched, growth)})
+                found = _describe(searched, _growth(searched))
+                print(f"bench: hypervolume: {name}, seed {seed}: {found}", file=sys.stderr)
+                searches[name].append({"seed": seed, **found})
+    return _merged({name: _summed_up(each) for name, each in searches.items()})
+
+
+def _summed_up(searches: list[dict[str, Any]]) -> dict[str, Any]:
     return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "median_share": median(each["share"] for each in searches),
+        "searches": searches,
+    }
+
+
+def _merged(arms: dict[str, Any]) -> dict[str, object]:
+    """With those of the record whose searches had the same conditions."""
+    conditions = {
         "minutes": MINUTES,
         "reference": {k: v for k, v in vars(REFERENCE).items() if v},
         "training_images": IMAGES,
         "workers": 1,
+        "seeds": list(SEEDS),
         "bound": "ours ahead of macs, random and munas",
-        "median_share": {name: round(median(each), 5) for name, each in shares.items()},
-        "arms": found,
     }
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    before = record["arms"] if {k: record.get(k) for k in conditions} == conditions else {}
+    return {**conditions, "arms": {**before, **arms}}
 
 
 def _config(seed: int, name: str) -> SearchConfig:
