@@ -54,6 +54,7 @@ def label_of(run: Run) -> str:
 
 def _draw_front(figure: Figure, axes: Axes, run: Run) -> None:
     trained = [o for o in run.outcomes if isinstance(o, Evaluation)]
+    trained += [e for e in run.front if e not in trained]  # finalists, as they ended
     axes.set_title("trained networks", loc="left", size=10)
     axes.set_xlabel("latency, ms")
     axes.set_ylabel("int8 validation error")

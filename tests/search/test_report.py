@@ -278,6 +278,17 @@ def test_every_trained_and_every_measured_network_is_drawn(run_dir: Path) -> Non
     assert sum(len(c.get_offsets()) for c in right.collections) == len(measured)
 
 
+def test_finalists_are_in_the_picture(tmp_path: Path) -> None:
+    """They err less than any candidate did."""
+    config = replace(CONFIG, finalists=Finalists(epochs=5))
+    run_dir = write_run(tmp_path, [make_evaluation(val_error=0.30)], config=config)
+    write_finalist(run_dir, make_evaluation(val_error=0.05), epochs=5)
+    left, *_ = plot_run(read_run(run_dir)).axes
+    errors = [error for _, error in left.collections[0].get_offsets()]
+    assert sorted(errors) == [0.05, 0.30]
+    assert left.get_ylim()[0] < 0.05 and left.get_ylim()[1] > 0.30
+
+
 def test_equal_runs_give_equal_files(run_dir: Path) -> None:
     run = read_run(run_dir)
     assert render_svg(plot_run(run)) == render_svg(plot_run(run))
