@@ -52,7 +52,7 @@ JsonOption = Annotated[
 ]
 BoardOption = Annotated[str, typer.Option("--board", help="A board that `hilnas boards` lists.")]
 ViaOption = Annotated[
-    str, typer.Option("--via", help="How the board is reached: virtual, hardware or qemu.")
+    str, typer.Option("--via", help="How the board is reached: virtual, hardware, qemu or renode.")
 ]
 UnitOption = Annotated[
     str | None,
@@ -268,13 +268,20 @@ def boards(
 
 
 def _explain_vias(described: list[Board]) -> str:
-    """The ways to every board; those that lead to some, with these."""
+    """The ways to every board; those that lead to some, with these; what is not installed."""
+    from harness.errors import HilnasError
+    from harness.renode import find_renode
     from harness.session import VIAS, vias_of
 
     reached = {via: [b.name for b in described if via in vias_of(b)] for via in VIAS}
     everywhere = [via for via, names in reached.items() if len(names) == len(described)]
     some = [f"; {via}: {', '.join(reached[via])}" for via in VIAS if via not in everywhere]
-    return f"--via {', '.join(everywhere)}{''.join(some)}"
+    try:
+        find_renode()
+        missing = ""
+    except HilnasError:
+        missing = "; Renode is not installed"
+    return f"--via {', '.join(everywhere)}{''.join(some)}{missing}"
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import HilnasError
 from harness.qemu import INSTALL, QEMU
+from harness.renode import downloads, find_renode, renode_version
 
 _DEADLINE_S = 20.0
 UNICORN_VERSION = "2.1.3"  # 2.1.4 corrupts registers under a memory hook
@@ -49,6 +50,7 @@ def examine() -> list[Check]:
         _cache(),
         _tool("cc", "apt-get install build-essential", required=False),
         _tool(QEMU, INSTALL, required=False),
+        examine_renode(),
         _tflm(),
         _folder(
             "Fashion-MNIST",
@@ -107,6 +109,17 @@ def _extension() -> Check:
     return _attempt(
         "virtual board's native core", lambda: Path(open_library()._name).name, "make setup"
     )
+
+
+def examine_renode() -> Check:
+    """Asks Renode for its version, but renode-run, which might download one."""
+    try:
+        program = find_renode()[0]
+        version = "not asked, it may download one" if downloads(program) else renode_version()
+    except HilnasError as error:
+        found = str(error).removesuffix(f"; {error.hint}")
+        return Check("Renode", False, False, found, error.hint or "docs/renode.md")
+    return Check("Renode", True, False, f"{version}: {program}", "")
 
 
 def _tflm() -> Check:

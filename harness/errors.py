@@ -10,7 +10,7 @@
     │   └── UnsupportedModelError   1   well-formed, but not for this engine
     ├── ImageError                  1   a firmware file that no board can run
     ├── BuildError                  1
-    │   ├── ToolchainError          1   a compiler, build tool or QEMU is missing or broken
+    │   ├── ToolchainError          1   a compiler, build tool or emulator is missing or broken
     │   ├── CompileError            1   the compiler refused generated or firmware sources
     │   └── DoesNotFitError         1   flash or SRAM overflowed; carries region and missing_bytes
     ├── BoardError                  1   the board (or the process that plays it) failed
@@ -125,7 +125,7 @@ class BuildError(HilnasError):
 
 
 class ToolchainError(BuildError):
-    """A compiler, build tool or QEMU is missing or broken."""
+    """A compiler, build tool or emulator is missing or broken."""
 
 
 class CompileError(BuildError):

@@ -38,7 +38,7 @@ class PtyBoard(ABC):
     def __enter__(self) -> Self:
         # Both ends stay open here, so that the line outlives processes and clients.
         self._ours, self._theirs = pty.openpty()
-        _make_transparent(self._theirs)
+        make_transparent(self._theirs)
         self.port = os.ttyname(self._theirs)
         return self
 
@@ -91,7 +91,7 @@ class PtyBoard(ABC):
             self._process = None
 
 
-def _make_transparent(terminal: int) -> None:
+def make_transparent(terminal: int) -> None:
     """No byte is changed on the way. tty.setraw() clears no more than OPOST of the output modes,
     and QEMU sets that one again."""
     settings = termios.tcgetattr(terminal)

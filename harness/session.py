@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from harness import wire
-from harness.board import Board
+from harness.board import BOARDS_DIR, Board
+from harness.chip import load_chip
 from harness.errors import (
     BoardError,
     FrameError,
@@ -25,6 +26,8 @@ from harness.errors import (
 from harness.hostboard import HostBoard
 from harness.link import Link
 from harness.qemu import QemuBoard
+from harness.renode import RenodeBoard
+from harness.renode_platform import can_play
 from harness.symbols import Symbols
 
 if TYPE_CHECKING:
@@ -346,19 +349,32 @@ def _open_hardware(board: Board, way: Way) -> AbstractContextManager[Session]:
     return open_unit(board, way.unit, way.hardware_map)
 
 
-@contextmanager
-def _open_qemu(board: Board, way: Way) -> Iterator[Session]:
+def _refuse_probe(emulator: str, board: Board, way: Way) -> None:
     if way.through != "memory":
         raise UsageError(
-            "QEMU's boards have no debug probe",
+            f"{emulator}'s boards have no debug probe",
             where=board.name,
             expected="--through memory",
             got=f"--through {way.through}",
         )
+
+
+@contextmanager
+def _open_qemu(board: Board, way: Way) -> Iterator[Session]:
+    _refuse_probe("QEMU", board, way)
     assert board.qemu is not None  # open_session() has looked
     with QemuBoard(board.qemu) as played, Link(played.port, board.console.baud) as link:
         model = f"QEMU {played.version}"
         yield Session(board, "qemu", played, link, timing="instructions", timing_model=model)
+
+
+@contextmanager
+def _open_renode(board: Board, way: Way) -> Iterator[Session]:
+    _refuse_probe("Renode", board, way)
+    opened = RenodeBoard(board, load_chip(board.chip, BOARDS_DIR))
+    with opened as played, Link(played.port, board.console.baud) as link:
+        model = f"Renode {played.version}"
+        yield Session(board, "renode", played, link, timing="instructions", timing_model=model)
 
 
 @contextmanager
@@ -373,6 +389,7 @@ VIAS: dict[str, Callable[[Board, Way], AbstractContextManager[Session]]] = {
     "virtual": _open_virtual,
     "hardware": _open_hardware,
     "qemu": _open_qemu,
+    "renode": _open_renode,
 }
 TIMED = ("virtual", "hardware")  # their cycles are a time; the others' are instructions
 THROUGH = ("memory", "probe")
@@ -380,7 +397,8 @@ THROUGH = ("memory", "probe")
 
 def vias_of(board: Board) -> tuple[str, ...]:
     """The ways by which `board` can be reached."""
-    return tuple(via for via in VIAS if via != "qemu" or board.qemu is not None)
+    cannot = {"qemu": board.qemu is None, "renode": not can_play(board)}
+    return tuple(via for via in VIAS if not cannot.get(via))
 
 
 def open_session(
@@ -397,7 +415,7 @@ def open_session(
     Raises:
         UnknownBoardError: `via` is no way to reach it.
         UsageError: `through` is no way into flash, or a unit is named where none has a name.
-        ToolchainError: on entering, when QEMU is not installed.
+        ToolchainError: on entering, when QEMU or Renode is not installed.
         BoardError, LinkError, ProbeError, UsageError: on entering, when there is no such unit or
             it does not start.
     """

@@ -59,7 +59,8 @@ def test_boards_lists_what_is_described(call, tmp_path):
         assert part in answer.out
     (board,) = [b for b in json.loads(file.read_text()) if b["name"] == "nucleo_f412zg"]
     assert (
-        board["via"] == ["virtual", "hardware"] and board["memory"]["sram"]["size"] == 256 * 1024
+        board["via"] == ["virtual", "hardware", "renode"]
+        and board["memory"]["sram"]["size"] == 256 * 1024
     )
 
 
@@ -116,9 +117,9 @@ def test_build_leaves_firmware_map_and_a_c_library(call, model, tmp_path):
         (["measure", "absent.tflite", *BOARD], 2, "absent.tflite: cannot read the model"),
         (["measure", "MODEL", "--board", "nucleo"], 2, "unknown board 'nucleo' (expected one of"),
         (
-            ["measure", "MODEL", *BOARD, "--via", "renode"],
+            ["measure", "MODEL", *BOARD, "--via", "qemu"],
             2,
-            "cannot be measured via 'renode'",
+            "cannot be measured via 'qemu'",
         ),
         (["measure", "MODEL", *BOARD, "--engine", "tvm"], 2, "there is no engine 'tvm' (expected"),
         (

@@ -44,7 +44,7 @@ def session() -> Iterator[Session]:
         yield session
 
 
-@pytest.mark.parametrize("via", ["renode", "telepathy"])
+@pytest.mark.parametrize("via", ["qemu", "telepathy"])
 def test_a_way_that_is_not_there_is_refused_at_once(via: str) -> None:
     with pytest.raises(UnknownBoardError) as caught:
         open_session(BOARD, via)
