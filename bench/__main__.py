@@ -1,6 +1,7 @@
 """`python -m bench [NAME ...]`: run the named benchmarks (default: all) and keep their JSON in
 results/benchmarks/, with what they ran on. `--programs` and `--seed` belong to `differential`,
-`--inputs` and `--seed` to `fuzz`, `--seed` to `tflm_arena`, `--arms` to `hypervolume`."""
+`--inputs` and `--seed` to `fuzz`, `--seconds` and `--seed` to `wire_fuzz`, `--seed` to
+`tflm_arena`, `--arms` to `hypervolume`."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ NAMES = (
     "timing",
     "differential",
     "fuzz",
+    "wire_fuzz",
     "tflm_arena",
     "demo",
     "fashion",
@@ -32,6 +34,7 @@ NAMES = (
 _OPTIONS = {
     "differential": ("programs", "seed"),
     "fuzz": ("inputs", "seed"),
+    "wire_fuzz": ("seconds", "seed"),
     "tflm_arena": ("seed",),
     "hypervolume": ("arms",),
 }
@@ -42,6 +45,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--programs", type=int, help="random sequences to compare")
     parser.add_argument("--inputs", type=int, help="hostile files to read")
+    parser.add_argument("--seconds", type=int, help="to fuzz each side of the wire")
     parser.add_argument("--seed", type=int, help="of the first sequence or batch")
     parser.add_argument("--arms", help="searches to compare, separated by commas")
     given = parser.parse_args(arguments)
@@ -51,11 +55,8 @@ def main(arguments: list[str]) -> int:
             f"bench: unknown benchmark {unknown[0]!r}; one of {', '.join(NAMES)}", file=sys.stderr
         )
         return 2
-    options = {
-        k: v
-        for k in ("programs", "inputs", "seed", "arms")
-        if (v := getattr(given, k)) is not None
-    }
+    names = ("programs", "inputs", "seconds", "seed", "arms")
+    options = {k: v for k in names if (v := getattr(given, k)) is not None}
     failed = False
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in given.names or NAMES:

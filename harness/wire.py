@@ -290,6 +290,10 @@ def decode(stuffed: bytes) -> Frame:
         raise _bad_frame(f"is not COBS: {error}", stuffed) from None
     if len(raw) < _HEADER.size + _CRC.size:
         raise _bad_frame("is too short", stuffed, expected="at least 7 bytes", got=len(raw))
+    if len(raw) > _FRAME_MAX:  # STUFFED_MAX bytes can hold two more where zeros abound
+        raise _bad_frame(
+            "is too long", stuffed, expected=f"at most {_FRAME_MAX} bytes unstuffed", got=len(raw)
+        )
     body, (crc,) = raw[: -_CRC.size], _CRC.unpack(raw[-_CRC.size :])
     if zlib.crc32(body) != crc:
         raise _bad_frame(

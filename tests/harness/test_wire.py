@@ -177,6 +177,10 @@ HEAD = struct.pack("<B16s16sIBBI", 2, bytes(16), bytes(16), 0, 0, 0, 0)
         (cobs.encode(b"abcdef"), "is too short (expected at least 7 bytes, got 6)"),
         (cobs.encode(bytes(7)), "has a wrong CRC (expected ff41d912, got 00000000)"),
         (b"\x01" * 523, "is too long (expected at most 522 bytes)"),
+        (
+            frame_of(b"\x85\x01\x00" + bytes(513)),  # found by bench/wire_fuzz
+            "is too long (expected at most 519 bytes unstuffed, got 520)",
+        ),
         (frame_of(b"\x33\x01\x00"), "has the unknown type 0x33"),
         (frame_of(b"\x02\x01\x00"), "of type 0x02 has a bad payload: unpack requires"),
         (frame_of(b"\x82\x01\x00x"), "has a bad payload: 1 bytes where none belong"),
