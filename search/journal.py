@@ -25,7 +25,8 @@ from filelock import FileLock, Timeout
 from harness.errors import JournalError
 from search.config import Budget, Data, Device, SearchConfig
 from search.evaluation import Outcome, outcome_from_json, outcome_to_json
-from search.jsonl import CORRUPT_HINT, Appender, corrupt, read_lines
+from search.jsonl import CORRUPT_HINT, Appender, corrupt, line_of, read_lines
+from search.keeping import write_whole
 from search.lowering import Shape
 
 SCHEMA = 1
@@ -170,10 +171,11 @@ class Journal:
             ) from None
 
     def create(self, header: Header) -> None:
-        """Start an empty journal. Raises JournalError where there is one already."""
+        """Start an empty journal: it is there with its header, or not at all, so that a run that
+        is killed here can begin again. Raises JournalError where there is one already."""
         self.check_absent()
+        write_whole(self.path, line_of(header.to_json()))
         self._lines = Appender(self.path)
-        self._lines.append(header.to_json())
 
     def check_absent(self) -> None:
         if self.path.exists():
@@ -187,9 +189,15 @@ class Journal:
         """Go on behind the last whole line; a torn one is cut off.
 
         Raises:
-            JournalError: as read_journal, or the run was started with another configuration or
-                other samples.
+            JournalError: as read_journal; no journal is there; or the run was started with another
+                configuration or other samples.
         """
+        if not self.path.exists():
+            raise JournalError(
+                "is not there: the run was stopped before it began, or the folder is another one",
+                where=self.path,
+                hint="begin it with --out instead of --resume, or check the path",
+            )
         record = read_journal(self.path)
         _check_same_config(record.header.config, header.config, self.path)
         _check_same_samples(record.header.config, header.config, self.path)

@@ -57,8 +57,7 @@ class Appender:
 
     def append(self, table: dict[str, Any]) -> None:
         """On disk when this returns. Raises JournalError where it cannot be written."""
-        # No NaN: it is not JSON, and no objective of ours may be one.
-        line = json.dumps(table, sort_keys=True, allow_nan=False).encode() + b"\n"
+        line = line_of(table)
         with writing(self.path):
             while line:
                 line = line[os.write(self._file, line) :]
@@ -66,6 +65,12 @@ class Appender:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def line_of(table: dict[str, Any]) -> bytes:
+    """`table` as it stands in a file. Raises ValueError for NaN: it is not JSON, and no objective
+    of ours may be one."""
+    return json.dumps(table, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
 def corrupt(what: str, path: Path, number: int) -> JournalError:

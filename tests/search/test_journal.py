@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -59,7 +60,7 @@ def test_a_line_is_on_disk_before_append_returns(
 ) -> None:
     path = tmp_path / "journal.jsonl"
     synced: list[int] = []
-    monkeypatch.setattr("os.fsync", lambda file: synced.append(path.stat().st_size))
+    monkeypatch.setattr("os.fsync", lambda file: synced.append(os.fstat(file).st_size))
     with Journal(path) as journal:
         journal.create(HEADER)
         journal.append(ENTRIES[0])
@@ -159,6 +160,32 @@ def test_an_empty_file_has_no_header(path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be read: No such file or directory; check"):
         read_journal(tmp_path / "journal.jsonl")
+
+
+def test_a_run_stopped_before_its_journal_is_told_how_to_begin(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal, pytest.raises(JournalError, match="begin it with --out"):
+        journal.resume(HEADER)
+
+
+def test_a_journal_is_never_there_without_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when it is killed while it writes the first line: the same folder takes another run."""
+    path = tmp_path / "journal.jsonl"
+
+    def stop(draft: Path, to: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, Journal(path) as journal:
+        patch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            journal.create(HEADER)
+    assert not path.exists()
+    with Journal(path) as journal:
+        journal.create(HEADER)
+    assert read_journal(path).header == HEADER
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, f"{path.name}.lock"}
 
 
 def test_a_second_journal_in_one_folder_is_refused(path: Path) -> None:
