@@ -325,12 +325,12 @@ def _compile(
             if path.suffix == ".c"
         ]
         _write_if_changed(workspace.build_dir / "kernels.rsp", "\n".join(objects))
-        _run(ninja + objects, where=where, deadline_s=deadline_s)
-    _run(ninja + ["firmware.elf"], where=where, deadline_s=deadline_s)
+        _run(ninja + objects, workspace, where=where, deadline_s=deadline_s)
+    _run(ninja + ["firmware.elf"], workspace, where=where, deadline_s=deadline_s)
 
 
-def _run(command: list[str], *, where: str, deadline_s: float) -> None:
-    code, output = run_killable(command, deadline_s=deadline_s)
+def _run(command: list[str], workspace: Workspace, *, where: str, deadline_s: float) -> None:
+    code, output = run_killable(command, deadline_s=deadline_s, keep=[workspace.lock])
     if code != 0:
         raise _explain(output, where=where)
 
@@ -403,9 +403,13 @@ def _deliver(built: Path, to: Path) -> Path:
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         passing = to.with_name(f".{to.name}.{os.getpid()}.{time.monotonic_ns()}")
-        shutil.copyfile(built, passing)
-        shutil.copymode(built, passing)
-        passing.replace(to)
+        try:
+            shutil.copyfile(built, passing)
+            shutil.copymode(built, passing)
+            passing.replace(to)
+        except BaseException:  # a full disk, or the end of a worker whose parent was killed
+            passing.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise BuildError(
             f"cannot be written: {error.strerror}", where=to, hint="choose another folder"

@@ -92,9 +92,11 @@ def _add_file(digest: hashlib._Hash, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A configured build tree. `model_dir` and `nonce_file` are the caller's to fill."""
+    """A configured build tree. `model_dir` and `nonce_file` are the caller's to fill. `lock`: the
+    descriptor that keeps it, for what works in it and may outlive its caller."""
 
     folder: Path
+    lock: int
 
     @property
     def model_dir(self) -> Path:
@@ -134,7 +136,7 @@ def lease(recipe: Recipe, *, deadline_s: float = _LEASE_DEADLINE_S) -> Iterator[
         kind.mkdir(parents=True, exist_ok=True)
         os.utime(kind)
         lock, number = _lock_one(kind, deadline_s)
-        workspace = Workspace(kind / str(number))
+        workspace = Workspace(kind / str(number), lock)
         if not (workspace.folder / "configured").exists():
             _configure(workspace, recipe)
             _delete_stale(root)
@@ -205,7 +207,7 @@ def _configure(workspace: Workspace, recipe: Recipe) -> None:
         ]
     if recipe.port != "host":
         command.append(f"-DCMAKE_TOOLCHAIN_FILE={FIRMWARE_DIR / 'cmake' / 'arm-none-eabi.cmake'}")
-    code, output = run_killable(command, deadline_s=_CONFIGURE_DEADLINE_S)
+    code, output = run_killable(command, deadline_s=_CONFIGURE_DEADLINE_S, keep=[workspace.lock])
     if code != 0:
         first = next((line for line in output.splitlines() if "Error" in line), output[-200:])
         raise ToolchainError(
@@ -241,8 +243,11 @@ def tool(name: str) -> Path:
     return Path(folder) / name
 
 
-def run_killable(command: Sequence[str], *, deadline_s: float) -> tuple[int, str]:
-    """Exit code and output (both streams) of `command`.
+def run_killable(
+    command: Sequence[str], *, deadline_s: float, keep: Sequence[int] = ()
+) -> tuple[int, str]:
+    """Exit code and output (both streams) of `command`. `keep`: descriptors that it keeps open: a
+    build whose caller was killed goes on, and nobody else is to have its tree until it ends.
 
     Raises:
         ToolchainError: it cannot be started, or was killed, children included, at the deadline.
@@ -256,6 +261,7 @@ def run_killable(command: Sequence[str], *, deadline_s: float) -> tuple[int, str
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=keep,
             env={**os.environ, "LC_ALL": "C"},
         )
     except OSError as error:

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -178,6 +179,18 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         BuildError, match="file/firmware.elf: cannot be written: .*; choose another folder"
     ):
         build(model_sources(), out_dir=tmp_path / "file")
+
+
+def test_a_delivery_that_is_stopped_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(built: Path, passing: Path) -> None:
+        raise SystemExit  # as a worker whose parent was killed
+
+    monkeypatch.setattr("harness.image.shutil.copymode", stop)
+    with pytest.raises(SystemExit):
+        build(model_sources(weights_words=100), out_dir=tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_two_processes_may_build_at_once(cache: Path) -> None:
@@ -582,6 +595,41 @@ def test_a_killed_build_leaves_its_tree_to_the_next(monkeypatch: pytest.MonkeyPa
             pass
         holder.kill()
     with lease(a_recipe(), deadline_s=0.1):
+        pass
+
+
+def test_a_tree_is_taken_until_the_last_program_of_a_killed_build_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ninja has a session of its own: it outlives a build that is killed by SIGKILL."""
+    monkeypatch.setattr(workspace_module, "_TREES", 1)
+    script = (
+        "from harness.workspace import lease, run_killable;"
+        "from tests.harness.test_image import a_recipe\n"
+        "with lease(a_recipe()) as tree:\n"
+        "    program = 'echo $$; exec sleep 60'\n"
+        "    command = ['sh', '-c', f'({program}) > {tree.folder}/pid']\n"
+        "    print(tree.folder, flush=True)\n"
+        "    run_killable(command, deadline_s=60, keep=[tree.lock])"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None
+        pid_file = Path(holder.stdout.readline().decode().strip()) / "pid"
+        end = time.monotonic() + 60
+        while not (pid_file.exists() and pid_file.read_text().endswith("\n")):
+            assert time.monotonic() < end, "its program did not start"
+            time.sleep(0.01)
+        holder.kill()
+    with pytest.raises(BuildError, match="are in use"), lease(a_recipe(), deadline_s=0.1):
+        pass
+    os.killpg(os.getpgid(int(pid_file.read_text())), signal.SIGKILL)
+    with lease(a_recipe(), deadline_s=30.0):
         pass
 
 
