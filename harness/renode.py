@@ -32,6 +32,7 @@ INSTALL = f"put renode or renode-run on the PATH, or name one in {VARIABLE}: doc
 _DEADLINE_S = 60.0  # renode-run fetches a Renode where it has none
 _START_DEADLINE_S = 60.0  # .NET, then a platform that is compiled
 _POLL_S = 0.02
+_WORDS_MAX = 1 << 16  # of what it says: a core that runs away may say a lot
 _REFUSED, _ERROR = "There was an error executing command", "[ERROR]"  # of Monitor and log
 
 # Renode is a script that starts dotnet or mono: a group of processes. Its leader ends the group
@@ -219,7 +220,8 @@ class RenodeBoard(PtyBoard):
         that it tells of, or the last it said; "" if nothing."""
         if not self._words.exists():
             return ""
-        words = self._words.read_text(errors="replace")
+        with self._words.open("rb") as file:
+            words = file.read(_WORDS_MAX).decode(errors="replace")
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         for number, line in enumerate(lines):
             if _REFUSED in line:
