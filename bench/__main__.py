@@ -20,6 +20,7 @@ NAMES = (
     "engines",
     "emulation",
     "measurement",
+    "pool",
     "timing",
     "differential",
     "fuzz",

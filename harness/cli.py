@@ -222,6 +222,12 @@ def boards(
         Path,
         typer.Option("--out", metavar="FILE", help="Where --discover writes its draft."),
     ] = Path("hardware_map.toml"),
+    release: Annotated[
+        str | None,
+        typer.Option(
+            "--release", metavar="NAME", help="End a unit's quarantine, after a good control run."
+        ),
+    ] = None,
     hardware_map: HardwareMapOption = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -229,12 +235,15 @@ def boards(
     from harness.board import board_names, load_board
     from harness.hardware_map import find_hardware_map, load_hardware_map
     from harness.session import vias_of
-    from harness.units import list_probes, print_units
+    from harness.units import list_probes, print_units, release_unit
 
     path = find_hardware_map(hardware_map)
     desk = None if path is None else load_hardware_map(path)
     if discover:
         list_probes(desk, out, json_file)
+        return
+    if release is not None:
+        release_unit(desk, release)
         return
     described = [load_board(name) for name in board_names()]
     table = Table(title="Boards", caption=_explain_vias(described))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from harness.doctor import Check
 from harness.errors import HilnasError
 from harness.hardware_map import HardwareMap, MappedUnit, find_hardware_map, load_hardware_map
 from harness.lease import holder_of
+from harness.ledger import Ledger
 from harness.probe import pyocd_version
-from harness.serial_ports import SerialPort, attached_ports, plain_id
+from harness.reach import missing_probe
+from harness.serial_ports import SerialPort, attached_ports
 from harness.usb import AttachedProbe, attached_probes
 
-_REMOTE_S = 2.0
 _UDEV = (
     "copy pyOCD's udev rules (folder udev of github.com/pyocd/pyOCD) to /etc/udev/rules.d, then "
     "sudo udevadm control --reload && sudo udevadm trigger"
@@ -81,9 +81,17 @@ def _unit(
     ports: Sequence[SerialPort],
 ) -> Check:
     name = f"unit {unit.name}"
+    try:
+        quarantine = Ledger(unit).history().quarantine
+    except HilnasError as error:
+        return _refused(name, error, required=False)
+    if quarantine is not None:
+        found = f"quarantined since {quarantine.since}: {quarantine.why}"
+        fix = f"mend it, then hilnas boards --release {unit.name}"
+        return Check(name, False, False, found, fix)
     if (holder := holder_of(unit.probe)) is not None:
         return Check(name, True, False, f"{unit.board}, in use by {holder}", "")
-    missing = _missing_probe(unit, probes)
+    missing = missing_probe(unit, probes)
     if missing is not None:
         return Check(name, False, False, *missing)
     try:
@@ -102,20 +110,3 @@ def _unit(
 def _refused(name: str, error: HilnasError, *, required: bool) -> Check:
     fix = error.hint or "correct the map"
     return Check(name, False, required, str(error).removesuffix(f"; {error.hint}"), fix)
-
-
-def _missing_probe(unit: MappedUnit, probes: Sequence[AttachedProbe]) -> tuple[str, str] | None:
-    """What was found instead of the unit's probe, and the fix; None: it is there."""
-    if unit.is_remote:
-        _, host, port = unit.probe.split(":")
-        try:
-            socket.create_connection((host, int(port)), _REMOTE_S).close()
-        except OSError as error:
-            what = error.strerror or str(error)
-            return f"{unit.probe} does not answer: {what}", "start the probe's server"
-        return None
-    if any(plain_id(probe.unique_id) == plain_id(unit.probe) for probe in probes):
-        return None
-    attached = ", ".join(probe.unique_id for probe in probes) or "none"
-    fix = "check the cable and power, correct probe in the map"
-    return f"probe {unit.probe} is not attached; attached: {attached}", fix

@@ -14,7 +14,10 @@
     │   ├── CompileError            1   the compiler refused generated or firmware sources
     │   └── DoesNotFitError         1   flash or SRAM overflowed; carries region and missing_bytes
     ├── BoardError                  1   the board (or the process that plays it) failed
-    │   └── UnitInUseError          1   another command has the unit
+    │   ├── UnitInUseError          1   another command has the unit
+    │   ├── UnitGoneError           1   its probe or its port is not there
+    │   ├── QuarantinedError        1   it is not to be trusted until it is released
+    │   └── NoUnitError             1   none of the pool can be had
     ├── ProbeError                  1   the debug probe, or the chip's flash behind it
     ├── LinkError                   1   the serial line
     │   ├── NoReplyError            1   nothing, or only half a frame, before the deadline
@@ -24,7 +27,7 @@
     ├── FirmwareFaultError          1   HardFault, BusFault, ...; carries the registers
     ├── MeasurementRefusedError     1   outputs not bit-exact, arena not as planned
     ├── NotComparableError          1   two measurements that must not meet
-    └── JournalError                1   a run folder that cannot be continued
+    └── JournalError                1   a run folder, or a unit's ledger, that cannot be continued
 
 Messages are one sentence: what, where, expected and got, then the next step.
 """
@@ -149,6 +152,18 @@ class UnitInUseError(BoardError):
     """Another command has the unit."""
 
 
+class UnitGoneError(BoardError):
+    """Its probe or its port is not there."""
+
+
+class QuarantinedError(BoardError):
+    """The unit is not to be trusted until it is released."""
+
+
+class NoUnitError(BoardError):
+    """None of the pool can be had: nobody's candidate is to blame."""
+
+
 class ProbeError(HilnasError):
     """The debug probe, or the chip's flash behind it."""
 
@@ -193,4 +208,4 @@ class NotComparableError(HilnasError):
 
 
 class JournalError(HilnasError):
-    """A run folder that cannot be continued."""
+    """A run folder, or a unit's ledger, that cannot be continued."""

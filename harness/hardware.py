@@ -4,23 +4,22 @@ byte of the line kept in a file. Knows nothing of models."""
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from harness.board import Board
-from harness.errors import ProbeError, UnitInUseError
+from harness.errors import ProbeError
 from harness.hardware_map import HardwareMap, MappedUnit, load_hardware_map
 from harness.lease import lease
 from harness.link import Link
-from harness.probe import Access, flash, pyocd_version, reset
+from harness.probe import FLASH_SECONDS, Access, flash, pyocd_version, reset
 from harness.session import Session
 from harness.workspace import cache_dir
 
-_ANY_UNIT_S = 10.0  # how long a free one is looked for
-_POLL_S = 0.1
-_LOGS_KEPT = 20  # of each unit
+_CONNECT_S = 60.0  # and start pyOCD; a busy machine needs the most of it
+_FLASH_BYTES = 1 << 21  # that FLASH_SECONDS are for
+_LOGS_KEPT = 100  # of each unit
 
 
 class HardwareUnit:
@@ -34,7 +33,10 @@ class HardwareUnit:
     def load(self, elf: Path) -> None:
         from harness.virtual.loader import read_program
 
-        flash(read_program(elf, [self._board.memory.flash]).segments, self._access)
+        segments = read_program(elf, [self._board.memory.flash]).segments
+        size = sum(len(data) for _, data in segments)
+        deadline_s = _CONNECT_S + FLASH_SECONDS * size / _FLASH_BYTES
+        flash(segments, self._access, deadline_s=deadline_s)
 
     def reset(self) -> None:
         reset(self._access)
@@ -56,42 +58,18 @@ def open_unit(
     """
     desk = load_hardware_map(map_file)
     unit = desk.unit_of(board.name, name)
-    with lease(unit.probe, unit=unit.name), _open_leased(board, desk, unit) as session:
+    with lease(unit.probe, unit=unit.name), open_leased(board, desk, unit) as session:
         yield session
 
 
 @contextlib.contextmanager
-def open_any_unit(board: Board, map_file: Path | None = None) -> Iterator[Session]:
-    """A session with the first unit of `board` in the map that nobody has.
+def open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[Session]:
+    """A session with `unit`, which the caller has leased.
 
     Raises:
-        UnitInUseError: all are in use for some seconds.
-        UsageError, LinkError, ProbeError: as open_unit().
+        LinkError, ProbeError, ConfigError: its port cannot be opened or told; pyOCD is of a bad
+            version.
     """
-    desk = load_hardware_map(map_file)
-    with contextlib.ExitStack() as stack:
-        unit = _lease_any(desk.units_of(board.name), stack)
-        yield stack.enter_context(_open_leased(board, desk, unit))
-
-
-def _lease_any(units: tuple[MappedUnit, ...], stack: contextlib.ExitStack) -> MappedUnit:
-    end = time.monotonic() + _ANY_UNIT_S
-    while True:
-        for unit in units:
-            with contextlib.suppress(UnitInUseError):
-                stack.enter_context(lease(unit.probe, unit=unit.name, patience_s=0.0))
-                return unit
-        if time.monotonic() > end:
-            raise UnitInUseError(
-                f"all units of {units[0].board} are in use",
-                where=", ".join(unit.name for unit in units),
-                hint="`hilnas doctor` says by whom; wait for their end",
-            )
-        time.sleep(_POLL_S)
-
-
-@contextlib.contextmanager
-def _open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[Session]:
     check_pyocd(board)
     access, port = desk.access_to(unit, board), desk.port_of(unit)
     note = (

@@ -125,6 +125,18 @@ class Output:
 
 
 @dataclass(frozen=True)
+class UnitCheck:
+    """Which unit of a pool it was, and what its last control run said (harness.control). cycles:
+    of the control model. drift_ppm: from the unit's own earlier control runs; None: the first.
+    deviation_ppm: from the median of equal units; None: no other has had one."""
+
+    unit: str
+    cycles: float
+    drift_ppm: float | None
+    deviation_ppm: float | None
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One model on one board. `timing` says what a cycle is: measured, modelled, instructions, in
     which case latency_us is no time; `timing_model` names its version ("" on silicon)."""
@@ -151,6 +163,7 @@ class Measurement:
     started_at: str
     duration_s: float
     build_s: float = 0.0  # of duration_s, until there was an image; 0 in older files
+    unit: UnitCheck | None = None  # None: no unit of a pool, or an older file
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -195,6 +208,8 @@ class Measurement:
             **{**table["sram"], "arena_parts": None if parts is None else ArenaParts(**parts)}
         )
         table["flash"] = Flash(**table["flash"])
+        unit = table.get("unit")
+        table["unit"] = None if unit is None else UnitCheck(**unit)
         table["layers"] = tuple(Layer(**layer) for layer in table["layers"])
         table["output"] = Output(**table["output"])
         return cls(**table)

@@ -120,6 +120,16 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "hilnas"
 
 
+def state_dir() -> Path:
+    """HILNAS_STATE, or hilnas under the user's state directory (XDG base directories): what is
+    not to be lost when caches are emptied."""
+    chosen = os.environ.get("HILNAS_STATE")
+    if chosen:
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "hilnas"
+
+
 @contextmanager
 def lease(recipe: Recipe, *, deadline_s: float = _LEASE_DEADLINE_S) -> Iterator[Workspace]:
     """A configured workspace that no other process touches meanwhile.

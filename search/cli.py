@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
 
 import typer
 from rich.markup import escape
@@ -87,14 +88,19 @@ def search(
     run_dir = require_folder(
         resume or out or RESULTS / f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
     )
+    number = uuid4().hex[:12]  # by which units know what they did for this command
     try:
         dataset = _load(config)
-        with _evaluators(config, dataset, run_dir, ray) as workers:
+        with _evaluators(config, dataset, run_dir, ray, number) as workers:
             interrupted = _run(
                 config, dataset, run_dir, workers, resuming=resume is not None
             ).interrupted
             if not interrupted:
+                if ray is None:
+                    _settle(config, run_dir, number)
                 _train_finalists(config, run_dir, workers)
+                if ray is None:
+                    _settle(config, run_dir, number)
         if not interrupted:
             with _writing_to(run_dir):
                 found = _ship(config, dataset, run_dir)
@@ -141,7 +147,7 @@ def _load(config: SearchConfig) -> Dataset:
 
 @contextlib.contextmanager
 def _evaluators(
-    config: SearchConfig, dataset: Dataset, run_dir: Path, ray_address: str | None
+    config: SearchConfig, dataset: Dataset, run_dir: Path, ray_address: str | None, number: str
 ) -> Iterator[Evaluators]:
     """For candidates, and then for finalists: starting takes a worker seconds."""
     from search.workers import Deferred, Workers
@@ -158,7 +164,9 @@ def _evaluators(
                 config,
                 deadline_s=config.search.candidate_deadline_s,
                 prepare=partial(
-                    Deferred("search.evaluate", "prepare"), dataset_sha256=dataset.sha256
+                    Deferred("search.evaluate", "prepare"),
+                    dataset_sha256=dataset.sha256,
+                    run=number,
                 ),
             )
         )
@@ -210,6 +218,27 @@ def _run(
             resume=resuming,
             on_event=display.on_event,
         )
+
+
+def _settle(config: SearchConfig, run_dir: Path, number: str) -> None:
+    """Nothing that is shipped was measured by a unit that has failed its control run since."""
+    from search.journal import Journal
+    from search.remeasured import settle
+    from search.report.run_folder import read_run
+    from search.run import JOURNAL_NAME
+    from search.workplace import measuring, open_pool
+
+    if config.device.via != "hardware":
+        return
+
+    def outcomes() -> Iterator[Outcome]:
+        run = read_run(run_dir)
+        yield from (*run.outcomes, *run.finalists)
+
+    pool = open_pool(config, number)
+    with Journal(run_dir / JOURNAL_NAME), errors.status("checking units") as status:
+        measure = partial(pool.measure, measure_on=measuring(config.device))
+        settle(run_dir, pool, measure, outcomes, on_step=status.update)
 
 
 def _train_finalists(config: SearchConfig, run_dir: Path, workers: Evaluators) -> None:

@@ -97,15 +97,18 @@ class SpaceChoice:
 class Device:
     """Where candidates are measured, and what their code is to be good at: speed or size.
     tflm_dir: where engine tflm has its library ("" = where HILNAS_TFLM_DIR says); in a file,
-    relative to its folder."""
+    relative to its folder. control_every: via hardware, so many measurements on a unit want a
+    control run of it."""
 
     board: str
     via: str = "virtual"
     engine: str = "aot"
     optimise: str = "speed"
     tflm_dir: str = ""
+    control_every: int = 20
 
     def __post_init__(self) -> None:
+        _require_positive("device", self, "control_every")
         if self.optimise not in (known.value for known in Optimise):
             raise ValueError(f"[device] optimise must be speed or size, got {self.optimise!r}")
 

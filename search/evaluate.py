@@ -15,6 +15,7 @@ from harness.errors import (
     DoesNotFitError,
     HilnasError,
     JournalError,
+    NoUnitError,
     ToolchainError,
     UsageError,
 )
@@ -40,23 +41,24 @@ from search.train import Trained, steps_of, train
 from search.wall_time import EXPORTING, TRAINING, Stopwatch
 from search.weights import load_weights, save_weights
 from search.workers import Task
-from search.workplace import Workplace, open_workplace
+from search.workplace import AnyWorkplace, open_workplace
 
 # [quantisation] is for finalists; the others are not fine-tuned.
 _EXPORT_ONLY = Quantisation(epochs=0)
 
-_workplace: Workplace | None = None  # of this worker process, made by prepare
+_workplace: AnyWorkplace | None = None  # of this worker process, made by prepare
 
 
-def prepare(config: SearchConfig, dataset_sha256: str | None = None) -> None:
-    """What a worker does once: heavy imports (by importing this module), data, threads.
+def prepare(config: SearchConfig, dataset_sha256: str | None = None, run: str = "") -> None:
+    """What a worker does once: heavy imports (by importing this module), data, threads. `run`:
+    the same for all workers of one; each unit has a control run at its first use in it.
 
     Raises:
         DatasetError: the data set is not the one of that digest, which the run started with.
     """
     global _workplace
     torch.set_num_threads(1)
-    _workplace = open_workplace(config)
+    _workplace = open_workplace(config, run)
     if dataset_sha256 not in (None, _workplace.dataset.sha256):
         raise DatasetError(
             f"{_workplace.dataset.name} is not the data set that the run started with",
@@ -70,14 +72,16 @@ def prepare(config: SearchConfig, dataset_sha256: str | None = None) -> None:
 def evaluate(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """Evaluate a candidate or a finalist, in a process where `prepare` was called.
 
-    Returns what evaluate_in returns. Raises UsageError, ToolchainError or JournalError when the
-    next candidate would fail, too.
+    Returns what evaluate_in returns. Raises UsageError, ToolchainError, JournalError or
+    NoUnitError when the next candidate would fail, too.
     """
     assert _workplace is not None, "prepare comes first"
     return evaluate_in(_workplace, task, run_dir, config)
 
 
-def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+def evaluate_in(
+    workplace: AnyWorkplace, task: Task, run_dir: Path, config: SearchConfig
+) -> Outcome:
     """The walk of one candidate. Its randomness depends on the run's seed and its archid alone;
     what comes of it depends on its parent's weights, too, where children inherit.
 
@@ -95,7 +99,7 @@ def evaluate_in(workplace: Workplace, task: Task, run_dir: Path, config: SearchC
         return candidate.train_on() if task.is_finalist else candidate.walk()
     except DoesNotFitError as error:
         return candidate.reject("measured", str(error))
-    except (UsageError, ToolchainError, JournalError):
+    except (UsageError, ToolchainError, JournalError, NoUnitError):
         raise  # not the candidate's fault: the next one would fail, too
     except HilnasError as error:
         return candidate.reject(FAILED, str(error))
@@ -105,7 +109,7 @@ class _Candidate:
     """What is known of a candidate so far, and the steps that find out more."""
 
     def __init__(
-        self, workplace: Workplace, task: Task, run_dir: Path, config: SearchConfig
+        self, workplace: AnyWorkplace, task: Task, run_dir: Path, config: SearchConfig
     ) -> None:
         self.workplace, self.task, self.run_dir, self.config = workplace, task, run_dir, config
         self.data = workplace.dataset

@@ -36,6 +36,7 @@ MAY_CHANGE = (
     "search.minutes",
     "search.workers",
     "device.tflm_dir",
+    "device.control_every",
     "space.file",
     "finalists.epochs",
     "finalists.count",

@@ -1,18 +1,22 @@
-"""What does a worker hold from one candidate to the next? The data, loaded once, and a board,
-opened when first needed and replaced when it fails. Knows nothing of genotypes or training."""
+"""What does a worker hold from one candidate to the next? The data, loaded once, and a virtual
+board, opened when first needed and replaced when it fails, or the pool of units that it shares
+with the others. Knows nothing of genotypes or training."""
 
 from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from functools import partial
 
 from harness.board import Board, load_board
 from harness.engines import Engine, open_engine
-from harness.errors import BoardError, LinkError, ProbeError, UnknownBoardError, UsageError
+from harness.errors import BoardError, LinkError, ProbeError, UnknownBoardError
+from harness.hardware_map import load_hardware_map
 from harness.measure import measure
 from harness.measurement import Measurement
+from harness.pool import Pool
 from harness.session import TIMED, VIAS, Session, open_session
 from search.config import Device, SearchConfig
 from search.data.dataset import Dataset
@@ -58,6 +62,22 @@ class Workplace:
         return self._session
 
 
+@dataclass(frozen=True)
+class PooledWorkplace:
+    """`dataset`, and `measure` on whichever unit of the desk is free."""
+
+    dataset: Dataset
+    pool: Pool
+    measure_on: Measure = measure
+
+    def measure(self, model: bytes, *, name: str) -> Measurement:
+        """`model`'s Measurement; raises what Pool.measure raises."""
+        return self.pool.measure(model, name=name, measure_on=self.measure_on)
+
+
+AnyWorkplace = Workplace | PooledWorkplace
+
+
 def engine_of(device: Device) -> Engine:
     """Raises UsageError and ToolchainError as open_engine."""
     return open_engine(device.engine, tflm_dir=device.library_dir)
@@ -84,36 +104,31 @@ def check_device(device: Device) -> Board:
 
 
 def check_units(config: SearchConfig) -> None:
-    """Each worker keeps a unit of its own: there must be as many on this desk.
+    """Raises UsageError where measurements are to be made on this desk and it has no unit."""
+    if config.device.via == "hardware":
+        load_hardware_map().units_of(config.device.board)
+
+
+def open_pool(config: SearchConfig, run: str) -> Pool:
+    """The units of this desk. `run`: see Pool.
 
     Raises:
-        UsageError: there are fewer, or no hardware map.
+        UsageError: there is none, or no hardware map.
     """
-    if config.device.via != "hardware":
-        return
-    from harness.hardware_map import load_hardware_map
-
-    desk, workers = load_hardware_map(), config.search.workers
-    units = [unit.name for unit in desk.units_of(config.device.board)]
-    if len(units) < workers:
-        raise UsageError(
-            f"there are fewer units of {config.device.board} than workers, and each takes one",
-            where=desk.path,
-            expected=f"{workers} units",
-            got=", ".join(units),
-            hint=f"set [search] workers = {len(units)}, or add units to the map",
-        )
+    return Pool(
+        load_board(config.device.board),
+        run=run,
+        control_every=config.device.control_every,
+        patience_s=config.search.candidate_deadline_s / 3,  # training needs some of it
+    )
 
 
-def _open_board(board: Board, via: str) -> AbstractContextManager[Session]:
-    if via == "hardware":
-        from harness.hardware import open_any_unit
-
-        return open_any_unit(board)
-    return open_session(board, via)
+def measuring(device: Device) -> Measure:
+    """harness.measure with the engine and options of `device`."""
+    return partial(measure, engine=engine_of(device), options=device.options)
 
 
-def open_workplace(config: SearchConfig) -> Workplace:
+def open_workplace(config: SearchConfig, run: str = "") -> AnyWorkplace:
     """Load the data and describe the board; closes with the process.
 
     Raises:
@@ -121,10 +136,9 @@ def open_workplace(config: SearchConfig) -> Workplace:
     """
     board = check_device(config.device)
     dataset = load_dataset(config.data, seed=config.search.seed)
-    workplace = Workplace(
-        dataset,
-        lambda: _open_board(board, config.device.via),
-        partial(measure, engine=engine_of(config.device), options=config.device.options),
-    )
+    measure_on = measuring(config.device)
+    if config.device.via == "hardware":
+        return PooledWorkplace(dataset, open_pool(config, run), measure_on)
+    workplace = Workplace(dataset, lambda: open_session(board, config.device.via), measure_on)
     atexit.register(workplace.close)
     return workplace

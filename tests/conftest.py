@@ -2,6 +2,7 @@
 Those marked `tflm` use the library that HILNAS_TFLM_DIR names, and are skipped without."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("hilnas")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ledgers of units that tests make up are no part of the user's."""
+    monkeypatch.setenv("HILNAS_STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
-"""What does a run folder hold, as values? Reads config.toml, journal.jsonl, environment.json and,
-once a run has finished, front.json. Writes front.json only.
+"""What does a run folder hold, as values? Reads config.toml, journal.jsonl, remeasured.jsonl,
+environment.json and, once a run has finished, front.json. Writes front.json only.
 
 front.json, schema 1: {"schema", "dataset", "notice", "test_images", "members": [{"archid",
 "test_error", "folder", "model_sha256"}]}; test_error is that of the int8 model on the test split,
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from search.fitness import Objectives, broken_by, excess
 from search.front import pareto_front
 from search.journal import read_journal
 from search.keeping import write_whole
+from search.remeasured import corrected, read_remeasured
 from search.report.ancestry import Ancestry, trace
 from search.report.candidate import Candidate, read_candidates
 from search.report.growth import Growth, growth_of
@@ -134,8 +135,14 @@ def read_run(run_dir: Path) -> Run:
         raise JournalError("no such run folder", where=run_dir, hint="check the path")
     config = load_config(run_dir / CONFIG_NAME)
     record = read_journal(run_dir / JOURNAL_NAME)
-    candidates = read_candidates(record.entries)
-    finalists = read_finalists(run_dir, config.finalists.epochs)
+    again = read_remeasured(run_dir)
+    candidates = read_candidates(
+        [replace(entry, outcome=corrected(entry.outcome, again)) for entry in record.entries]
+    )
+    finalists = {
+        archid: corrected(outcome, again)
+        for archid, outcome in read_finalists(run_dir, config.finalists.epochs).items()
+    }
     found = read_front(run_dir)
     return Run(
         config=config,

@@ -22,7 +22,7 @@ from harness.errors import (
     UsageError,
     WrongImageError,
 )
-from harness.hardware import HardwareUnit, open_any_unit
+from harness.hardware import HardwareUnit
 from harness.image import Image, build_image
 from harness.lease import holder_of, lease
 from harness.measurement import load_measurement
@@ -134,22 +134,6 @@ def test_several_units_want_to_be_told_apart(desk: Desk, image: Image) -> None:
         pass
     with open_session(BOARD, "hardware", unit="right", hardware_map=path) as session:
         assert session.link.port == desk.boards[1].port
-
-
-def test_any_unit_is_the_first_that_nobody_has(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hardware, "_ANY_UNIT_S", 0.0)
-    path = desk.write(("left", "right"))
-    with open_any_unit(BOARD, path) as first, open_any_unit(BOARD, path) as second:
-        assert (first.link.port, second.link.port) == tuple(b.port for b in desk.boards)
-        with (
-            pytest.raises(UnitInUseError, match="left, right: all units of nucleo_f412zg are in"),
-            open_any_unit(BOARD, path),
-        ):
-            pass
-    with open_any_unit(BOARD, path) as again:
-        assert again.link.port == desk.boards[0].port
 
 
 def test_a_failed_opening_lets_go_of_the_unit(desk: Desk) -> None:

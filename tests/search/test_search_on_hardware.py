@@ -1,4 +1,4 @@
-"""A search on the desk: each worker keeps a unit of its own. Virtual boards stand for silicon."""
+"""A search on the desk: workers share a pool of units. Virtual boards stand for silicon."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from harness.board import load_board
 from harness.errors import ProbeError
-from harness.hardware_map import VARIABLE
+from harness.hardware_map import VARIABLE, load_hardware_map
 from harness.lease import holder_of
+from harness.ledger import Ledger
 from harness.virtual import VirtualBoard
 from search.evaluation import Evaluation
 from search.journal import read_journal
@@ -52,7 +53,7 @@ def write_config(folder: Path, *, rounds: int, workers: int) -> Path:
     return path
 
 
-def test_workers_measure_on_a_unit_each(
+def test_workers_share_a_pool_of_units(
     desk: Path,
     units: list[VirtualBoard],
     monkeypatch: pytest.MonkeyPatch,
@@ -67,23 +68,23 @@ def test_workers_measure_on_a_unit_each(
     measured = [outcome.untrained for outcome in outcomes if outcome.untrained is not None]
     assert len(measured) >= 2 and any(isinstance(outcome, Evaluation) for outcome in outcomes)
     assert {(m.via, m.timing, m.timing_model) for m in measured} == {("hardware", "measured", "")}
-    assert all(unit.counters().cycles > 0 for unit in units), "both units were used"
+    names = {m.unit.unit for m in measured if m.unit is not None}
+    assert names and names <= {"unit0", "unit1"}, "each says which unit it was"
+    used = [unit for unit in load_hardware_map(desk).units if unit.name in names]
+    assert all(not Ledger(unit).history().unconfirmed for unit in used), "all behind a control"
     assert [holder_of(unit.debug_port()) for unit in units] == [None, None]
 
 
-def test_fewer_units_than_workers_are_refused_before_the_data_is_loaded(
-    desk: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+def test_a_desk_without_such_a_board_is_refused_before_the_data_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    config = write_config(tmp_path, rounds=2, workers=3)
-    answer = call(monkeypatch, capsys, "search", config, "--hardware-map", desk)
+    monkeypatch.setenv(VARIABLE, "nowhere.toml")
+    map_file = tmp_path / "map.toml"
+    map_file.write_text('[[unit]]\nname = "other"\nboard = "nrf52840dk"\nprobe = "1"\n')
+    config = write_config(tmp_path, rounds=2, workers=1)
+    answer = call(monkeypatch, capsys, "search", config, "--hardware-map", map_file)
     assert answer.code == 2
-    assert answer.err.strip() == (
-        f"hilnas: {desk}: there are fewer units of {BOARD} than workers, and each takes one "
-        "(expected 3 units, got unit0, unit1); set [search] workers = 2, or add units to the map"
-    )
+    assert f"{map_file}: there is no unit of {BOARD} (got other (nrf52840dk))" in answer.err
 
 
 def test_a_probe_that_fails_is_tried_again_on_a_fresh_session() -> None:
