@@ -15,7 +15,9 @@ from harness import desk, doctor
 from harness import lease as lease_module
 from harness.board import load_board
 from harness.doctor import Check
+from harness.hardware_map import load_hardware_map
 from harness.lease import lease
+from harness.ledger import Ledger
 from harness.probe import pyocd_version
 from harness.serial_ports import SerialPort
 from harness.usb import AttachedProbe
@@ -97,6 +99,22 @@ def test_a_unit_that_is_in_use_names_its_user(port: str) -> None:
     with lease(PROBE, unit="left"):
         check = look("unit left", UNIT + f'serial = "{port}"')
     assert check.ok and f"nucleo_f412zg, in use by {getpass.getuser()}" in check.found
+
+
+def test_a_unit_that_is_quarantined_says_why_since_when_and_what_ends_it() -> None:
+    Path("hardware_map.toml").write_text(UNIT)
+    ledger = Ledger(load_hardware_map().units[0])
+    ledger.append("quarantined", why="its control run failed")
+    quarantine = ledger.history().quarantine
+    assert quarantine is not None
+    check = look("unit left")
+    assert not check.ok and not check.required
+    assert check.found == f"quarantined since {quarantine.since}: its control run failed"
+    assert check.fix == "mend it, then hilnas boards --release left"
+    with ledger.path.open("a") as file:
+        file.write("{}\n")
+    check = look("unit left")
+    assert not check.ok and "left.jsonl:2: is no event of a unit" in check.found
 
 
 def test_a_unit_whose_probe_is_gone_says_what_is_there(attached: list[AttachedProbe]) -> None:

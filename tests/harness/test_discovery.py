@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from harness import units, usb
+from harness import pool, units, usb
 from harness.discovery import discover, draft
 from harness.errors import ConfigError
 from harness.hardware_map import load_hardware_map
+from harness.ledger import Ledger
 from harness.serial_ports import SerialPort
 from harness.usb import attached_probes
 from tests.commands import call
 from tests.harness.sysfs import ST_LINK, plug_in, plug_in_desk
+from tests.units_double import Desk
 
 ST_LINK_ID, J_LINK_ID = ST_LINK[2], "683123456"
 PORTS = [
@@ -134,6 +136,29 @@ class TestCommand:
             assert part in answer.out
         listed = {b["name"]: b["units"] for b in json.loads((tmp_path / "b.json").read_text())}
         assert listed["nucleo_f412zg"] == ["left"] and listed["nrf52840dk"] == []
+
+    def test_a_quarantine_is_shown_and_ended_by_a_good_control_run(
+        self, ask, tmp_path, monkeypatch
+    ):
+        desk = Desk(tmp_path, "left")
+        ledger = Ledger(desk.pool().units[0])
+        ledger.append("quarantined", why="its control run failed")
+        assert "quarantined since" in ask("--hardware-map", desk.path).out
+        monkeypatch.setattr(pool, "Pool", lambda board, **options: desk.pool(options["run"]))
+        answer = ask("--hardware-map", desk.path, "--release", "left")
+        assert answer.code == 0, answer.err
+        assert answer.out.strip() == (
+            "unit left: a good control run, 100,000 cycles, its first; it may be used"
+        )
+        assert ledger.history().quarantine is None
+        assert "drift +0.0 ppm" in ask("--hardware-map", desk.path, "--release", "left").out
+
+    def test_a_unit_that_is_not_in_the_map_is_not_released(self, ask, tmp_path):
+        answer = ask("--release", "left")
+        assert (answer.code, "expected a hardware map" in answer.err) == (2, True)
+        answer = ask("--hardware-map", Desk(tmp_path, "right").path, "--release", "left")
+        assert answer.code == 2
+        assert "no unit is called 'left' (expected right); `hilnas boards` shows" in answer.err
 
 
 def test_this_machines_devices_can_be_read() -> None:
