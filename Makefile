@@ -1,5 +1,5 @@
 # Two commands from an empty Debian 12: `make demo` and `make test`. Both set up first; a second set-up costs nothing.
-.PHONY: setup demo test test-long check format bench campaign fuzz-wire
+.PHONY: setup demo test test-long check format bench campaign campaign-kills fuzz-wire
 SECONDS = 60
 PYTEST = .venv/bin/pytest --numprocesses 2 --dist loadfile
 
@@ -33,6 +33,9 @@ bench: setup
 
 campaign: setup
 	.venv/bin/python -m tests.campaign --faults 20000 --seed 1
+
+campaign-kills: setup
+	.venv/bin/python -m tests.kills --kills 200 --seed 1
 
 # Needs clang and atheris, which setup does not install; says so where they are missing.
 fuzz-wire: setup
