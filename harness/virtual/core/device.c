@@ -10,7 +10,8 @@ extern const DeviceModel device_storage, device_gpio, device_stm32_usart_v1, dev
     device_stm32l4_crc, device_stm32_rng, device_stm32_rtc, device_stm32_otg, device_stm32_exti,
     device_stm32f4_dma, device_stm32l4_dma, device_nrf_clock, device_nrf_egu, device_nrf_gpio,
     device_nrf_gpiote, device_nrf_nvmc, device_nrf_ppi, device_nrf_rng, device_nrf_rtc,
-    device_nrf_storage, device_nrf_temp, device_nrf_timer, device_nrf_uarte, device_nrf_wdt;
+    device_nrf_saadc, device_nrf_storage, device_nrf_temp, device_nrf_timer, device_nrf_uarte,
+    device_nrf_wdt, device_stm32f4_adc, device_stm32f405_adc, device_stm32l4_adc;
 
 static const DeviceModel *const models[] = {
     &device_storage,      &device_gpio,          &device_stm32_usart_v1, &device_stm32_usart_v2,
@@ -22,6 +23,7 @@ static const DeviceModel *const models[] = {
     &device_nrf_egu,      &device_nrf_gpio,      &device_nrf_gpiote,     &device_nrf_nvmc,
     &device_nrf_ppi,      &device_nrf_rng,       &device_nrf_rtc,        &device_nrf_storage,
     &device_nrf_temp,     &device_nrf_timer,     &device_nrf_uarte,      &device_nrf_wdt,
+    &device_nrf_saadc,    &device_stm32f4_adc,   &device_stm32f405_adc,  &device_stm32l4_adc,
 };
 
 /* A block nobody models: the chip file does not list it. */

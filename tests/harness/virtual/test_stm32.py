@@ -43,6 +43,28 @@ static void erase(uint32_t page) {
 """
 
 
+ADC_F4 = r"""
+#define ADC(offset) REG(0x40012000 + (offset))
+static uint32_t convert(uint32_t channel) {
+    ADC(0x34) = channel;
+    ADC(0x08) = 1 << 30 | 1;
+    while (!(ADC(0x00) & 2)) { }
+    return ADC(0x4C);
+}
+"""
+
+ADC_L4 = r"""
+#define ADC(offset) REG(0x50040000 + (offset))
+static void command(uint32_t bits) { ADC(0x08) = 1 << 28 | bits; }
+static uint32_t convert(uint32_t channel) {
+    ADC(0x30) = channel << 6;
+    command(1 << 2);
+    while (!(ADC(0x00) & 1 << 2)) { }
+    return ADC(0x40);
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def l4r5() -> Iterator[VirtualBoard]:
     with VirtualBoard(load_board("nucleo_l4r5zi")) as board:
@@ -559,3 +581,119 @@ void main(void) {
     report(REG(0x1FFF75E0) & 0xFFFF);
 }"""
     assert run_l4(source, 4) == [0x600DCAFE, 7, 0x470, 2048]
+
+
+# ---- analogue to digital ----
+
+
+def test_the_f4_converts_its_supply_and_temperature_in_its_sampling_time(run: Run) -> None:
+    source = (
+        HANDLERS
+        + ADC_F4
+        + """
+void main(void) {
+    ADC(0x0C) = 7 << 21 | 7 << 24; /* 480 cycles for channels 17 and 18 */
+    ADC(0x08) = 1;
+    uint32_t dark = convert(17);
+    ADC(0x304) = 1 << 23 | 3 << 16; /* TSVREFE, an eighth of the bus */
+    uint32_t from = CYCCNT, reference = convert(17), cycles = since(from);
+    uint32_t sensor = convert(18), pin = convert(3), read = ADC(0x00) & 2;
+    ADC(0x304) |= 1 << 22; /* VBATE goes before the sensor */
+    uint32_t battery = convert(18);
+    ADC(0x04) = 2 << 24; /* 8 bits */
+    uint32_t coarse = convert(17);
+    report(dark); report(reference); report(sensor); report(pin); report(read);
+    report(battery); report(coarse); report(cycles);
+}"""
+    )
+    words = run(source, 8)
+    assert words[:7] == [0, 1501, 928, 0, 0, 1023, 1501 >> 4]
+    assert words[7] == pytest.approx((480 + 12) * 8, abs=60)
+
+
+def test_the_f4_converts_a_sequence_that_the_dma_controller_stores(run: Run) -> None:
+    source = (
+        ADC_F4
+        + """
+static volatile uint16_t values[2];
+void main(void) {
+    REG(0x40026418) = 0x4001204C;
+    REG(0x4002641C) = (uint32_t)values;
+    REG(0x40026414) = 2;
+    REG(0x40026410) = 1 << 13 | 1 << 11 | 1 << 10 | 1;
+    ADC(0x304) = 1 << 23;
+    ADC(0x04) = 1 << 8;
+    ADC(0x2C) = 1 << 20;
+    ADC(0x34) = 17 | 18 << 5;
+    ADC(0x08) = 1 << 8 | 1;
+    ADC(0x08) = 1 << 30 | 1 << 8 | 1;
+    while (REG(0x40026414)) { }
+    report(values[0]);
+    report(values[1]);
+}"""
+    )
+    assert run(source, 2) == [1501, 928]
+
+
+def test_the_f4s_adc_interrupts_and_is_reset_by_the_clock_controller(run: Run) -> None:
+    source = (
+        HANDLERS
+        + ADC_F4
+        + """
+static volatile uint32_t value;
+static void converted(void) { value = ADC(0x4C); }
+void main(void) {
+    on_interrupt(18, converted);
+    ADC(0x304) = 1 << 23;
+    ADC(0x34) = 17;
+    ADC(0x04) = 1 << 5;
+    ADC(0x08) = 1;
+    ADC(0x08) = 1 << 30 | 1;
+    while (!value) { }
+    uint32_t before = ADC(0x08);
+    REG(0x40023824) = 1 << 8;
+    REG(0x40023824) = 0;
+    report(value); report(before); report(ADC(0x08) | ADC(0x04) | ADC(0x34) | ADC(0x304));
+}"""
+    )
+    assert run(source, 3) == [1501, 1, 0]
+
+
+def test_the_l4_wakes_its_adc_calibrates_it_and_converts(run_l4: Run) -> None:
+    source = (
+        HANDLERS
+        + ADC_L4
+        + """
+void main(void) {
+    report(ADC(0x08)); /* deep power-down, in which nothing begins */
+    command(1u << 31 | 1 << 29);
+    report(ADC(0x08) >> 31);
+    ADC(0x308) = 1 << 22 | 1 << 23 | 3 << 16; /* reference, sensor, a quarter of HCLK */
+    ADC(0x08) = 0;
+    command(0);
+    uint32_t from = CYCCNT;
+    command(1u << 31);
+    while (ADC(0x08) >> 31) { }
+    uint32_t calibrating = since(from);
+    command(1 << 2); /* not before it is enabled */
+    uint32_t early = ADC(0x08) & 1 << 2;
+    command(1);
+    while (!(ADC(0x00) & 1)) { }
+    ADC(0x14) = 7; /* 640.5 cycles for channel 0 */
+    from = CYCCNT;
+    uint32_t reference = convert(0), converting = since(from);
+    uint32_t sensor = convert(17), flags = ADC(0x00);
+    ADC(0x00) = 1 << 3;
+    uint32_t cleared = ADC(0x00);
+    command(1 << 1);
+    uint32_t off = ADC(0x08);
+    REG(0x4002102C) = 1 << 13;
+    REG(0x4002102C) = 0;
+    report(early); report(reference); report(sensor); report(flags); report(cleared);
+    report(off); report(ADC(0x08)); report(calibrating); report(converting);
+}"""
+    )
+    words = run_l4(source, 11)
+    assert words[:9] == [1 << 29, 0, 0, 1504, 927, 0b1001, 0b0001, 1 << 28, 1 << 29]
+    assert words[9] == pytest.approx(116 * 4, abs=60)
+    assert words[10] == pytest.approx((640 + 13) * 4, abs=60)

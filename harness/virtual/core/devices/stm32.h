@@ -26,6 +26,9 @@ typedef struct {
 } Stm32ResetState;
 void stm32_note_reset(Stm32ResetState *state, ResetCause cause, uint32_t power_flags);
 
+/* stm32_clocks.c: RCC resets the block of that name: ADC. */
+void stm32_reset_block(Machine *m, const char *name);
+
 /* stm32_rcc_l4.c: what clocks a USART, by RCC_CCIPR. */
 uint32_t stm32l4_uart_hz(Machine *m, const Device *uart);
 

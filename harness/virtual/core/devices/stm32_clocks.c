@@ -1,5 +1,6 @@
 /* The part of reset and clock control that every STM32 family shares. */
 #include "stm32.h"
+#include <string.h>
 
 /* RCC_CSR: the same bits in the F4 (RM0402, 6.3.21) and the L4 (RM0351, 6.4.29). */
 enum {
@@ -48,4 +49,18 @@ void stm32_note_reset(Stm32ResetState *state, ResetCause cause, uint32_t power_f
         state->flags = power_flags;
     state->powered = true;
     state->flags |= PINRSTF | flags[cause]; /* every internal reset pulls the pin as well */
+}
+
+void stm32_reset_block(Machine *m, const char *name) {
+    for (uint32_t i = 0; i < m->device_count; i++) {
+        Device *d = &m->devices[i];
+        if (strcmp(d->name, name) || !d->model->reset)
+            continue;
+        memset(d->words, 0, d->size);
+        memset(d->state, 0, d->model->state_bytes);
+        d->due = NEVER;
+        d->model->reset(m, d);
+        if (d->irq >= 0)
+            set_interrupt(m, d->irq, false);
+    }
 }

@@ -5,6 +5,7 @@ enum {
     CR = 0x00,
     PLLCFGR = 0x04,
     CFGR = 0x08,
+    APB2RSTR = 0x24,
     BDCR = 0x70,
     CSR = 0x74,
     DCKCFGR = 0x8C,
@@ -20,6 +21,7 @@ enum {
     CSR_PORRSTF = 1u << 27,
     CSR_FLAGS = 0xFE000000u,
     BDCR_BDRST = 1u << 16,
+    APB2RSTR_ADCRST = 1u << 8,
     DCKCFGR_TIMPRE = 1u << 24,
 };
 
@@ -75,6 +77,9 @@ static void rcc_write(Machine *m, Device *d, uint32_t offset, uint32_t value) {
             kept->flags = 0;
     } else if (offset == BDCR) {
         kept->backup = value & BDCR_BDRST ? BDCR_BDRST : value;
+    } else if (offset == APB2RSTR) { /* of the blocks it resets, the one whose state matters */
+        if (value & APB2RSTR_ADCRST)
+            stm32_reset_block(m, "ADC");
     } else {
         set_clocks(m, d);
     }

@@ -9,6 +9,7 @@ enum {
     PLLCFGR = 0x0C,
     CIFR = 0x1C,
     CICR = 0x20,
+    AHB2RSTR = 0x2C,
     CCIPR = 0x88,
     BDCR = 0x90,
     CSR = 0x94,
@@ -24,6 +25,7 @@ enum {
     CSR_BORRSTF = 1u << 27,
     CSR_FLAGS = 0xFF000000u,
     BDCR_BDRST = 1u << 16,
+    AHB2RSTR_ADCRST = 1u << 13,
 };
 
 static uint32_t msi_hz(const Device *d) {
@@ -108,6 +110,8 @@ static void rcc_write(Machine *m, Device *d, uint32_t offset, uint32_t value) {
             kept->flags = 0;
     } else if (offset == BDCR) {
         kept->backup = value & BDCR_BDRST ? BDCR_BDRST : value;
+    } else if (offset == AHB2RSTR && value & AHB2RSTR_ADCRST) {
+        stm32_reset_block(m, "ADC"); /* of the blocks it resets, the one whose state matters */
     }
     set_clocks(m, d);
 }

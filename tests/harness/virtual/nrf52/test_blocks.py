@@ -479,6 +479,83 @@ void main(void) {
     assert run(source, 1)[0] in range(58, 63)  # two ticks of 30.5 us
 
 
+# Analogue to digital
+
+SAADC = r"""
+#define SAADC(offset) REG(0x40007000 + (offset))
+static volatile int16_t samples[2];
+static void start(void) {
+    SAADC(0x62C) = (uint32_t)samples;
+    SAADC(0x500) = 1;
+    SAADC(0x000) = 1;
+    while (!SAADC(0x100)) {
+    }
+    SAADC(0x100) = 0;
+}
+static void sample(void) {
+    SAADC(0x004) = 1;
+    while (!SAADC(0x104)) {
+    }
+    SAADC(0x104) = 0;
+}
+"""
+
+
+def test_the_supply_is_sampled_into_memory_in_its_time(run: Run) -> None:
+    source = (
+        SAADC
+        + """
+void main(void) {
+    SAADC(0x510) = 9; /* VDD, by a sixth of 0.6 V */
+    SAADC(0x5F0) = 2;
+    SAADC(0x630) = 1;
+    start();
+    uint32_t from = CYCCNT;
+    sample();
+    uint32_t cycles = since(from);
+    report(cycles / 64);
+    report(samples[0]);
+    SAADC(0x5F0) = 0;
+    start();
+    sample();
+    report(samples[0]);
+    SAADC(0x008) = 1;
+    report(SAADC(0x114));
+}"""
+    )
+    us, *others = run(source, 4)
+    assert us in range(12, 14)
+    assert others == [3300 * 4096 // 3600, 3300 * 256 // 3600, 1]
+
+
+def test_channels_that_are_on_are_sampled_one_behind_the_other(run: Run) -> None:
+    source = (
+        SAADC
+        + """
+void main(void) {
+    SAADC(0x520) = 1; /* a pin */
+    SAADC(0x550) = 9;
+    SAADC(0x558) |= 1 << 12; /* the reference is a quarter of VDD */
+    SAADC(0x630) = 2;
+    samples[0] = 77;
+    start();
+    sample();
+    report(samples[0]);
+    report(samples[1]);
+    report(SAADC(0x634));
+    SAADC(0x500) = 0;
+    SAADC(0x000) = 1; /* off: nothing happens */
+    report(SAADC(0x100));
+    SAADC(0x500) = 1;
+    SAADC(0x00C) = 1;
+    while (!SAADC(0x110)) {
+    }
+    report(SAADC(0x400));
+}"""
+    )
+    assert run(source, 5) == [0, 1024 * 4 // 6, 2, 0, 0]
+
+
 # Noise, temperature
 
 
