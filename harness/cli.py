@@ -524,6 +524,8 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         f"weights {result.flash.weights_bytes:,} + code {result.flash.code_bytes:,}",
     )
     table.add_row("output", "bit-exact", escape(result.output.reference))
+    if str(result.conditions or ""):
+        table.add_row("conditions", str(result.conditions), "die and supply, by the chip")
     print_table(console, table)
     if result.layers:
         _print_layers(result)

@@ -66,7 +66,8 @@ def measure(
     One warm-up run and `repeats` measured ones, then more of them until the cycles' relative
     spread is at most `spread` or there are MAX_REPEATS; all raw values are kept. Inputs are
     written anew before each; every run's outputs must equal the reference kernels' bit for bit.
-    `layers` adds a profiled pass.
+    Behind them a chip is asked for its temperature and supply, a played one is not. `layers` adds
+    a profiled pass.
     `on_step` is told what is going on.
 
     Raises:
@@ -89,6 +90,7 @@ def measure(
         number = len(runs)
         on_step(f"run {number}" if number else "warm-up")
         runs.append(_run_once(session, inputs, expected, _PATTERNS[number % 2], name=name))
+    conditions = session.conditions() if session.timing == "measured" else None
     arena_bytes = max(run.arena_used_bytes for run in runs)
     if arena_bytes != built.arena_bytes or not all(run.guard_intact for run in runs):
         raise MeasurementRefusedError(
@@ -146,6 +148,7 @@ def measure(
         started_at=started_at.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - start, 3),
         build_s=round(build_s, 3),
+        conditions=conditions,
     )
 
 

@@ -3,7 +3,8 @@
 Schema history
     1   first form
     2   runtime_overhead_bytes leaves out the app that measures; layers say which bytes they move;
-        since the second engine sram may name the arena's parts
+        since the second engine sram may name the arena's parts; since the chips' sensors are
+        read there may be conditions
 """
 
 from __future__ import annotations
@@ -137,9 +138,28 @@ class UnitCheck:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What the chip's own sensors said: temperature_c of the die, degrees Celsius, vdd_v of the
+    supply, volts; None where it cannot tell."""
+
+    temperature_c: float | None
+    vdd_v: float | None
+
+    def __str__(self) -> str:
+        known = []
+        if self.temperature_c is not None:
+            known.append(f"{self.temperature_c:.1f} °C")
+        if self.vdd_v is not None:
+            known.append(f"{self.vdd_v:.2f} V")
+        return ", ".join(known)
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One model on one board. `timing` says what a cycle is: measured, modelled, instructions, in
-    which case latency_us is no time; `timing_model` names its version ("" on silicon)."""
+    which case latency_us is no time; `timing_model` names its version ("" on silicon).
+    `conditions`: behind the measured runs, of silicon only; no label, so that what was measured
+    in the cold may be compared with what was measured in the warm."""
 
     board: str
     via: str
@@ -164,11 +184,14 @@ class Measurement:
     duration_s: float
     build_s: float = 0.0  # of duration_s, until there was an image; 0 in older files
     unit: UnitCheck | None = None  # None: no unit of a pool, or an older file
+    conditions: Conditions | None = None  # None: not silicon, or an older file
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         if self.timing not in TIMINGS:
             raise ValueError(f"timing {self.timing!r} is not one of {', '.join(TIMINGS)}")
+        if self.conditions is not None and self.timing != "measured":
+            raise ValueError(f"only silicon has conditions, not what is {self.timing}")
 
     @property
     def label(self) -> str:
@@ -210,6 +233,8 @@ class Measurement:
         table["flash"] = Flash(**table["flash"])
         unit = table.get("unit")
         table["unit"] = None if unit is None else UnitCheck(**unit)
+        told = table.get("conditions")
+        table["conditions"] = None if told is None else Conditions(**told)
         table["layers"] = tuple(Layer(**layer) for layer in table["layers"])
         table["output"] = Output(**table["output"])
         return cls(**table)

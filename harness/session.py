@@ -25,6 +25,7 @@ from harness.errors import (
 )
 from harness.hostboard import HostBoard
 from harness.link import Link
+from harness.measurement import Conditions
 from harness.qemu import QemuBoard
 from harness.renode import RenodeBoard
 from harness.renode_platform import can_play
@@ -257,6 +258,14 @@ class Session:
                 )
             parts.append(chunk.data)
         return b"".join(parts)
+
+    def conditions(self) -> Conditions:
+        """What the chip's sensors say now; of a played board, what its model makes up."""
+        told = self._request(wire.ReadConditions(), wire.ConditionsRead)
+        return Conditions(
+            temperature_c=None if told.temperature is None else told.temperature / 100,
+            vdd_v=None if told.vdd_mv is None else told.vdd_mv / 1000,
+        )
 
     def provoke(self, kind: int) -> None:
         """Raise fault `kind` in an image built for tests; returns only if it did not come."""

@@ -173,6 +173,23 @@ class Provoked:
 
 
 @dataclass(frozen=True)
+class ReadConditions:
+    """What do the chip's own sensors say?"""
+
+    type: ClassVar[int] = 0x07
+
+
+@dataclass(frozen=True)
+class ConditionsRead:
+    """temperature: of the die, hundredths of a degree Celsius; vdd_mv: the supply, millivolts;
+    None where the chip cannot tell."""
+
+    type: ClassVar[int] = 0x87
+    temperature: int | None
+    vdd_mv: int | None
+
+
+@dataclass(frozen=True)
 class LayerDone:
     """Operator `index` of a profiled run took `cycles`."""
 
@@ -216,7 +233,7 @@ class Refused:
     detail: int
 
 
-Request = Hello | Prepare | WriteInput | Run | ReadOutput | Provoke
+Request = Hello | Prepare | WriteInput | Run | ReadOutput | Provoke | ReadConditions
 Message = (
     Request
     | Greeting
@@ -226,6 +243,7 @@ Message = (
     | RunDone
     | OutputChunk
     | Provoked
+    | ConditionsRead
     | LayerDone
     | Log
     | Fault
@@ -245,10 +263,13 @@ _GREETING_HEAD = struct.Struct("<B16s16sIBBI")
 _PLACE = struct.Struct("<BI")
 _READ = struct.Struct("<BIH")
 _RUN_DONE = struct.Struct("<QIIB")
+_CONDITIONS = struct.Struct("<hH")
 _LAYER = struct.Struct("<HQ")
 _FAULT = struct.Struct("<B8I")
 _REFUSED = struct.Struct("<BBI")
 _RUN_PROFILE = 1
+_TEMPERATURE_UNKNOWN = -0x8000
+_VDD_UNKNOWN = 0
 
 
 def encode(frame: Frame) -> bytes:
@@ -382,6 +403,10 @@ def _payload_of(message: Message) -> bytes:
             )
         case ReadOutput(tensor, offset, length):
             return _READ.pack(tensor, offset, length)
+        case ConditionsRead(temperature, vdd_mv):
+            return _CONDITIONS.pack(
+                _known(temperature, _TEMPERATURE_UNKNOWN), _known(vdd_mv, _VDD_UNKNOWN)
+            )
         case LayerDone(index, cycles):
             return _LAYER.pack(index, cycles)
         case Log(text):
@@ -392,7 +417,7 @@ def _payload_of(message: Message) -> bytes:
             return _REFUSED.pack(code, request_type, detail)
         case Hello(session):
             return _nonce(session)
-        case Prepared() | InputWritten() | Provoked():
+        case Prepared() | InputWritten() | Provoked() | ReadConditions():
             return b""
 
 
@@ -476,6 +501,20 @@ def _read_run(payload: bytes) -> Run:
     return Run(bool(flags))
 
 
+def _known(value: int | None, unknown: int) -> int:
+    if value == unknown:
+        raise ValueError(f"{unknown} stands for what is not known")
+    return unknown if value is None else value
+
+
+def _read_conditions(payload: bytes) -> ConditionsRead:
+    temperature, vdd_mv = _CONDITIONS.unpack(payload)
+    return ConditionsRead(
+        None if temperature == _TEMPERATURE_UNKNOWN else temperature,
+        None if vdd_mv == _VDD_UNKNOWN else vdd_mv,
+    )
+
+
 def _read_run_done(payload: bytes) -> RunDone:
     cycles, arena, stack, guard = _RUN_DONE.unpack(payload)
     if guard > 1:
@@ -516,6 +555,8 @@ _READERS: dict[int, Callable[[bytes], Message]] = {
     OutputChunk.type: _read_chunk(OutputChunk),
     Provoke.type: lambda payload: Provoke(*struct.unpack("<B", payload)),
     Provoked.type: _read_empty(Provoked),
+    ReadConditions.type: _read_empty(ReadConditions),
+    ConditionsRead.type: _read_conditions,
     LayerDone.type: lambda payload: LayerDone(*_LAYER.unpack(payload)),
     Log.type: lambda payload: Log(payload.decode(errors="replace")),
     Fault.type: lambda payload: Fault(*_FAULT.unpack(payload)),

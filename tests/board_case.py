@@ -25,6 +25,7 @@ from harness.errors import (
     RequestRefusedError,
     WrongImageError,
 )
+from harness.measurement import Conditions
 from harness.session import Session
 from harness.wire import Frame
 from tests.firmware import ARENA_BYTES, ARENA_USED_BYTES, BIAS, TENSOR_BYTES, model_sources
@@ -216,6 +217,21 @@ class BoardCase:
         # The pattern's own value is invisible, hence the second run with another pattern.
         assert run(flashed, make_input(behind_arena=0x77), pattern=0x77).guard_intact
 
+    # what the chip says of itself
+
+    def test_conditions_are_told_between_runs(self, flashed: Session) -> None:
+        data = make_input()
+        before = run(flashed, data)
+        self.check_conditions(flashed.conditions())
+        self.check_conditions(flashed.conditions())  # what was used is fit to be used again
+        behind = run(flashed, data)
+        assert flashed.read_output(0) == output_for(data)
+        assert dataclasses.replace(behind, cycles=before.cycles) == before
+
+    def check_conditions(self, told: Conditions) -> None:
+        """Where no chip is played that has sensors."""
+        assert told == Conditions(None, None)
+
     # what is refused
 
     @pytest.mark.parametrize(
@@ -248,6 +264,7 @@ class BoardCase:
             (0x02, b"", 2, 0),
             (0x03, b"\0\0\0\0", 2, 4),
             (0x05, bytes(8), 2, 8),
+            (0x07, b"x", 2, 1),
             (0x04, b"\x82", 3, 0x82),  # unknown flags
         ],
     )

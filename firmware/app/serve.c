@@ -8,6 +8,7 @@
 #include "measure.h"
 #include "nonce.h"
 #include "paint.h"
+#include "port.h"
 #include "provoke.h"
 #include "wire.h"
 
@@ -147,6 +148,14 @@ static void run(const wire_header_t *request) {
     reply(request, (uint32_t)(at - payload));
 }
 
+static void tell_conditions(const wire_header_t *request) {
+    port_conditions_t conditions = port_conditions();
+    uint8_t *payload = wire_payload();
+    uint8_t *at = wire_put_u16(payload, (uint16_t)conditions.temperature);
+    at = wire_put_u16(at, conditions.vdd_mv);
+    reply(request, (uint32_t)(at - payload));
+}
+
 #ifdef HILNAS_SELFTEST
 static void provoke(const wire_header_t *request) {
     uint8_t kind = wire_payload()[0];
@@ -172,6 +181,7 @@ static const request_t requests[] = {
     {WIRE_WRITE_INPUT, ANY_LENGTH, write_input},
     {WIRE_RUN, 1, run},
     {WIRE_READ_OUTPUT, PLACE_BYTES + 2, read_output},
+    {WIRE_CONDITIONS, 0, tell_conditions},
 #ifdef HILNAS_SELFTEST
     {WIRE_PROVOKE, 1, provoke},
 #endif

@@ -35,6 +35,17 @@ typedef struct {
 } port_speed_t;
 port_speed_t port_speed(void);
 
+/* What the chip's own sensors say of it. What is used for that is left as after reset, so that an
+ * inference takes the same cycles before and behind. Takes some milliseconds, and returns where
+ * nothing answers, too. Never called while an inference is timed. */
+#define PORT_TEMPERATURE_UNKNOWN INT16_MIN
+#define PORT_VDD_UNKNOWN 0u
+typedef struct {
+    int16_t temperature; /* of the die, hundredths of a degree Celsius */
+    uint16_t vdd_mv;     /* the supply, millivolts */
+} port_conditions_t;
+port_conditions_t port_conditions(void);
+
 /* Forgets what the flash caches hold, so that what a run takes does not depend on what was executed
  * before it. */
 void port_caches_empty(void);

@@ -37,6 +37,7 @@ _PHASE_OF = {
     **dict.fromkeys((wire.WriteInput, wire.InputWritten), WRITE),
     **dict.fromkeys((wire.Run, wire.RunDone, wire.LayerDone), RUN),
     **dict.fromkeys((wire.ReadOutput, wire.OutputChunk), REPORT),
+    **dict.fromkeys((wire.ReadConditions, wire.ConditionsRead), REPORT),
 }
 
 

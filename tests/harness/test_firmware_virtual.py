@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import functools
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from harness.board import Board, board_names, load_board
+from harness.board import BOARDS_DIR, Board, board_names, load_board
 from harness.errors import FirmwareFaultError, NoReplyError
 from harness.image import build_image
+from harness.link import Link
 from harness.measure import measure
+from harness.measurement import Conditions
 from harness.planner import plan
 from harness.session import Session, open_session
 from harness.tflite import read_graph
 from harness.virtual import VirtualBoard
 from tests.board_case import BoardCase, Build, make_input, run
-from tests.firmware import ENGINE_DIR
+from tests.firmware import ENGINE_DIR, model_sources
 from tests.tflite_factory import small_network
 
 
@@ -39,6 +44,11 @@ class TestVirtualBoard(BoardCase):
     def build(cls, board: Board) -> Build:
         return functools.partial(build_image, board=board, engine_dir=ENGINE_DIR)
 
+    def check_conditions(self, told: Conditions) -> None:
+        """25 degrees and 3.3 V; a step of the models' ADCs is 0.3 degrees and 2 mV."""
+        assert told.temperature_c == pytest.approx(25, abs=0.4)
+        assert told.vdd_v == pytest.approx(3.3, abs=0.003)
+
     def test_cycles_are_labelled_as_modelled(self, session: Session) -> None:
         assert (session.via, session.timing) == ("virtual", "modelled")
         assert session.timing_model
@@ -50,6 +60,12 @@ class TestVirtualBoard(BoardCase):
     def test_the_same_run_takes_the_same_cycles(self, flashed: Session) -> None:
         data = make_input(stack_words=50)
         assert len({run(flashed, data).cycles for _ in range(4)}) == 1
+
+    def test_sensors_that_were_read_change_no_cycle(self, flashed: Session) -> None:
+        data = make_input(stack_words=50)
+        before = run(flashed, data)
+        flashed.conditions()
+        assert run(flashed, data) == before
 
     def test_cycles_are_right_across_ticks_and_the_counter_s_wrap(self, flashed: Session) -> None:
         """In an image built for tests the counter starts 2^23 cycles before it wraps."""
@@ -94,3 +110,25 @@ class TestVirtualBoard(BoardCase):
             session.board.sysclk_hz,
             session.board.flash_wait_states,
         )
+
+
+@pytest.mark.parametrize("name", ["nrf52840dk", "nucleo_f412zg", "nucleo_l4r5zi"])
+def test_a_chip_whose_sensors_never_answer_tells_nothing_and_runs_on(
+    name: str, tmp_path: Path
+) -> None:
+    """As silicon whose ADC is broken: its registers remember, and nothing else happens."""
+    board, boards = load_board(name), tmp_path / "boards"
+    shutil.copytree(BOARDS_DIR, boards)
+    chip = boards / "chips" / f"{board.chip}.toml"
+    dead = re.sub(r'"nrf-(saadc|temp)"', '"nrf-storage"', chip.read_text())
+    chip.write_text(re.sub(r'"stm32(f4|l4)-adc"', '"storage"', dead))
+    image = build_image(model_sources(), board, engine_dir=ENGINE_DIR, selftest=True)
+    with (
+        VirtualBoard(board, boards_dir=boards) as unit,
+        Link(unit.port, board.console.baud) as link,
+    ):
+        session = Session(board, "virtual", unit, link, timing="modelled", timing_model="")
+        session.flash(image)
+        before = run(session, make_input())
+        assert session.conditions() == Conditions(None, None)
+        assert run(session, make_input()) == before

@@ -191,6 +191,10 @@ def test_hilnas_measure_reaches_a_unit_of_the_map(
     measurement = load_measurement(file)
     assert (measurement.via, measurement.timing) == ("hardware", "measured")
     assert measurement.output.bit_exact
+    assert measurement.conditions is not None  # the twin's, here
+    assert measurement.conditions.temperature_c == pytest.approx(25, abs=0.4)
+    assert measurement.conditions.vdd_v == pytest.approx(3.3, abs=0.003)
+    assert f"{measurement.conditions}" in answer.out
 
 
 def test_hilnas_flash_takes_the_unit_from_the_map(

@@ -23,7 +23,7 @@ from harness.errors import (
     MeasurementRefusedError,
 )
 from harness.measure import MAX_REPEATS, measure, random_inputs
-from harness.measurement import Measurement
+from harness.measurement import Conditions, Measurement
 from harness.session import RunResult, open_session
 from harness.tflite import read_graph
 from tests.harness.passes.chains import Chain
@@ -54,6 +54,7 @@ class FakeSession:
         self.patterns: list[int] = []
         self.inputs: dict[int, bytes] = {}
         self.runs = 0
+        self.asked_at: list[int] = []  # for its conditions
         self.hello = SimpleNamespace(
             engine="aot", engine_version="1", sysclk_hz=100_000_000, flash_wait_states=3
         )
@@ -79,6 +80,10 @@ class FakeSession:
         used = self.arena_bytes - (1 if self.patterns[-1] == 0xA5 else 0)
         layers = tuple((op.index, 10) for op in self.graph.operators) if profile else ()
         return RunResult(self.cycles(self.runs), used, 400, self.guard, layers)
+
+    def conditions(self) -> Conditions:
+        self.asked_at.append(self.runs)
+        return Conditions(31.25, 3.298)
 
     def read_output(self, index: int) -> bytes:
         output = bytearray(self.outputs[index])
@@ -122,6 +127,20 @@ def test_runs_are_repeated_until_they_agree(model):
 def test_one_outlier_asks_for_no_more_runs_than_it_takes_to_be_one(model):
     hit = FakeSession(model, cycles=lambda run: 9000 if run == 2 else 1000)
     assert measure(model, hit, repeats=3).cycles.raw == (9000, 1000, 1000, 1000, 1000)
+
+
+def test_a_chip_is_asked_for_its_conditions_once_behind_the_measured_runs(model):
+    session = FakeSession(model, cycles=lambda run: 1000)
+    session.timing, session.timing_model = "measured", ""
+    got = measure(model, session, repeats=3, layers=True)
+    assert got.conditions == Conditions(31.25, 3.298)
+    assert session.asked_at == [4]  # before the profiled pass
+
+
+def test_what_a_played_board_makes_up_is_no_condition(model):
+    session = FakeSession(model)
+    assert measure(model, session, repeats=1).conditions is None
+    assert session.asked_at == []
 
 
 def test_layers_come_from_a_pass_of_their_own(model):

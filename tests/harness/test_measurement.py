@@ -5,13 +5,51 @@ import json
 import pytest
 
 from harness.errors import NotComparableError, UsageError
-from harness.measurement import ArenaParts, Measurement, Spread, load_measurement
+from harness.measurement import (
+    ArenaParts,
+    Conditions,
+    Measurement,
+    Spread,
+    load_measurement,
+)
 from tests.measurements import make_measurement
 
 
 def test_json_round_trips_to_an_equal_value():
     measurement = make_measurement()
     assert Measurement.from_json(json.loads(json.dumps(measurement.to_json()))) == measurement
+
+
+def measured(**changes) -> Measurement:
+    return make_measurement(timing="measured", timing_model="", **changes)
+
+
+def test_conditions_are_kept_and_may_be_missing_from_older_files():
+    measurement = measured(conditions=Conditions(31.25, None))
+    table = json.loads(json.dumps(measurement.to_json()))
+    assert table["conditions"] == {"temperature_c": 31.25, "vdd_v": None}
+    assert Measurement.from_json(table) == measurement
+    del table["conditions"]
+    assert Measurement.from_json(table) == measured()
+
+
+def test_conditions_are_no_label():
+    measured(conditions=Conditions(20.0, 3.3)).comparable_with(
+        measured(conditions=Conditions(60.0, 3.0))
+    )
+    measured().comparable_with(measured(conditions=Conditions(60.0, 3.0)))
+
+
+@pytest.mark.parametrize("timing", ["modelled", "instructions"])
+def test_what_was_not_measured_has_no_conditions(timing):
+    with pytest.raises(ValueError, match=f"only silicon has conditions, not what is {timing}"):
+        make_measurement(timing=timing, conditions=Conditions(25.0, 3.3))
+
+
+def test_conditions_read_as_what_is_known():
+    assert str(Conditions(31.25, 3.298)) == "31.2 °C, 3.30 V"
+    assert str(Conditions(-7.0, None)) == "-7.0 °C"
+    assert str(Conditions(None, None)) == ""
 
 
 def test_a_spread_keeps_the_raw_values_and_views_them():

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import cli
-from harness.measurement import Layer
+from harness.measurement import Conditions, Layer
 from harness.tables import print_table
 from tests.measurements import make_measurement
 
@@ -30,6 +30,18 @@ def test_layers_lose_no_number_and_no_letter(monkeypatch: pytest.MonkeyPatch, wi
     assert "…" not in out.getvalue()
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM".startswith(max(w for w in words if w[:4] == "UNID"))
     assert (width == 200) == (words >= set(NAMES))
+
+
+def test_conditions_are_shown_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown(conditions: Conditions | None) -> str:
+        out = io.StringIO()
+        monkeypatch.setattr(cli, "console", Console(file=out, width=80))
+        measured = make_measurement(timing="measured", timing_model="", conditions=conditions)
+        cli.print_measurement(measured, title="net.tflite")
+        return out.getvalue()
+
+    assert "31.2 °C, 3.30 V" in shown(Conditions(31.25, 3.298))
+    assert "conditions" not in shown(Conditions(None, None)) + shown(None)
 
 
 def test_a_wide_terminal_sees_the_table_as_it_is() -> None:

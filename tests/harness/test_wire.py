@@ -76,6 +76,12 @@ messages = st.one_of(
     st.builds(wire.OutputChunk, u8, u32, chunks),
     st.builds(wire.Provoke, u8),
     st.builds(wire.Provoked),
+    st.builds(wire.ReadConditions),
+    st.builds(
+        wire.ConditionsRead,
+        st.none() | st.integers(-(2**15) + 1, 2**15 - 1),
+        st.none() | st.integers(1, 2**16 - 1),
+    ),
     st.builds(wire.LayerDone, u16, u64),
     st.builds(wire.Log, st.text(max_size=wire.PAYLOAD_MAX // 4)),
     st.builds(wire.Fault, u8, *[u32] * 8),
@@ -187,6 +193,7 @@ HEAD = struct.pack("<B16s16sIBBI", 2, bytes(16), bytes(16), 0, 0, 0, 0)
         (frame_of(b"\x01\x01\x00x"), "has a bad payload: a nonce has 16 bytes, not 1"),
         (frame_of(b"\x04\x01\x00\x82"), "has a bad payload: unknown flags 0x82"),
         (frame_of(b"\x84\x01\x00" + bytes(16) + b"\x02"), "bad payload: guard_intact is 2"),
+        (frame_of(b"\x87\x01\x00" + bytes(3)), "bad payload: unpack requires a buffer of 4"),
         (frame_of(b"\x81\x01\x00\x09" + HEAD[1:]), "protocol 9, this harness speaks 2"),
         (frame_of(b"\x81\x01\x00" + HEAD), "index out of range"),
         (frame_of(b"\x81\x01\x00" + HEAD[:-5] + b"\x08" + bytes(12)), "unknown caches 0x08"),
@@ -207,6 +214,8 @@ def test_a_bad_frame_is_named(stuffed: bytes, complaint: str) -> None:
     [
         (wire.WriteInput(0, 0, bytes(508)), "WriteInput is too long for a frame"),
         (wire.Prepare(256), "Prepare cannot be encoded"),
+        (wire.ConditionsRead(-0x8000, 3300), "-32768 stands for what is not known"),
+        (wire.ConditionsRead(2500, 0), "0 stands for what is not known"),
         (wire.Boot(make_message("Greeting", VECTORS[1]["fields"] | {"nonce": "00"})), "16 bytes"),
     ],
 )

@@ -150,6 +150,10 @@ port_speed_t port_speed(void) {
     return (port_speed_t){.sysclk_hz = 1000000, .caches = PORT_PREFETCH};
 }
 
+port_conditions_t port_conditions(void) {
+    return (port_conditions_t){.temperature = 2500, .vdd_mv = 3300};
+}
+
 void port_caches_empty(void) {}
 
 uint8_t *port_stack_low(void) { return stack_high - STACK_BYTES; }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
+#define HALFWORD(address) (*(const volatile uint16_t *)(uintptr_t)(address))
 
 /* SysTick: ARMv7-M ARM, B3.3 */
 #define SYST_CSR REGISTER(0xE000E010u)

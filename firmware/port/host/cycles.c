@@ -24,6 +24,10 @@ port_speed_t port_speed(void) {
     };
 }
 
+port_conditions_t port_conditions(void) {
+    return (port_conditions_t){PORT_TEMPERATURE_UNKNOWN, PORT_VDD_UNKNOWN};
+}
+
 void port_caches_empty(void) {}
 
 /* Nothing ticks here: a run longer than 2^32 ns would be read too short. */

@@ -27,4 +27,6 @@
 #error "chip is not one of this port: stm32f412, stm32f429, stm32f446"
 #endif
 
+#define ADC_SENSOR_CHANNEL 18u /* all three: chapter ADC, "Temperature sensor" */
+
 #endif

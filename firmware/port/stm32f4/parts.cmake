@@ -1,1 +1,1 @@
-set(PORT_PARTS cortexm stm32)
+set(PORT_PARTS cortexm stm32 stm32f4_adc)

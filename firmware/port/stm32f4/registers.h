@@ -22,6 +22,9 @@
 #define RCC_APB1ENR REGISTER(0x40023840u)
 #define RCC_APB1ENR_PWREN (1u << 28)
 #define RCC_APB2ENR REGISTER(0x40023844u)
+#define RCC_APB2ENR_ADC1EN (1u << 8)
+#define RCC_APB2RSTR REGISTER(0x40023824u)
+#define RCC_APB2RSTR_ADCRST (1u << 8) /* all the ADCs there are */
 
 /* Power: 5.4; over-drive: RM0390, 5.4 */
 #define PWR_CR REGISTER(0x40007000u)
@@ -47,5 +50,28 @@
 #define USART_BRR REGISTER(BOARD_CONSOLE_BASE + 0x08u)
 #define USART_CR1 REGISTER(BOARD_CONSOLE_BASE + 0x0Cu)
 #define USART_CR1_UE (1u << 13)
+
+/* ADC1 and what all ADCs share: 13 */
+#define ADC_SR REGISTER(0x40012000u)
+#define ADC_SR_EOC (1u << 1)
+#define ADC_CR2 REGISTER(0x40012008u)
+#define ADC_CR2_ADON (1u << 0)
+#define ADC_CR2_SWSTART (1u << 30)
+#define ADC_SMPR1 REGISTER(0x4001200Cu)
+#define ADC_SMPR1_480_CYCLES(channel) (7u << 3u * ((channel) - 10u))
+#define ADC_SQR3 REGISTER(0x40012034u)
+#define ADC_DR REGISTER(0x4001204Cu)
+#define ADC_CCR REGISTER(0x40012304u)
+#define ADC_CCR_ADCPRE_8 (3u << 16)
+#define ADC_CCR_TSVREFE (1u << 23)
+
+/* What the factory read of each part's sensors, 12 bits at 3.3 V: the data sheets' tables of
+ * calibration values (DS10086, DS8626, DS11139, DS9405, DS10693), the same in all. */
+#define CALIBRATION_MV 3300u
+#define CALIBRATION_REFERENCE HALFWORD(0x1FFF7A2Au) /* VREFIN_CAL */
+#define CALIBRATION_COLD HALFWORD(0x1FFF7A2Cu)      /* TS_CAL1 */
+#define CALIBRATION_COLD_CELSIUS 30
+#define CALIBRATION_WARM HALFWORD(0x1FFF7A2Eu) /* TS_CAL2 */
+#define CALIBRATION_WARM_CELSIUS 110
 
 #endif

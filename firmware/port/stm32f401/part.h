@@ -13,5 +13,6 @@
 #define SYSCLK_MAX_HZ 84000000u
 #define APB1_MAX_HZ 42000000u
 #define APB2_MAX_HZ 84000000u
+#define ADC_SENSOR_CHANNEL 18u /* RM0368, chapter ADC */
 
 #endif

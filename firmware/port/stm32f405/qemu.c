@@ -1,6 +1,7 @@
 /* What is different where QEMU plays the part? It has no DWT: the cycle counter cannot be switched
  * on. Its timer 2 counts nanoseconds of virtual time, whatever the clocks, of which -icount shift=0
- * lets one pass with each instruction. And it has better to do than to play how a core polls. */
+ * lets one pass with each instruction. And it has better to do than to play how a core polls. Its
+ * ADC never ends a conversion, and there is nothing where the calibration should stand. */
 #include <stdbool.h>
 
 #include "port.h"
@@ -16,6 +17,7 @@
 /* The part's own, of port/cortexm and port/stm32: parts.cmake. */
 uint32_t dwt_cycles(void);
 uint8_t polled_byte(void);
+port_conditions_t adc_conditions(void);
 
 static bool in_qemu(void) { return (DWT_CTRL & DWT_CTRL_CYCCNTENA) == 0; }
 
@@ -36,3 +38,8 @@ static uint8_t awaited_byte(void) {
 }
 
 uint8_t port_read(void) { return in_qemu() ? awaited_byte() : polled_byte(); }
+
+port_conditions_t port_conditions(void) {
+    const port_conditions_t unknown = {PORT_TEMPERATURE_UNKNOWN, PORT_VDD_UNKNOWN};
+    return in_qemu() ? unknown : adc_conditions();
+}

@@ -13,11 +13,13 @@
 #define SYSCLK_MAX_HZ RANGE_1_NORMAL_MAX_HZ /* this part has no boost mode */
 #define WAIT_STATE_HZ 16000000u
 #define WAIT_STATES_MAX 4u
-#elif defined(CHIP_STM32L4R5) /* RM0432 */
+#define CALIBRATION_WARM_CELSIUS 110 /* DS10969 */
+#elif defined(CHIP_STM32L4R5)        /* RM0432 */
 #define PART_INTERRUPTS 95
 #define SYSCLK_MAX_HZ 120000000u
 #define WAIT_STATE_HZ 20000000u
 #define WAIT_STATES_MAX 15u
+#define CALIBRATION_WARM_CELSIUS 130 /* DS12023 */
 #else
 #error "chip is not one of this port: stm32l475, stm32l4r5"
 #endif

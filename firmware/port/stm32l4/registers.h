@@ -23,7 +23,10 @@
 #define RCC_PLLCFGR_PLLSRC_MASK 3u
 #define RCC_PLLCFGR_PLLSRC_HSI16 2u
 #define RCC_PLLCFGR_PLLREN (1u << 24)
+#define RCC_AHB2RSTR REGISTER(0x4002102Cu)
+#define RCC_AHB2RSTR_ADCRST (1u << 13) /* all the ADCs there are */
 #define RCC_AHB2ENR REGISTER(0x4002104Cu)
+#define RCC_AHB2ENR_ADCEN (1u << 13)
 #define RCC_APB1ENR1 REGISTER(0x40021058u)
 #define RCC_APB1ENR1_PWREN (1u << 28)
 #define RCC_APB1ENR2 REGISTER(0x4002105Cu)
@@ -50,5 +53,32 @@
 #define USART_STATUS REGISTER(BOARD_CONSOLE_BASE + 0x1Cu)   /* ISR */
 #define USART_RECEIVED REGISTER(BOARD_CONSOLE_BASE + 0x24u) /* RDR */
 #define USART_TO_SEND REGISTER(BOARD_CONSOLE_BASE + 0x28u)  /* TDR */
+
+/* ADC1 and what all ADCs share: chapter ADC */
+#define ADC_ISR REGISTER(0x50040000u)
+#define ADC_ISR_ADRDY (1u << 0)
+#define ADC_ISR_EOC (1u << 2)
+#define ADC_CR REGISTER(0x50040008u)
+#define ADC_CR_ADEN (1u << 0)
+#define ADC_CR_ADSTART (1u << 2)
+#define ADC_CR_ADVREGEN (1u << 28)
+#define ADC_CR_ADCAL (1u << 31)
+#define ADC_SMPR1 REGISTER(0x50040014u) /* channels 0 to 9 */
+#define ADC_SMPR2 REGISTER(0x50040018u) /* channels 10 to 18 */
+#define ADC_SMPR_640_CYCLES(channel) (7u << 3u * ((channel) % 10u))
+#define ADC_SQR1 REGISTER(0x50040030u)
+#define ADC_DR REGISTER(0x50040040u)
+#define ADC_CCR REGISTER(0x50040308u)
+#define ADC_CCR_CKMODE_HCLK_4 (3u << 16)
+#define ADC_CCR_VREFEN (1u << 22)
+#define ADC_CCR_TSEN (1u << 23)
+
+/* What the factory read of each part's sensors, 12 bits at 3.0 V: the data sheets' tables of
+ * calibration values (DS10969, DS12023). */
+#define CALIBRATION_MV 3000u
+#define CALIBRATION_REFERENCE HALFWORD(0x1FFF75AAu) /* VREFINT */
+#define CALIBRATION_COLD HALFWORD(0x1FFF75A8u)      /* TS_CAL1 */
+#define CALIBRATION_COLD_CELSIUS 30
+#define CALIBRATION_WARM HALFWORD(0x1FFF75CAu) /* TS_CAL2, at what part.h says */
 
 #endif
