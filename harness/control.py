@@ -10,9 +10,9 @@ from pathlib import Path
 
 from harness.measurement import Measurement
 
-# The same image on the same chip takes the same cycles but for a few: what the core executed
-# before an inference was seen to change 3 of 136,284 (22 ppm, virtual board). A wait state, a
-# prefetch buffer or a cache that is set otherwise costs per cents. 0.1 % lies well between them.
+# The same image on the same chip takes the same cycles: its caches are emptied before each
+# inference. A wait state, a prefetch buffer or a cache that is set otherwise costs per cents.
+# Not tuned on silicon.
 DRIFT_BOUND_PPM = 1000.0
 
 _MODEL = Path(__file__).with_name("control.tflite")
