@@ -506,6 +506,12 @@ def print_measurement(result: Measurement, *, title: str) -> None:
         )
     per = _per_count(result.macs, cycles.median, unit=f" MAC/{counted}")
     table.add_row("MACs", f"{result.macs:,}", per)
+    if (energy := result.energy) is not None:
+        table.add_row(
+            "energy",
+            f"{energy.uj:,.4g} uJ",
+            escape(f"+- {energy.uncertainty_uj:,.2g} uJ; {energy.label}"),
+        )
     table.add_row(
         "SRAM",
         f"{result.sram.total_bytes:,} B",

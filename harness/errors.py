@@ -19,6 +19,7 @@
     │   ├── QuarantinedError        1   it is not to be trusted until it is released
     │   └── NoUnitError             1   none of the pool can be had
     ├── ProbeError                  1   the debug probe, or the chip's flash behind it
+    ├── MeterError                  1   the energy meter, or the line to it
     ├── LinkError                   1   the serial line
     │   ├── NoReplyError            1   nothing, or only half a frame, before the deadline
     │   ├── FrameError              1   bytes that are no frame
@@ -166,6 +167,10 @@ class NoUnitError(BoardError):
 
 class ProbeError(HilnasError):
     """The debug probe, or the chip's flash behind it."""
+
+
+class MeterError(HilnasError):
+    """The energy meter, or the line to it."""
 
 
 class LinkError(HilnasError):

@@ -1,5 +1,6 @@
-"""How is a unit on the desk opened? Leased, its serial port opened before it is flashed, and every
-byte of the line kept in a file. Knows nothing of models."""
+"""How is a unit on the desk opened? Leased, supplied by its energy meter where it has one, its
+serial port opened before it is flashed, and every byte of the lines kept in files. Knows nothing
+of models."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.board import Board
+from harness.energy import EnergyMeter
 from harness.errors import ProbeError
-from harness.hardware_map import HardwareMap, MappedUnit, load_hardware_map
+from harness.hardware_map import METERS, HardwareMap, MappedUnit, load_hardware_map
 from harness.lease import lease
 from harness.link import Link
 from harness.probe import FLASH_SECONDS, Access, flash, pyocd_version, reset
@@ -55,6 +57,7 @@ def open_unit(
         UsageError: there is no map or no such unit, or more than one to choose from.
         UnitInUseError: another command has it.
         LinkError, ProbeError: its port cannot be opened; pyOCD is of a bad version.
+        MeterError: its energy meter cannot be opened.
     """
     desk = load_hardware_map(map_file)
     unit = desk.unit_of(board.name, name)
@@ -67,8 +70,8 @@ def open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[S
     """A session with `unit`, which the caller has leased.
 
     Raises:
-        LinkError, ProbeError, ConfigError: its port cannot be opened or told; pyOCD is of a bad
-            version.
+        LinkError, ProbeError, ConfigError, MeterError: its port cannot be opened or told; pyOCD is
+            of a bad version; its energy meter does not answer.
     """
     check_pyocd(board)
     access, port = desk.access_to(unit, board), desk.port_of(unit)
@@ -76,7 +79,7 @@ def open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[S
         f"unit {unit.name} ({board.name}) at {port}, probe {unit.probe}, pyOCD {pyocd_version()}"
     )
     log = _new_log(unit.name, note)
-    with Link(port, board.console.baud, log=log) as link:
+    with _open_meter(unit) as meter, Link(port, board.console.baud, log=log) as link:
         yield Session(
             board,
             "hardware",
@@ -85,7 +88,19 @@ def open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[S
             timing="measured",
             timing_model="",
             note=f"{note}; the line is kept in {log}",
+            meter=meter,
         )
+
+
+@contextlib.contextmanager
+def _open_meter(unit: MappedUnit) -> Iterator[EnergyMeter | None]:
+    """None where `unit` has no meter. Without its meter's supply a unit cannot even be flashed."""
+    if (mapped := unit.energy) is None:
+        yield None
+        return
+    log = _new_log(f"{unit.name}.meter", f"{mapped.meter} of unit {unit.name} at {mapped.serial}")
+    with METERS[mapped.meter](mapped.serial, mapped.volts, log) as meter:
+        yield meter
 
 
 def check_pyocd(board: Board) -> None:

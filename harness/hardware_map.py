@@ -12,12 +12,34 @@ from pathlib import Path
 
 from harness.board import CONNECT_MODES, RESET_TYPES, Board, board_names, require_one_of
 from harness.errors import ConfigError, UnknownBoardError, UsageError
+from harness.lpm01a import Lpm01a
 from harness.probe import REMOTE, Access
 from harness.serial_ports import SerialPort, attached_ports, find_port, plain_id
 from harness.toml import load_toml
 
 NAME = "hardware_map.toml"
 VARIABLE = "HILNAS_HARDWARE_MAP"
+METERS = {"lpm01a": Lpm01a}
+
+
+@dataclass(frozen=True)
+class MappedMeter:
+    """The energy meter in a unit's supply. meter: its kind. serial: its port. volts: what it
+    supplies the unit with."""
+
+    meter: str
+    serial: str
+    volts: float
+
+    def __post_init__(self) -> None:
+        require_one_of("meter", self.meter, tuple(METERS))
+        if not self.serial:
+            raise ValueError("serial is empty; /dev/serial/by-id lists ports by their names")
+        low, high = METERS[self.meter].volts_range
+        if not low <= self.volts <= high:
+            raise ValueError(
+                f"volts must be {low:g} to {high:g} with {self.meter}, got {self.volts:g}"
+            )
 
 
 @dataclass(frozen=True)
@@ -26,7 +48,7 @@ class MappedUnit:
     from the probe's USB serial number and, where that has several ports, its USB interface
     serial_interface. reset_type, connect_mode: where they are not the board's. pack: a CMSIS pack,
     relative to the map. power_cycle: a command and its arguments that takes the unit's power away
-    and gives it back."""
+    and gives it back. energy: the meter that supplies it."""
 
     name: str
     board: str
@@ -37,6 +59,7 @@ class MappedUnit:
     connect_mode: str = ""
     pack: str = ""
     power_cycle: tuple[str, ...] = ()
+    energy: MappedMeter | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
@@ -54,6 +77,8 @@ class MappedUnit:
             require_one_of("reset_type", self.reset_type, RESET_TYPES)
         if self.connect_mode:
             require_one_of("connect_mode", self.connect_mode, CONNECT_MODES)
+        if self.energy is not None and _real(self.energy.serial) == _real(self.serial):
+            raise ValueError("energy: the meter's port is the unit's own")
         if self.power_cycle and shutil.which(self.power_cycle[0]) is None:
             raise ValueError(f"power_cycle: no such program: {self.power_cycle[0]!r}")
 
@@ -180,9 +205,9 @@ def load_hardware_map(named: Path | None = None) -> HardwareMap:
             hint="`hilnas boards --discover` writes one, --hardware-map names another",
         )
     units = load_toml(path, _Contents).unit
-    _refuse_shared(path, "name", units, lambda unit: unit.name)
-    _refuse_shared(path, "probe", units, lambda unit: plain_probe(unit.probe))
-    _refuse_shared(path, "serial port", units, lambda unit: _real(unit.serial))
+    _refuse_shared(path, "name", units, lambda unit: (unit.name,))
+    _refuse_shared(path, "probe", units, lambda unit: (plain_probe(unit.probe),))
+    _refuse_shared(path, "serial port", units, _ports_of)
     return HardwareMap(path, units)
 
 
@@ -201,15 +226,23 @@ def _real(port: str) -> str:
     return os.path.realpath(port) if port else ""
 
 
+def _ports_of(unit: MappedUnit) -> tuple[str, ...]:
+    meter = unit.energy.serial if unit.energy is not None else ""
+    return _real(unit.serial), _real(meter)
+
+
 def _refuse_shared(
-    path: Path, what: str, units: Sequence[MappedUnit], key: Callable[[MappedUnit], str]
+    path: Path,
+    what: str,
+    units: Sequence[MappedUnit],
+    keys: Callable[[MappedUnit], tuple[str, ...]],
 ) -> None:
     seen: dict[str, MappedUnit] = {}
     for unit in units:
-        value = key(unit)
-        if value and value in seen:
-            raise _shared(path, what, value, seen[value], unit)
-        seen[value] = unit
+        for value in filter(None, keys(unit)):
+            if value in seen:
+                raise _shared(path, what, value, seen[value], unit)
+            seen[value] = unit
 
 
 def _shared(

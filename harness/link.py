@@ -1,5 +1,5 @@
 """How are requests answered over a serial port? Sequence numbers, deadlines, retries, and what
-each silence or noise is called. The only module that opens ports; knows no images, no boards.
+each silence or noise is called. Knows no images, no boards.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from harness.errors import (
     NoReplyError,
     RequestRefusedError,
 )
+from harness.port import POLL_S, Port
 
-_POLL_S = 0.05  # one read waits no longer, so that deadlines are kept
 _NOISE_MAX = 8192  # bytes without one good frame; a board's boot loader may chatter a little
 _ATTEMPTS = 3
 _SHOWN_BYTES = 32
@@ -92,24 +92,6 @@ class Transcript:
         return "\n".join(map(str, self._crossings))
 
 
-class _Port(serial.Serial):  # type: ignore[misc]
-    """A serial port that leaves DTR and RTS alone: on some boards they are wired to the reset, and
-    some probes connect the unit's line only while DTR is raised. Linux raises both when a port is
-    first opened; pyserial would set them once more, and closing would lower them."""
-
-    def open(self) -> None:
-        super().open()
-        attributes = termios.tcgetattr(self.fd)
-        attributes[2] &= ~termios.HUPCL
-        termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
-
-    def _update_dtr_state(self) -> None:
-        pass
-
-    def _update_rts_state(self) -> None:
-        pass
-
-
 class Link:
     """An open serial port with a unit behind it; a context manager.
 
@@ -136,9 +118,7 @@ class Link:
         except OSError as error:
             raise LinkError(f"the log cannot be written: {error.strerror}", where=log) from None
         try:
-            self._serial = _Port(
-                port, baud, timeout=_POLL_S, write_timeout=write_s, exclusive=True
-            )
+            self._serial = Port(port, baud, timeout=POLL_S, write_timeout=write_s, exclusive=True)
         except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
             if self._log_file is not None:
                 self._log_file.close()

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from harness import oracle
+from harness.energy import Energy, measure_energy
 from harness.engines import AOT, Engine
 from harness.errors import FrameError, MeasurementRefusedError
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
@@ -67,13 +68,14 @@ def measure(
     spread is at most `spread` or there are MAX_REPEATS; all raw values are kept. Inputs are
     written anew before each; every run's outputs must equal the reference kernels' bit for bit.
     Behind them a chip is asked for its temperature and supply, a played one is not. `layers` adds
-    a profiled pass.
+    a profiled pass. Where the unit has an energy meter, bursts of further runs follow.
     `on_step` is told what is going on.
 
     Raises:
         MeasurementRefusedError: outputs not bit-exact, or the arena not as planned.
         FrameError: the line lost a layer of the profiled pass.
-        ModelError, BuildError, LinkError, BoardError, FirmwareFaultError: from the parts.
+        ModelError, BuildError, LinkError, BoardError, FirmwareFaultError, MeterError: from the
+            parts.
     """
     started_at, start = datetime.now(UTC), time.monotonic()
     inputs = random_inputs(read_graph(model, where=name), seed)
@@ -106,6 +108,9 @@ def measure(
         run = _run_once(session, inputs, expected, _PATTERNS[0], name=name, profile=True)
         _require_all_layers(run, built.layer_order, where=name)
         profiled = _name_layers(graph, run)
+    if session.meter is not None:
+        on_step("measuring energy")
+    energy = _energy_of_one(session, inputs)
     cycles = [run.cycles for run in runs[1:]]
     stack_bytes = max(run.stack_used_bytes for run in runs)
     return Measurement(
@@ -149,6 +154,7 @@ def measure(
         duration_s=round(time.monotonic() - start, 3),
         build_s=round(build_s, 3),
         conditions=conditions,
+        energy=energy,
     )
 
 
@@ -188,6 +194,23 @@ def _run_once(
     for index, reference in enumerate(expected):
         _require_equal(session.read_output(index), reference, where=f"{name}: output {index}")
     return run
+
+
+def _energy_of_one(session: Session, inputs: Sequence[np.ndarray]) -> Energy | None:
+    """Inputs are written once for each burst of inferences: writing takes longer than inferring,
+    and what the unit draws meanwhile would drown the inference. From the second inference on they
+    are what the one before left in the arena; no outputs are compared."""
+    if session.meter is None:
+        return None
+
+    def prepare() -> None:
+        session.prepare(_PATTERNS[0])
+        for index, array in enumerate(inputs):
+            session.write_input(index, array.tobytes())
+
+    return measure_energy(
+        session.meter, prepare, lambda: session.run().cycles / session.hello.sysclk_hz
+    )
 
 
 def _require_equal(got: bytes, expected: bytes, *, where: str) -> None:

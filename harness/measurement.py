@@ -4,7 +4,7 @@ Schema history
     1   first form
     2   runtime_overhead_bytes leaves out the app that measures; layers say which bytes they move;
         since the second engine sram may name the arena's parts; since the chips' sensors are
-        read there may be conditions
+        read there may be conditions; where the unit has a meter there is energy
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.energy import Energy
 from harness.errors import NotComparableError, UsageError
 
 SCHEMA = 2
@@ -36,6 +37,7 @@ _MUST_AGREE = (
     "sysclk_hz",
     "flash_wait_states",
 )
+_ENERGY_MUST_AGREE = ("meter_kind", "volts", "method")
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ class Measurement:
     build_s: float = 0.0  # of duration_s, until there was an image; 0 in older files
     unit: UnitCheck | None = None  # None: no unit of a pool, or an older file
     conditions: Conditions | None = None  # None: not silicon, or an older file
+    energy: Energy | None = None  # of one inference; None where the unit has no meter
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -204,9 +207,15 @@ class Measurement:
         )
 
     def comparable_with(self, other: Measurement) -> None:
-        """Raises NotComparableError naming the first label that differs."""
-        for name in _MUST_AGREE:
-            mine, theirs = getattr(self, name), getattr(other, name)
+        """Raises NotComparableError naming the first label that differs; of energies, where both
+        have one."""
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in _MUST_AGREE]
+        if self.energy is not None and other.energy is not None:
+            pairs += [
+                (f"energy's {name}", getattr(self.energy, name), getattr(other.energy, name))
+                for name in _ENERGY_MUST_AGREE
+            ]
+        for name, mine, theirs in pairs:
             if mine != theirs:
                 raise NotComparableError(
                     f"measurements differ in {name}",
@@ -237,6 +246,8 @@ class Measurement:
         table["conditions"] = None if told is None else Conditions(**told)
         table["layers"] = tuple(Layer(**layer) for layer in table["layers"])
         table["output"] = Output(**table["output"])
+        if table.get("energy") is not None:
+            table["energy"] = Energy.from_json(table["energy"])
         return cls(**table)
 
 

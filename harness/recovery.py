@@ -17,6 +17,7 @@ from harness.errors import (
     HilnasError,
     LinkError,
     MeasurementRefusedError,
+    MeterError,
     ModelError,
     NoReplyError,
     NoUnitError,
@@ -64,6 +65,8 @@ LADDER: dict[type[HilnasError], tuple[Rung, ...]] = {
     RequestRefusedError: _ALL,
     # The port itself: a reset of the chip does not mend it, new power may.
     LinkError: (Rung.RETRY, Rung.POWER_CYCLE, Rung.QUARANTINE),
+    # So it is with the line to its meter, without whose supply it does not run.
+    MeterError: (Rung.RETRY, Rung.POWER_CYCLE, Rung.QUARANTINE),
     # A target that does not answer (it sleeps, or runs wild) may do so under reset.
     ProbeError: _ALL,
     BoardError: _ALL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from harness import wire
 from harness.board import BOARDS_DIR, Board
 from harness.chip import load_chip
+from harness.energy import EnergyMeter
 from harness.errors import (
     BoardError,
     FrameError,
@@ -88,7 +89,7 @@ class Session:
     """A unit with an open line to it. Every call may raise NoReplyError, FrameError, LinkError,
     RequestRefusedError, FirmwareFaultError, BoardError or ProbeError; none waits without a
     deadline, see `deadlines`. `note`: what people may want to know of the unit and how it is
-    reached."""
+    reached. meter: in the unit's supply, where there is one."""
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Session:
         timing_model: str,
         note: str = "",
         deadlines: Deadlines = Deadlines(),  # noqa: B008, frozen
+        meter: EnergyMeter | None = None,
     ) -> None:
         self.board = board
         self.via = via
@@ -111,6 +113,7 @@ class Session:
         self.note = note
         self.deadlines = deadlines
         self._nonce = secrets.token_bytes(wire.NONCE_BYTES)
+        self.meter = meter
         self._hello: wire.Greeting | None = None
 
     @property

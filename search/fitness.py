@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.errors import MeasurementRefusedError
 from harness.measurement import Measurement
 from search.config import DEFAULT_OBJECTIVES, Bounds, Budget
 from search.evaluation import Cost, Evaluation, Rejected
@@ -25,13 +26,15 @@ FRONT = ("val_error", "latency_us", "sram_bytes", "flash_bytes")
 @dataclass(frozen=True)
 class Objectives:
     """What may be minimised. val_error: of the int8 model, 0..1; latency_us: measured median;
-    sram_bytes and flash_bytes: measured totals; macs: of the model as it runs on the unit."""
+    sram_bytes and flash_bytes: measured totals; macs: of the model as it runs on the unit;
+    energy_uj: of one inference, measured median, None without a meter."""
 
     val_error: float
     latency_us: float
     sram_bytes: int
     flash_bytes: int
     macs: int
+    energy_uj: float | None = None
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Objectives:
@@ -45,11 +48,22 @@ class Objectives:
             measured.sram.total_bytes,
             measured.flash.total_bytes,
             measured.macs,
+            None if measured.energy is None else measured.energy.uj,
         )
 
     def values(self, names: Sequence[str]) -> tuple[float, ...]:
-        """The objectives of these names, in their order."""
-        return tuple(float(getattr(self, name)) for name in names)
+        """The objectives of these names, in their order.
+
+        Raises:
+            MeasurementRefusedError: energy_uj is one of them, and was not measured.
+        """
+        return tuple(float(self._value(name)) for name in names)
+
+    def _value(self, name: str) -> float:
+        value: float | None = getattr(self, name)
+        if value is None:
+            raise _without_energy()
+        return value
 
     def dominates(self, other: Objectives, names: Sequence[str] = FRONT) -> bool:
         """None of the objectives named worse than the other's, and one better."""
@@ -102,7 +116,13 @@ def excess(objectives: Objectives, bounds: Bounds) -> float:
 
 def broken_by(bounds: Bounds, measurement: Measurement) -> str | None:
     """The first hard bound that a measurement breaks, as a sentence; None where it keeps them all.
-    val_error is not measured on a board and never rejects."""
+    val_error is not measured on a board and never rejects.
+
+    Raises:
+        MeasurementRefusedError: there is a bound on energy_uj, and it was not measured.
+    """
+    if bounds.energy_uj is not None and measurement.energy is None:
+        raise _without_energy()
     return next(_broken(bounds, _measured(measurement)), None)
 
 
@@ -145,12 +165,21 @@ class _Quantity(NamedTuple):
         return float(getattr(bounds, self.name))
 
 
+def _without_energy() -> MeasurementRefusedError:
+    return MeasurementRefusedError(
+        "a measurement holds no energy, which this search bounds or minimises",
+        hint="all units of the hardware map must have an energy meter",
+    )
+
+
 def _measured(measurement: Measurement) -> tuple[_Quantity, ...]:
+    energy = measurement.energy
     return (
         _Quantity("latency_us", "measured latency", measurement.latency_us.median, "us"),
         _Quantity("sram_bytes", "measured SRAM", measurement.sram.total_bytes, "bytes"),
         _Quantity("flash_bytes", "measured flash", measurement.flash.total_bytes, "bytes"),
         _Quantity("macs", "MACs", measurement.macs, "MACs"),
+        *([] if energy is None else [_Quantity("energy_uj", "measured energy", energy.uj, "uJ")]),
     )
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.measurement import Measurement
 from search.evaluation import Evaluation, Outcome
-from search.fitness import Objectives
+from search.fitness import FRONT, Objectives
 
 
-def pareto_front(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """The evaluations that no other dominates in val_error, median latency_us, total SRAM and
-    total flash, by ascending val_error, then latency. Of equal ones all are kept."""
+def pareto_front(
+    evaluations: Iterable[Evaluation], names: Sequence[str] = FRONT
+) -> list[Evaluation]:
+    """The evaluations that no other dominates in the objectives named (val_error, median
+    latency_us, total SRAM and total flash), by ascending val_error, then latency. Of equal ones
+    all are kept."""
     scored = [(Objectives.of(evaluation), evaluation) for evaluation in evaluations]
     front = [
         (mine, evaluation)
         for mine, evaluation in scored
-        if not any(other.dominates(mine) for other, _ in scored)
+        if not any(other.dominates(mine, names) for other, _ in scored)
     ]
     front.sort(key=lambda pair: (pair[0].val_error, pair[0].latency_us, pair[1].archid))
     return [evaluation for _, evaluation in front]

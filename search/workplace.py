@@ -12,7 +12,7 @@ from functools import partial
 
 from harness.board import Board, load_board
 from harness.engines import Engine, open_engine
-from harness.errors import BoardError, LinkError, ProbeError, UnknownBoardError
+from harness.errors import BoardError, LinkError, ProbeError, UnknownBoardError, UsageError
 from harness.hardware_map import load_hardware_map
 from harness.measure import measure
 from harness.measurement import Measurement
@@ -104,9 +104,21 @@ def check_device(device: Device) -> Board:
 
 
 def check_units(config: SearchConfig) -> None:
-    """Raises UsageError where measurements are to be made on this desk and it has no unit."""
-    if config.device.via == "hardware":
-        load_hardware_map().units_of(config.device.board)
+    """Raises UsageError where measurements are to be made on this desk and it has no unit, or one
+    without a meter although energy is searched for."""
+    if config.device.via != "hardware":
+        return
+    desk = load_hardware_map()
+    units = desk.units_of(config.device.board)
+    unmetered = [unit.name for unit in units if unit.energy is None]
+    if config.needs_energy and unmetered:
+        raise UsageError(
+            "the search bounds or minimises energy_uj, and units have no energy meter",
+            where=desk.path,
+            expected=f"`energy` of every unit of {config.device.board}",
+            got=f"none of {', '.join(unmetered)}",
+            hint="docs/energy.md says what to wire and write; or take energy_uj out",
+        )
 
 
 def open_pool(config: SearchConfig, run: str) -> Pool:

@@ -1,5 +1,6 @@
 """Measurements for tests that need one but no board."""
 
+from harness.energy import Acquisition, Burst, Energy
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
 
 
@@ -29,3 +30,10 @@ def make_measurement(*, cycles: int = 100_000, sram_bytes: int = 9_000, **change
         duration_s=0.5,
     )
     return Measurement(**{**fields, **changes})
+
+
+def make_energy(uj: float = 1000.0, *, meter: str = "lpm01a 7-8-9, firmware 1.0.6") -> Energy:
+    """Of a unit that idles at 60 mW, by one burst of ten inferences of 10 ms."""
+    idle = Acquisition(0.06, 100, 100.0, 3.3)
+    burst = Burst(Acquisition(10e-6 * uj + 0.06 * 0.9, 100, 100.0, 3.3), 10, 0.1)
+    return Energy.of(meter, 0.03, [idle], [burst])

@@ -77,7 +77,7 @@ class BayesianOptimisation:
         self.problem = problem
         self._limits = {
             name: float(bound)
-            for name in ("latency_us", "sram_bytes", "flash_bytes")
+            for name in ("latency_us", "sram_bytes", "flash_bytes", "energy_uj")
             if (bound := getattr(bounds, name)) is not None and name not in bounds.soft
         }
         self._outputs = tuple(dict.fromkeys((*objectives, *self._limits)))
@@ -215,4 +215,5 @@ def _measured(measurement: Measurement) -> dict[str, float]:
         "sram_bytes": float(measurement.sram.total_bytes),
         "flash_bytes": float(measurement.flash.total_bytes),
         "macs": float(measurement.macs),
+        **({} if measurement.energy is None else {"energy_uj": measurement.energy.uj}),
     }

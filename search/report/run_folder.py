@@ -19,7 +19,7 @@ from harness.errors import JournalError
 from search.config import SearchConfig, load_config
 from search.evaluation import Evaluation, Outcome
 from search.finalists import better_of, read_finalists
-from search.fitness import Objectives, broken_by, excess
+from search.fitness import FRONT, Objectives, broken_by, excess
 from search.front import pareto_front
 from search.journal import read_journal
 from search.keeping import write_whole
@@ -180,7 +180,8 @@ def find_front(config: SearchConfig, outcomes: Sequence[Outcome]) -> tuple[Evalu
         if isinstance(outcome, Evaluation) and broken_by(config.bounds, outcome.measured) is None
     ]
     good = [outcome for outcome in inside if not excess(Objectives.of(outcome), config.bounds)]
-    front = pareto_front(good or inside)
+    names = (*FRONT, "energy_uj") if config.needs_energy else FRONT
+    front = pareto_front(good or inside, names)
     return tuple(sorted(front, key=lambda e: (e.measured.latency_us.median, e.val_error)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.measurement import Measurement
 from search.evaluation import Evaluation
 from search.report.ancestry import Ancestry
 from search.report.published import published_beside
@@ -20,6 +21,7 @@ _MEANING = {
 }
 COLUMNS = ("archid", "int8 test accuracy", "latency", "SRAM", "flash", "MACs")
 VALIDATION = "int8 validation accuracy"
+ENERGY = "energy"  # a column of runs whose units have meters
 
 
 def report_sheets(run: Run) -> Iterator[Sheet]:
@@ -42,6 +44,9 @@ def front_sheet(run: Run) -> Sheet:
     """One row a member, fastest first. Where the test split was not touched yet, the accuracy is
     that on the validation split, and the column says so."""
     heads = COLUMNS if run.is_tested else (COLUMNS[0], VALIDATION, *COLUMNS[2:])
+    has_energy = any(evaluation.measured.energy is not None for evaluation in run.front)
+    if has_energy:
+        heads = (*heads, ENERGY)
     rows = tuple(
         (
             evaluation.archid,
@@ -50,17 +55,24 @@ def front_sheet(run: Run) -> Sheet:
             f"{evaluation.measured.sram.total_bytes / 1024:.1f} KiB",
             f"{evaluation.measured.flash.total_bytes / 1024:.1f} KiB",
             f"{evaluation.measured.macs:,}",
+            *((_energy(evaluation.measured),) if has_energy else ()),
         )
         for evaluation in run.front
     )
     return Sheet(f"Pareto front of {run.config.name}", heads, rows, note=caption(run.front))
 
 
+def _energy(measured: Measurement) -> str:
+    energy = measured.energy
+    return ABSENT if energy is None else f"{energy.uj:,.4g} +- {energy.uncertainty_uj:,.2g} uJ"
+
+
 def caption(front: Sequence[Evaluation]) -> str:
     """What must stand beside the numbers."""
     if not front:
         return "no trained network inside the bounds"
-    return front[0].measured.label
+    energy = front[0].measured.energy
+    return front[0].measured.label + ("" if energy is None else f"; energy by {energy.label}")
 
 
 def tiers_sheet(run: Run) -> Sheet:

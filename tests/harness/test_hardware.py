@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from harness import hardware
+from harness import hardware, lpm01a
 from harness.board import load_board
 from harness.errors import (
     LinkError,
+    MeterError,
     ProbeError,
     UnitInUseError,
     UnknownBoardError,
@@ -32,6 +33,7 @@ from harness.virtual import VirtualBoard
 from tests.board_case import make_input, output_for
 from tests.commands import call
 from tests.firmware import ENGINE_DIR, model_sources
+from tests.played_meter import PlayedMeter
 from tests.tflite_factory import small_network
 
 BOARD = load_board("nucleo_f412zg")
@@ -195,6 +197,44 @@ def test_hilnas_measure_reaches_a_unit_of_the_map(
     assert measurement.conditions.temperature_c == pytest.approx(25, abs=0.4)
     assert measurement.conditions.vdd_v == pytest.approx(3.3, abs=0.003)
     assert f"{measurement.conditions}" in answer.out
+
+
+def test_a_unit_with_a_meter_is_supplied_by_it_and_its_energy_measured(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """The board is virtual and draws nothing: the meter plays 0.066 W at any time, so that an
+    inference must cost 0.066 W times its latency, whatever the burst held beside it."""
+    monkeypatch.setattr(lpm01a, "_SETTLE_S", 0.0)
+    monkeypatch.setenv("HILNAS_CACHE", str(tmp_path / "cache"))
+    model, file = tmp_path / "small.tflite", tmp_path / "m.json"
+    model.write_bytes(small_network())
+    words = ("measure", model, "--board", BOARD.name, "--via", "hardware", "--repeats", 1)
+    with PlayedMeter(lambda: 0.066) as played:
+        mapped = f'energy = {{ meter = "lpm01a", serial = "{played.port}", volts = 3.3 }}'
+        words = (*words, "--hardware-map", desk.write(("left",), mapped), "--json", file)
+        answer = call(monkeypatch, capsys, *words)
+    assert answer.code == 0, answer.err
+    assert played.commands.index("pwr on") < played.commands.index("start")
+    assert played.commands[-1] == "hrc" and played.commands.count("start") == 5
+    measurement = load_measurement(file)
+    energy = measurement.energy
+    assert energy is not None and len(energy.raw_uj) == len(energy.bursts) == 3
+    assert energy.uj == pytest.approx(0.066 * measurement.latency_us.median, rel=0.02)
+    assert energy.idle_uw == pytest.approx(66_000, rel=1e-3)
+    assert energy.label.startswith("lpm01a 540619864-1110659081-4784204, firmware 1.0.6, 3.3 V")
+    assert "energy" in answer.out and f"{energy.uj:,.4g} uJ" in answer.out
+    (log,) = (tmp_path / "cache" / "lines").glob("left.meter-*.log")
+    assert log.read_text().startswith(f"# lpm01a of unit left at {played.port}\n")
+
+
+def test_a_unit_whose_meter_is_not_there_is_not_opened(desk: Desk) -> None:
+    path = desk.write(("left",), 'energy = { meter = "lpm01a", serial = "/dev/no", volts = 3.3 }')
+    with pytest.raises(MeterError, match="/dev/no: the energy meter's port cannot be opened"):
+        open_session(BOARD, "hardware", hardware_map=path).__enter__()
+    assert holder_of(desk.probes[0]) is None
 
 
 def test_hilnas_flash_takes_the_unit_from_the_map(

@@ -9,7 +9,7 @@ import pytest
 from harness import hardware_map
 from harness.board import load_board
 from harness.errors import ConfigError, UnknownBoardError, UsageError
-from harness.hardware_map import HardwareMap, find_hardware_map, load_hardware_map
+from harness.hardware_map import HardwareMap, MappedMeter, find_hardware_map, load_hardware_map
 from harness.serial_ports import SerialPort, _interface_of, find_port
 
 PROBE = "066AFF495087534867104632"
@@ -20,6 +20,10 @@ def unit(
     name: str = "left", probe: str = PROBE, more: str = "", board: str = "nucleo_f412zg"
 ) -> str:
     return f'[[unit]]\nname = "{name}"\nboard = "{board}"\nprobe = "{probe}"\n{more}\n'
+
+
+def meter(kind: str = "lpm01a", serial: str = "/dev/ttyACM7", volts: float = 3.3) -> str:
+    return f'energy = {{ meter = "{kind}", serial = "{serial}", volts = {volts} }}'
 
 
 def write(folder: Path, *units: str) -> Path:
@@ -71,6 +75,14 @@ def test_a_map_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> N
         load_hardware_map()
 
 
+def test_a_unit_may_have_an_energy_meter(tmp_path: Path) -> None:
+    found = load(tmp_path, unit(more=meter(volts=2)), unit("right", OTHER))
+    assert [one.energy for one in found.units] == [
+        MappedMeter("lpm01a", "/dev/ttyACM7", 2.0),
+        None,
+    ]
+
+
 # what is refused
 
 
@@ -93,6 +105,15 @@ def test_a_map_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> N
         (unit(more='connect_mode = "gently"'), "connect_mode must be one of halt, pre-reset"),
         (unit(more='power_cycle = "reboot"'), "power_cycle: has the wrong type"),
         (unit(more='power_cycle = ["absent-hub"]'), "power_cycle: no such program: 'absent-hub'"),
+        (unit(more="energy = true"), r"unit\[0\]: energy: is not a table .*got True"),
+        (unit(more="energy = {}"), r"unit\[0\]: energy: key 'meter' is missing"),
+        (unit(more=meter(kind="ppk9")), "energy: meter must be one of lpm01a, got 'ppk9'"),
+        (unit(more=meter(serial="")), "energy: serial is empty; /dev/serial/by-id lists ports"),
+        (unit(more=meter(volts=5)), "energy: volts must be 1.8 to 3.3 with lpm01a, got 5"),
+        (
+            unit(more='serial = "/dev/ttyACM7"\n' + meter()),
+            r"unit\[0\]: energy: the meter's port is the unit's own",
+        ),
     ],
 )
 def test_what_is_no_unit_is_refused_by_name(tmp_path: Path, text: str, sentence: str) -> None:
@@ -108,6 +129,10 @@ def test_what_is_no_unit_is_refused_by_name(tmp_path: Path, text: str, sentence:
         (unit("right", "00" + PROBE), "units left and right have the same probe (got 66aff"),
         (
             unit("right", OTHER, 'serial = "by-id"'),
+            "units left and right have the same serial port (got /dev/ttyACM0); each unit has",
+        ),
+        (
+            unit("right", OTHER, meter(serial="by-id")),
             "units left and right have the same serial port (got /dev/ttyACM0); each unit has",
         ),
     ],

@@ -36,6 +36,7 @@ class FakeSession:
     """A unit that computes like the reference, except where told otherwise."""
 
     board, via, timing, timing_model = BOARD, "virtual", "modelled", "fake"
+    meter = None
 
     def __init__(
         self,

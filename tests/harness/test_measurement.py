@@ -1,5 +1,6 @@
 """Measurements: immutable, labelled, and compared only with their like."""
 
+import dataclasses
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from harness.measurement import (
     Spread,
     load_measurement,
 )
-from tests.measurements import make_measurement
+from tests.measurements import make_energy, make_measurement
 
 
 def test_json_round_trips_to_an_equal_value():
@@ -65,6 +66,34 @@ def test_measurements_that_differ_in_a_label_are_not_comparable(name):
     other = make_measurement(**{name: value})
     with pytest.raises(NotComparableError, match=rf"differ in {name} .*got {value}"):
         make_measurement().comparable_with(other)
+
+
+def test_energy_travels_with_its_raw_values():
+    measurement = make_measurement(energy=make_energy())
+    read = Measurement.from_json(json.loads(json.dumps(measurement.to_json())))
+    assert read == measurement and read.energy.bursts[0].inferences == 10
+
+
+def test_a_file_from_before_meters_has_no_energy():
+    table = make_measurement().to_json()
+    del table["energy"]
+    assert Measurement.from_json(table) == make_measurement()
+
+
+def test_energies_are_compared_only_where_meter_voltage_and_method_agree():
+    one = make_measurement(energy=make_energy())
+    one.comparable_with(make_measurement(energy=make_energy(5.0, meter="lpm01a 1-1-1, other")))
+    one.comparable_with(make_measurement())
+    other_kind = make_energy(meter="ppk2 1")
+    other_volts = dataclasses.replace(make_energy(), volts=1.8)
+    other_method = dataclasses.replace(make_energy(), method="trigger")
+    for energy, what in (
+        (other_kind, "energy's meter_kind .*expected lpm01a, got ppk2"),
+        (other_volts, "energy's volts .*expected 3.3, got 1.8"),
+        (other_method, "energy's method .*got trigger"),
+    ):
+        with pytest.raises(NotComparableError, match=f"differ in {what}"):
+            one.comparable_with(make_measurement(energy=energy))
 
 
 def test_measurements_of_two_models_on_one_board_are_comparable():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.errors import MeasurementRefusedError
 from harness.measurement import Flash
 from search.config import Bounds, Budget
 from search.evaluation import Cost
@@ -23,7 +24,7 @@ from search.fitness import (
     nearest,
     objectives_of,
 )
-from tests.measurements import make_measurement
+from tests.measurements import make_energy, make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
 
 BOUNDS = Bounds(val_error=0.1, latency_us=1000.0, sram_bytes=10_000, flash_bytes=40_000)
@@ -41,6 +42,29 @@ def test_objectives_are_the_measured_ones() -> None:
     macs = evaluation.measured.macs
 
     assert Objectives.of(evaluation) == Objectives(0.25, 700.0, 8_000, 30_000, macs)
+
+
+def test_energy_is_an_objective_and_a_bound_where_it_was_measured() -> None:
+    measured = make_measurement(energy=make_energy(1000.0))
+    objectives = Objectives.of_measured(0.05, measured)
+    bounds = Bounds(energy_uj=1600.0)
+
+    assert objectives.values(("energy_uj",)) == (pytest.approx(1000.0),)
+    assert fitness(objectives, ("energy_uj",), bounds, {"energy_uj": 1.0}) == pytest.approx(-0.625)
+    assert objectives_of(Budget(), bounds) == ("energy_uj",)
+    assert broken_by(bounds, measured) is None
+    assert broken_by(Bounds(energy_uj=500.0), measured) == (
+        "measured energy 1,000 exceeds the bound of 500 uJ"
+    )
+    assert excess(objectives, Bounds(energy_uj=800.0, soft=("energy_uj",))) == pytest.approx(0.25)
+    assert replace(objectives, energy_uj=9.0).dominates(objectives, (*FRONT, "energy_uj"))
+
+
+def test_energy_that_was_not_measured_is_never_passed_over() -> None:
+    with pytest.raises(MeasurementRefusedError, match="a measurement holds no energy"):
+        GOOD.values(("energy_uj",))
+    with pytest.raises(MeasurementRefusedError, match="a measurement holds no energy"):
+        broken_by(Bounds(energy_uj=1.0), make_measurement())
 
 
 def test_the_worst_normalised_objective_counts() -> None:

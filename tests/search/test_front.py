@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.evaluation import Evaluation
-from search.fitness import Objectives
+from search.fitness import FRONT, Objectives
 from search.front import measurements_of, pareto_front
-from tests.measurements import make_measurement
+from tests.measurements import make_energy, make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
 
 EVALUATIONS = st.lists(
@@ -31,8 +31,7 @@ def test_the_front_is_exactly_what_nothing_dominates(evaluations: list[Evaluatio
     for evaluation in evaluations:
         mine = Objectives.of(evaluation)
         is_dominated = any(
-            all(getattr(other, name) <= value for name, value in vars(mine).items())
-            and other != mine
+            all(other.values([name]) <= mine.values([name]) for name in FRONT) and other != mine
             for other in scores
         )
         assert (evaluation in front) == (not is_dominated)
@@ -71,3 +70,14 @@ def test_each_candidate_that_reached_the_board_is_counted_once() -> None:
     found = measurements_of([trained, over, make_rejected(tier="analytic"), make_rejected()])
 
     assert [measurement.cycles.median for measurement in found] == [1000, 9000]
+
+
+def test_energy_is_part_of_the_front_where_it_is_named() -> None:
+    thrifty, wasteful = (
+        make_evaluation(measured=make_measurement(cycles=cycles, energy=make_energy(uj)))
+        for cycles, uj in ((100_001, 500.0), (100_000, 900.0))
+    )
+
+    assert pareto_front([thrifty, wasteful]) == [wasteful]
+    both = pareto_front([thrifty, wasteful], (*FRONT, "energy_uj"))
+    assert both == [wasteful, thrifty]

@@ -87,6 +87,25 @@ def test_a_desk_without_such_a_board_is_refused_before_the_data_is_loaded(
     assert f"{map_file}: there is no unit of {BOARD} (got other (nrf52840dk))" in answer.err
 
 
+def test_a_search_for_energy_wants_a_meter_at_every_unit(
+    desk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    meter = '\nenergy = { meter = "lpm01a", serial = "/dev/ttyACM9", volts = 3.3 }\n\n'
+    desk.write_text(desk.read_text().replace("\n[[unit]]", meter + "[[unit]]"))
+    config = write_config(tmp_path, rounds=2, workers=2)
+    config.write_text(config.read_text() + "\n[bounds]\nenergy_uj = 100\n")
+    answer = call(monkeypatch, capsys, "search", config, "--hardware-map", desk)
+    assert answer.code == 2
+    assert answer.err.strip() == (
+        f"hilnas: {desk}: the search bounds or minimises energy_uj, and units have no energy "
+        f"meter (expected `energy` of every unit of {BOARD}, got none of unit1); docs/energy.md "
+        "says what to wire and write; or take energy_uj out"
+    )
+
+
 def test_a_probe_that_fails_is_tried_again_on_a_fresh_session() -> None:
     answers = [ProbeError("the target does not answer"), make_measurement(cycles=7)]
     opened = []
