@@ -43,10 +43,11 @@ def report_sheets(run: Run) -> Iterator[Sheet]:
 def front_sheet(run: Run) -> Sheet:
     """One row a member, fastest first. Where the test split was not touched yet, the accuracy is
     that on the validation split, and the column says so."""
-    heads = COLUMNS if run.is_tested else (COLUMNS[0], VALIDATION, *COLUMNS[2:])
     has_energy = any(evaluation.measured.energy is not None for evaluation in run.front)
-    if has_energy:
-        heads = (*heads, ENERGY)
+    heads = (
+        *(COLUMNS if run.is_tested else (COLUMNS[0], VALIDATION, *COLUMNS[2:])),
+        *((ENERGY,) if has_energy else ()),
+    )
     rows = tuple(
         (
             evaluation.archid,

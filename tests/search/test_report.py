@@ -24,7 +24,7 @@ from search.report.sheet import Sheet, terminal_table
 from search.report.summary import summary
 from search.report.tables import comparison_sheet, front_sheet, report_sheets, tiers_sheet
 from search.report.write import write_report
-from tests.measurements import make_measurement
+from tests.measurements import make_energy, make_measurement
 from tests.search.evaluations import make_evaluation, make_rejected
 from tests.search.runs import (
     CONFIG,
@@ -125,6 +125,15 @@ def test_before_the_test_split_is_touched_the_column_says_validation(tmp_path: P
 def test_a_run_without_a_front_says_so(tmp_path: Path) -> None:
     text = print_table(write_run(tmp_path, [make_rejected()]))
     assert "no trained network inside the bounds" in text
+
+
+def test_energy_has_a_column_where_it_was_measured(tmp_path: Path) -> None:
+    measured = make_measurement(energy=make_energy(1500.0))
+    outcome = make_evaluation(cycles=10_000, measured=measured, untrained=measured)
+    sheet = front_sheet(read_run(write_run(tmp_path / "run", [outcome])))
+    assert sheet.heads[-1] == "energy"
+    assert [row[-1] for row in sheet.rows] == ["1,500 +- 45 uJ"]
+    assert sheet.note.endswith(f"; energy by {make_energy().label}")
 
 
 def test_the_terminal_shows_every_table_that_has_rows(run_dir: Path, tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def test_a_search_for_energy_wants_a_meter_at_every_unit(
     meter = '\nenergy = { meter = "lpm01a", serial = "/dev/ttyACM9", volts = 3.3 }\n\n'
     desk.write_text(desk.read_text().replace("\n[[unit]]", meter + "[[unit]]"))
     config = write_config(tmp_path, rounds=2, workers=2)
-    config.write_text(config.read_text() + "\n[bounds]\nenergy_uj = 100\n")
+    text = config.read_text().replace("[bounds]\n", "[bounds]\nenergy_uj = 100\n")
+    config.write_text(text)
     answer = call(monkeypatch, capsys, "search", config, "--hardware-map", desk)
     assert answer.code == 2
     assert answer.err.strip() == (
