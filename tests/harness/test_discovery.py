@@ -143,7 +143,7 @@ class TestCommand:
         desk = Desk(tmp_path, "left")
         ledger = Ledger(desk.pool().units[0])
         ledger.append("quarantined", why="its control run failed")
-        assert "quarantined since" in ask("--hardware-map", desk.path).out
+        assert "quarantined" in ask("--hardware-map", desk.path).out
         monkeypatch.setattr(pool, "Pool", lambda board, **options: desk.pool(options["run"]))
         answer = ask("--hardware-map", desk.path, "--release", "left")
         assert answer.code == 0, answer.err
