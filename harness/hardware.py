@@ -14,6 +14,7 @@ from harness.energy import EnergyMeter
 from harness.errors import ProbeError
 from harness.hardware_map import METERS, HardwareMap, MappedUnit, load_hardware_map
 from harness.lease import lease
+from harness.ledger import Ledger
 from harness.link import Link
 from harness.probe import FLASH_SECONDS, Access, flash, pyocd_version, reset
 from harness.session import Session
@@ -72,12 +73,15 @@ def open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[S
     Raises:
         LinkError, ProbeError, ConfigError, MeterError: its port cannot be opened or told; pyOCD is
             of a bad version; its energy meter does not answer.
+        JournalError: its ledger cannot be read.
     """
     check_pyocd(board)
     access, port = desk.access_to(unit, board), desk.port_of(unit)
     note = (
         f"unit {unit.name} ({board.name}) at {port}, probe {unit.probe}, pyOCD {pyocd_version()}"
     )
+    if (quarantine := Ledger(unit).history().quarantine) is not None:
+        note += f", quarantined since {quarantine.since}: {quarantine.why}"
     log = _new_log(unit.name, note)
     with _open_meter(unit) as meter, Link(port, board.console.baud, log=log) as link:
         yield Session(

@@ -24,8 +24,10 @@ from harness.errors import (
     WrongImageError,
 )
 from harness.hardware import HardwareUnit
+from harness.hardware_map import load_hardware_map
 from harness.image import Image, build_image
 from harness.lease import holder_of, lease
+from harness.ledger import Ledger
 from harness.measurement import load_measurement
 from harness.probe import pyocd_version
 from harness.session import open_session
@@ -99,6 +101,20 @@ def test_the_whole_line_is_kept_in_a_file_that_says_how_it_came(desk: Desk, imag
     found = re.fullmatch(r"(unit left .*); the line is kept in (.*)", note)
     assert found is not None and f"pyOCD {pyocd_version()}" in found[1]
     assert Path(found[2]).read_text() == f"# {found[1]}\n{transcript}\n"
+
+
+def test_who_measures_on_a_quarantined_unit_is_told(desk: Desk) -> None:
+    path = desk.write(("left",))
+    ledger = Ledger(load_hardware_map(path).units[0])
+    ledger.append("quarantined", why="its control run failed")
+    try:
+        with open_session(BOARD, "hardware", hardware_map=path) as session:
+            assert "quarantined since" in session.note
+            assert ": its control run failed; the line is kept in" in session.note
+    finally:
+        ledger.append("released")
+    with open_session(BOARD, "hardware", hardware_map=path) as session:
+        assert "quarantined" not in session.note
 
 
 def test_of_the_files_of_a_unit_the_oldest_go(
