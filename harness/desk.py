@@ -99,11 +99,12 @@ def _unit(
         port = desk.port_of(unit, ports)
     except HilnasError as error:
         return _refused(name, error, required=False)
-    if not Path(port).exists():
-        fix = "check the cable, correct serial in the map"
-        return Check(name, False, False, f"there is no port {port}", fix)
-    if not os.access(port, os.R_OK | os.W_OK):
-        return Check(name, False, False, f"{port} may not be opened", _DIALOUT)
+    for line in (port, *([unit.energy.serial] if unit.energy else [])):
+        if not Path(line).exists():
+            fix = "check the cable, correct serial in the map"
+            return Check(name, False, False, f"there is no port {line}", fix)
+        if not os.access(line, os.R_OK | os.W_OK):
+            return Check(name, False, False, f"{line} may not be opened", _DIALOUT)
     return Check(name, True, False, f"{unit.board} at {port}, free", "")
 
 

@@ -95,6 +95,13 @@ def test_a_unit_that_is_ready_is_free(attached: list[AttachedProbe], port: str) 
     assert check == Check("unit left", True, False, f"nucleo_f412zg at {port}, free", "")
 
 
+def test_a_meter_that_is_not_there_is_missed(attached: list[AttachedProbe], port: str) -> None:
+    attach(attached)
+    meter = 'energy = { meter = "lpm01a", serial = "/dev/absent", volts = 3.3 }'
+    check = look("unit left", UNIT + f'serial = "{port}"\n{meter}\n')
+    assert not check.ok and check.found == "there is no port /dev/absent"
+
+
 def test_a_unit_that_is_in_use_names_its_user(port: str) -> None:
     with lease(PROBE, unit="left"):
         check = look("unit left", UNIT + f'serial = "{port}"')
