@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.searches import Searched, describe_network, label_of, search
 from harness.board import ROOT
 from search.config import SearchConfig, load_config
-from search.wall_time import MEASURING, TRAINING
+from search.wall_time import WallTime
 
 CONFIG = ROOT / "examples" / "fashion_mnist_hour.toml"
 BOUNDS = {
@@ -48,21 +48,15 @@ def shortened(hour: SearchConfig) -> SearchConfig:
     )
 
 
-def _useful_share(searched: Searched) -> float:
-    """Of the workers' wall time from the command's start to its end, the share that went into
-    training and measuring, finalists' too."""
-    run = searched.run
-    useful = sum(
-        outcome.activities.get(activity, 0.0)
-        for outcome in (*run.outcomes, *run.finalists)
-        for activity in (TRAINING, MEASURING)
-    )
-    return useful / (run.config.search.workers * searched.seconds)
-
-
 def _describe(searched: Searched) -> dict[str, object]:
     run = searched.run
     wall_time = run.wall_time
+    # From the command's start to its end, finalists' too.
+    whole = WallTime.of(
+        (*run.outcomes, *run.finalists),
+        workers=run.config.search.workers,
+        elapsed_s=searched.seconds,
+    )
     good = [each for each in run.front if 1 - run.error_of(each) > SMALLEST_ABOVE]
     chosen = {
         "best": min(run.front, key=run.error_of, default=None),
@@ -73,7 +67,7 @@ def _describe(searched: Searched) -> dict[str, object]:
         "minutes": round(searched.seconds / 60, 2),
         "candidates": len(run.outcomes),
         "tiers": {tier.name: tier.rejected for tier in run.tiers},
-        "useful_share": round(_useful_share(searched), 4),
+        "useful_share": whole.useful_share,
         "useful_share_of_search": wall_time and wall_time.useful_share,
         "overhead_s": wall_time and wall_time.overhead_s,
         "activities_s": wall_time and wall_time.activities,

@@ -86,9 +86,8 @@ def _unit(
     except HilnasError as error:
         return _refused(name, error, required=False)
     if quarantine is not None:
-        found = f"quarantined since {quarantine.since}: {quarantine.why}"
         fix = f"mend it, then hilnas boards --release {unit.name}"
-        return Check(name, False, False, found, fix)
+        return Check(name, False, False, str(quarantine), fix)
     if (holder := holder_of(unit.probe)) is not None:
         return Check(name, True, False, f"{unit.board}, in use by {holder}", "")
     missing = missing_probe(unit, probes)

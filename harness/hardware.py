@@ -14,7 +14,7 @@ from harness.energy import EnergyMeter
 from harness.errors import ProbeError
 from harness.hardware_map import METERS, HardwareMap, MappedUnit, load_hardware_map
 from harness.lease import lease
-from harness.ledger import Ledger
+from harness.ledger import Ledger, Quarantine
 from harness.link import Link
 from harness.probe import FLASH_SECONDS, Access, flash, pyocd_version, reset
 from harness.session import Session
@@ -59,29 +59,35 @@ def open_unit(
         UnitInUseError: another command has it.
         LinkError, ProbeError: its port cannot be opened; pyOCD is of a bad version.
         MeterError: its energy meter cannot be opened.
+        JournalError: its ledger cannot be read.
     """
     desk = load_hardware_map(map_file)
     unit = desk.unit_of(board.name, name)
-    with lease(unit.probe, unit=unit.name), open_leased(board, desk, unit) as session:
+    quarantine = Ledger(unit).history().quarantine
+    with (
+        lease(unit.probe, unit=unit.name),
+        open_leased(board, desk, unit, quarantine=quarantine) as session,
+    ):
         yield session
 
 
 @contextlib.contextmanager
-def open_leased(board: Board, desk: HardwareMap, unit: MappedUnit) -> Iterator[Session]:
-    """A session with `unit`, which the caller has leased.
+def open_leased(
+    board: Board, desk: HardwareMap, unit: MappedUnit, *, quarantine: Quarantine | None = None
+) -> Iterator[Session]:
+    """A session with `unit`, which the caller has leased. quarantine: of the unit, for its note.
 
     Raises:
         LinkError, ProbeError, ConfigError, MeterError: its port cannot be opened or told; pyOCD is
             of a bad version; its energy meter does not answer.
-        JournalError: its ledger cannot be read.
     """
     check_pyocd(board)
     access, port = desk.access_to(unit, board), desk.port_of(unit)
     note = (
         f"unit {unit.name} ({board.name}) at {port}, probe {unit.probe}, pyOCD {pyocd_version()}"
     )
-    if (quarantine := Ledger(unit).history().quarantine) is not None:
-        note += f", quarantined since {quarantine.since}: {quarantine.why}"
+    if quarantine is not None:
+        note += f", {quarantine}"
     log = _new_log(unit.name, note)
     with _open_meter(unit) as meter, Link(port, board.console.baud, log=log) as link:
         yield Session(

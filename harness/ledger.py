@@ -58,6 +58,9 @@ class Quarantine(NamedTuple):
     why: str
     since: str
 
+    def __str__(self) -> str:
+        return f"quarantined since {self.since}: {self.why}"
+
 
 @dataclass
 class History:
@@ -213,7 +216,7 @@ def state_of(unit: MappedUnit) -> str:
     """In words: quarantined, in use, away or free."""
     history = Ledger(unit).history()
     if history.quarantine is not None:
-        return f"quarantined since {history.quarantine.since}: {history.quarantine.why}"
+        return str(history.quarantine)
     if (holder := holder_of(unit.probe)) is not None:
         return f"in use by {holder}"
     return "away when last looked for" if history.vanished else "free"

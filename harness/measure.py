@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from harness import oracle
-from harness.energy import Energy, measure_energy
+from harness.energy import Energy, EnergyMeter, measure_energy
 from harness.engines import AOT, Engine
 from harness.errors import FrameError, MeasurementRefusedError
 from harness.measurement import Flash, Layer, Measurement, Output, Spread, Sram
@@ -108,9 +108,10 @@ def measure(
         run = _run_once(session, inputs, expected, _PATTERNS[0], name=name, profile=True)
         _require_all_layers(run, built.layer_order, where=name)
         profiled = _name_layers(graph, run)
+    energy = None
     if session.meter is not None:
         on_step("measuring energy")
-    energy = _energy_of_one(session, inputs)
+        energy = _energy_of_one(session, session.meter, inputs)
     cycles = [run.cycles for run in runs[1:]]
     stack_bytes = max(run.stack_used_bytes for run in runs)
     return Measurement(
@@ -187,29 +188,28 @@ def _run_once(
     name: str,
     profile: bool = False,
 ) -> RunResult:
-    session.prepare(pattern)
-    for index, array in enumerate(inputs):
-        session.write_input(index, array.tobytes())
+    _make_ready(session, inputs, pattern)
     run = session.run(profile=profile)
     for index, reference in enumerate(expected):
         _require_equal(session.read_output(index), reference, where=f"{name}: output {index}")
     return run
 
 
-def _energy_of_one(session: Session, inputs: Sequence[np.ndarray]) -> Energy | None:
+def _make_ready(session: Session, inputs: Sequence[np.ndarray], pattern: int) -> None:
+    """Memory painted, inputs written."""
+    session.prepare(pattern)
+    for index, array in enumerate(inputs):
+        session.write_input(index, array.tobytes())
+
+
+def _energy_of_one(session: Session, meter: EnergyMeter, inputs: Sequence[np.ndarray]) -> Energy:
     """Inputs are written once for each burst of inferences: writing takes longer than inferring,
     and what the unit draws meanwhile would drown the inference. From the second inference on they
     are what the one before left in the arena; no outputs are compared."""
-    if session.meter is None:
-        return None
-
-    def prepare() -> None:
-        session.prepare(_PATTERNS[0])
-        for index, array in enumerate(inputs):
-            session.write_input(index, array.tobytes())
-
     return measure_energy(
-        session.meter, prepare, lambda: session.run().cycles / session.hello.sysclk_hz
+        meter,
+        lambda: _make_ready(session, inputs, _PATTERNS[0]),
+        lambda: session.run().cycles / session.hello.sysclk_hz,
     )
 
 

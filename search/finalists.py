@@ -25,7 +25,7 @@ from search.evaluation import (
     outcome_to_json,
 )
 from search.fitness import broken_by
-from search.jsonl import Appender, corrupt, read_lines
+from search.jsonl import appending, corrupt, read_lines
 from search.workers import Evaluators, Failure, Task
 
 FINALISTS_NAME = "finalists.jsonl"
@@ -85,7 +85,7 @@ def train_finalists(
         return
     _check_weights(config, run_dir, list(missing.values()))
     path, done = run_dir / FINALISTS_NAME, len(chosen) - len(missing)
-    file = Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
+    file = appending(path)
     try:
         # The longest first: no worker is to wait long for another one's last.
         for number, each in sorted(missing.items(), key=lambda item: -item[1].cost.macs):

@@ -67,6 +67,15 @@ class Appender:
         os.close(self._file)
 
 
+def appending(path: Path) -> Appender:
+    """To the file at `path`, without its torn last line; made where it is not there.
+
+    Raises:
+        JournalError: it cannot be read or written, or a whole line is no JSON object.
+    """
+    return Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
+
+
 def line_of(table: dict[str, Any]) -> bytes:
     """`table` as it stands in a file. Raises ValueError for NaN: it is not JSON, and no objective
     of ours may be one."""

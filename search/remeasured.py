@@ -19,7 +19,7 @@ from harness.ledger import Measured
 from harness.measurement import Measurement
 from harness.pool import Pool
 from search.evaluation import Evaluation, Outcome
-from search.jsonl import Appender, corrupt, read_lines
+from search.jsonl import appending, corrupt, read_lines
 
 REMEASURED_NAME = "remeasured.jsonl"
 
@@ -112,7 +112,7 @@ def _model_of(run_dir: Path, outcome: Evaluation) -> bytes:
 
 def _append(run_dir: Path, outcome: Evaluation, again: Measurement) -> None:
     path = run_dir / REMEASURED_NAME
-    file = Appender(path, keep_bytes=read_lines(path).intact_bytes if path.exists() else None)
+    file = appending(path)
     try:
         file.append(
             {
