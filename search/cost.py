@@ -61,15 +61,14 @@ def model_size_of(op: Op) -> int:
 
 
 def working_set_of(op: Op) -> int:
-    """Bytes of int8 tensors that must exist while the operator runs, whatever ran before it."""
+    """Bytes of int8 tensors that must exist while the operator runs, whatever ran before it and
+    however its output lies over its input (diagonal memory optimisation, arXiv 2010.01668)."""
     output = math.prod(op.output_shape)
     match op:
-        case Conv2D() | Dense():
-            return math.prod(op.input_shape) + output
+        case Conv2D() | Dense() | DepthwiseConv2D() | Pool2D():
+            return max(math.prod(op.input_shape), output)
         case Add():
             return 2 * output
-        case DepthwiseConv2D() | Pool2D():
-            return max(math.prod(op.input_shape), output)
         case _:
             return output
 

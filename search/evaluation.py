@@ -32,8 +32,8 @@ class Cost:
 
     macs: multiply-accumulates of one inference. model_size_bytes: int8 weights and int32 biases.
     peak_memory_bytes: largest working set of int8 tensors, operators in the order of
-    the lowering walk. memory_floor_bytes: largest working set of one operator, which no order of
-    operators can go below.
+    the lowering walk. memory_floor_bytes: what one operator's tensors take at least, which no
+    order of operators and no overlap of tensors can go below.
     """
 
     macs: int
@@ -45,8 +45,8 @@ class Cost:
 @dataclass(frozen=True)
 class Rejected:
     """A candidate that was not trained in full, or failed. `tier` says who rejected it: "analytic"
-    (cost breaks a bound), "measured" (the untrained export breaks a bound on the board), "short"
-    (others did better after short training) or "failed"."""
+    (cost breaks a bound, or would at the least rates measured), "measured" (the untrained export
+    breaks a bound on the board), "short" (others did better after short training) or "failed"."""
 
     archid: str
     genotype: dict[str, Any]

@@ -123,15 +123,16 @@ def broken_by(bounds: Bounds, measurement: Measurement) -> str | None:
     """
     if bounds.energy_uj is not None and measurement.energy is None:
         raise _without_energy()
-    return next(_broken(bounds, _measured(measurement)), None)
+    return first_broken(bounds, measured_quantities(measurement))
 
 
 def broken_by_cost(bounds: Bounds, cost: Cost) -> str | None:
     """The first hard bound that the analytic cost already breaks, as a sentence, or None. Weights
-    alone are less than the flash an image needs, and one operator's tensors less than its SRAM:
-    what is rejected here would be rejected on the board, too. Peak memory does not reject, because
-    an engine may run the operators in an order that needs less."""
-    return next(_broken(bounds, _analytic(cost)), None)
+    alone are less than the flash an image needs, and one operator's tensors less than its SRAM,
+    even where its output is laid over its input: what is rejected here would be rejected on the
+    board, too. Peak memory does not reject, because an engine may need less: another order of
+    operators, outputs over inputs."""
+    return first_broken(bounds, _analytic(cost))
 
 
 def nearest(bounds: Bounds, rejected: Iterable[Rejected]) -> tuple[Rejected, str] | None:
@@ -149,7 +150,7 @@ def nearest(bounds: Bounds, rejected: Iterable[Rejected]) -> tuple[Rejected, str
     return best
 
 
-class _Quantity(NamedTuple):
+class Quantity(NamedTuple):
     """What a bound is held against. name: of the bound. what, unit: for people."""
 
     name: str
@@ -165,6 +166,23 @@ class _Quantity(NamedTuple):
         return float(getattr(bounds, self.name))
 
 
+def first_broken(bounds: Bounds, quantities: Iterable[Quantity]) -> str | None:
+    """The first hard bound that a quantity breaks, as a sentence; None where all are kept."""
+    return next(_broken(bounds, quantities), None)
+
+
+def measured_quantities(measurement: Measurement) -> tuple[Quantity, ...]:
+    """All that a measurement says of what may have a bound."""
+    energy = measurement.energy
+    return (
+        Quantity("latency_us", "measured latency", measurement.latency_us.median, "us"),
+        Quantity("sram_bytes", "measured SRAM", measurement.sram.total_bytes, "bytes"),
+        Quantity("flash_bytes", "measured flash", measurement.flash.total_bytes, "bytes"),
+        Quantity("macs", "MACs", measurement.macs, "MACs"),
+        *([] if energy is None else [Quantity("energy_uj", "measured energy", energy.uj, "uJ")]),
+    )
+
+
 def _without_energy() -> MeasurementRefusedError:
     return MeasurementRefusedError(
         "a measurement holds no energy, which this search bounds or minimises",
@@ -172,34 +190,21 @@ def _without_energy() -> MeasurementRefusedError:
     )
 
 
-def _measured(measurement: Measurement) -> tuple[_Quantity, ...]:
-    energy = measurement.energy
+def _analytic(cost: Cost) -> tuple[Quantity, ...]:
     return (
-        _Quantity("latency_us", "measured latency", measurement.latency_us.median, "us"),
-        _Quantity("sram_bytes", "measured SRAM", measurement.sram.total_bytes, "bytes"),
-        _Quantity("flash_bytes", "measured flash", measurement.flash.total_bytes, "bytes"),
-        _Quantity("macs", "MACs", measurement.macs, "MACs"),
-        *([] if energy is None else [_Quantity("energy_uj", "measured energy", energy.uj, "uJ")]),
+        Quantity("macs", "MACs", cost.macs, "MACs"),
+        Quantity("flash_bytes", "model size", cost.model_size_bytes, "bytes of flash"),
+        Quantity("sram_bytes", "memory of one operator", cost.memory_floor_bytes, "bytes of SRAM"),
     )
 
 
-def _analytic(cost: Cost) -> tuple[_Quantity, ...]:
-    return (
-        _Quantity("macs", "MACs", cost.macs, "MACs"),
-        _Quantity("flash_bytes", "model size", cost.model_size_bytes, "bytes of flash"),
-        _Quantity(
-            "sram_bytes", "memory of one operator", cost.memory_floor_bytes, "bytes of SRAM"
-        ),
-    )
-
-
-def _quantities(rejected: Rejected) -> tuple[_Quantity, ...]:
+def _quantities(rejected: Rejected) -> tuple[Quantity, ...]:
     if rejected.tier == "analytic":
         return _analytic(rejected.cost)
-    return _measured(rejected.untrained) if rejected.untrained is not None else ()
+    return measured_quantities(rejected.untrained) if rejected.untrained is not None else ()
 
 
-def _broken(bounds: Bounds, quantities: Iterable[_Quantity]) -> Iterator[str]:
+def _broken(bounds: Bounds, quantities: Iterable[Quantity]) -> Iterator[str]:
     for quantity in quantities:
         if quantity.is_bound(bounds) and quantity.value > quantity.bound(bounds):
             bound = getattr(bounds, quantity.name)

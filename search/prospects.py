@@ -45,7 +45,7 @@ class Prospects:
     def are_hopeless(self) -> bool:
         """Whether asking for more has no point."""
         measured = self._told["measured"] >= HOPELESS_MEASUREMENTS
-        return self._in_a_row == HOPELESS_REJECTIONS or (measured and self._is_nobody_inside)
+        return self._in_a_row >= HOPELESS_REJECTIONS or (measured and self._is_nobody_inside)
 
     @property
     def verdict(self) -> str:
@@ -57,10 +57,10 @@ class Prospects:
     @property
     def is_verdict_final(self) -> bool:
         """Whether no new candidate being left proves that the bounds cannot be kept: all broke
-        them by arithmetic, or enough of them as measured. That a space is used up proves
-        nothing."""
+        them by arithmetic, or enough of them in a row, or as measured. That a space is used up
+        proves nothing."""
         tried = self._told.total() - self._told["analytic"]
-        return not tried or self._told["measured"] >= HOPELESS_MEASUREMENTS
+        return not tried or self.are_hopeless
 
     def doubt(self) -> str:
         """A sentence, once, when enough were turned down; otherwise ""."""

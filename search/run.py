@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,7 @@ from search.evaluation import (
     outcome_to_json,
 )
 from search.fitness import broken_by_cost, objectives_of
+from search.floors import Floors
 from search.genotype import Genotype
 from search.journal import Entry, Header, Journal, Record
 from search.keeping import write_whole, writing
@@ -177,6 +179,18 @@ class _Candidate:
         return replace(outcome, parent=self.parent, sparsity=self.sparsity, spent=spent)
 
 
+class _Asking(NamedTuple):
+    """What a journal must agree with at each candidate."""
+
+    archid: str
+    state: str
+    is_submitted: bool
+
+    def __str__(self) -> str:
+        fate = "for the workers" if self.is_submitted else "turned down by arithmetic"
+        return f"archid {self.archid}, state {self.state}, {fate}"
+
+
 class _Run:
     """The loop's state. `queue` holds the candidates asked for and not yet told, oldest first."""
 
@@ -204,6 +218,7 @@ class _Run:
         self.outcomes: list[Outcome] = []
         self.objectives = objectives_of(config.search, config.bounds)
         self.prospects = Prospects(config.bounds)
+        self.floors = Floors(config.bounds)
         self.rung: list[Peer] = []  # of the outcomes, those short-trained
         self.stopped = ""
         self.progress = Progress(rounds=self.budget.rounds)
@@ -271,7 +286,7 @@ class _Run:
             return
         genotype, state = asked.genotype, self.algorithm.state_digest()
         cost = cost_of(self.space.lower(genotype, *self.problem))
-        reason = broken_by_cost(self.config.bounds, cost)
+        reason = broken_by_cost(self.config.bounds, cost) or self.floors.broken_by(cost)
         seconds = time.monotonic() - since
         candidate = _Candidate(
             index, genotype, cost, state, asked.parent, self._sparsity_of(asked), seconds
@@ -328,13 +343,15 @@ class _Run:
             ) from None
 
     def _replay(self, candidate: _Candidate, entry: Entry) -> None:
-        archid = candidate.genotype.archid
-        if (entry.outcome.archid, entry.state) != (archid, candidate.state):
+        was_submitted = getattr(entry.outcome, "tier", "") != "analytic"
+        recorded = _Asking(entry.outcome.archid, entry.state, was_submitted)
+        now = _Asking(candidate.genotype.archid, candidate.state, candidate.is_submitted)
+        if recorded != now:
             raise JournalError(
                 "another candidate than this version of hilnas would ask for",
                 where=f"{self.journal.path}:{entry.index + 2}",
-                expected=f"archid {archid}, state {candidate.state}",
-                got=f"{entry.outcome.archid}, {entry.state}",
+                expected=str(now),
+                got=str(recorded),
                 hint="resume with the versions in environment.json, or start a new run",
             )
         candidate.replayed = True
@@ -363,6 +380,7 @@ class _Run:
         self.outcomes.append(outcome)
         self._sparsities[outcome.archid] = outcome.sparsity
         self.prospects.told(outcome)
+        self.floors.told(outcome)
         if (peer := peer_of(outcome, self.objectives)) is not None:
             self.rung.append(peer)
         self.emit(Told(candidate.index, outcome, candidate.replayed, self.now()))

@@ -75,7 +75,7 @@ def test_cost_of_sums_up() -> None:
         macs=16 * 2 + 32 * 10 + 10 * 10,
         model_size_bytes=(2 + 8) + (320 + 40) + (100 + 40),
         peak_memory_bytes=16 + 32,
-        memory_floor_bytes=16 + 32,
+        memory_floor_bytes=32,
     )
 
 

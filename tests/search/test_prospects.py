@@ -96,6 +96,8 @@ def test_the_verdict_counts_all_and_needs_no_numbers() -> None:
         ([ANALYTIC, measured()], False),
         ([ANALYTIC, FAILED], False),
         ([measured()] * 4, True),
+        ([measured()] + [ANALYTIC] * 3, True),
+        ([measured(), INSIDE] + [ANALYTIC] * 2, False),
     ],
 )
 def test_a_used_up_space_proves_something_only_where_enough_were_tried(

@@ -602,6 +602,16 @@ def test_a_journal_of_other_candidates_is_refused(whole: Path, tmp_path: Path) -
     assert "journal.jsonl:4: another candidate than this version of hilnas" in str(caught.value)
 
 
+def test_a_journal_of_other_bounds_in_arithmetic_is_refused(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "journal.jsonl").write_bytes((whole / "journal.jsonl").read_bytes())
+    monkeypatch.setattr("search.run.broken_by_cost", lambda bounds, cost: None)
+
+    with pytest.raises(JournalError, match="for the workers, got .* turned down by arithmetic"):
+        search(tmp_path, resume=True)
+
+
 def test_changed_versions_are_said_when_resuming(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
