@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from harness.compiler import compile_sources
 from harness.tflite import Graph
 from search.cost import cost_of, peak_memory
 from search.export import export_untrained
@@ -66,7 +67,8 @@ def test_macs_sizes_and_peak_memory_are_those_of_the_file(name: str, seed: int) 
     ops = space.lower(reached(space, 40 + seed, 3 * seed), SHAPES[name], 3)
     cost = cost_of(ops)
 
-    graph = read(export_untrained(ops, seed=seed))
+    model = export_untrained(ops, seed=seed)
+    graph = read(model)
 
     assert (macs(graph), weight_bytes(graph)) == (cost.macs, cost.model_size_bytes)
     computed = [operator for operator in graph.operators if operator.op != "RESHAPE"]
@@ -76,3 +78,5 @@ def test_macs_sizes_and_peak_memory_are_those_of_the_file(name: str, seed: int) 
         math.prod(op.output_shape) for op in ops if not isinstance(op, Input | Flatten)
     )
     assert peak_of(graph) == peak_memory(in_order_of(graph, ops))
+    arena_bytes = compile_sources(model, name=name).plan.arena_bytes
+    assert cost.memory_floor_bytes <= arena_bytes, "outputs over inputs or not"
