@@ -39,11 +39,13 @@ _MOST_AMPS = 0.050  # UM2243, chapter 10: dynamic mode
 _FIRMWARE_MIN = (1, 0, 2)  # UM2269 table 22: the first with `pwr`
 
 _REPLY_S = 2.0
-_WRITE_S = 2.0
+_WRITE_S = 10.0  # pyserial looks at the time only: on a busy host it may pass behind the write
 _CALIBRATION_S = 10.0  # the meter calibrates itself after a change of voltage
 _FIRST_SAMPLE_S = 3.0
 _END_S = 5.0
 _QUIET_S = 0.2  # a stream has a line each 10 ms
+_QUIET_READS = round(_QUIET_S / POLL_S)
+_LATE_READS = 10  # what a host that stood still finds waiting is read in fewer
 _SETTLE_S = 0.5  # the unit's supply, after it was switched on
 _LATE_S = 0.25  # of samples under way when an acquisition is ended
 _LATE_SHARE = 0.02
@@ -70,6 +72,7 @@ class Lpm01a:
         self._events: deque[Event] = deque()
         self._reader: threading.Thread | None = None
         self._halt = threading.Event()
+        self._due: Deadline | None = None  # of what the reader waits for
         self._account = Account(_RATE_HZ)
         self._broken: MeterError | None = None
         self._started_s = 0.0
@@ -162,6 +165,7 @@ class Lpm01a:
         self._command("start")
         first = threading.Event()
         self._halt.clear()
+        self._due = Deadline(_FIRST_SAMPLE_S)
         self._reader = threading.Thread(
             target=self._follow,
             args=(self._account, first),
@@ -169,7 +173,8 @@ class Lpm01a:
             daemon=True,
         )
         self._reader.start()
-        if not first.wait(_FIRST_SAMPLE_S) or not self._account.samples:
+        first.wait()  # for no longer than the reader does
+        if not self._account.samples:
             self._end_reader()
             raise self._broken or self._silent("the first sample", _FIRST_SAMPLE_S)
         self._started_s = time.monotonic()
@@ -190,18 +195,18 @@ class Lpm01a:
         ended_by_itself = account.is_over
         if not ended_by_itself and self._broken is None:
             self._write("stop")
-        reader.join(_END_S)
-        is_late = reader.is_alive()
-        self._end_reader()
-        self._may_run = not account.ended
+        self._due = Deadline(_END_S)
+        reader.join()
+        self._reader = None
+        self._may_run = ended_by_itself or not account.ended
         if self._broken is not None:
             raise self._broken
         if account.failure is not None:
             raise self._wrong(account.failure)
-        if is_late:
-            raise self._silent("the end of the acquisition", _END_S)
         if ended_by_itself:
             raise self._wrong("the meter ended the acquisition by itself")
+        if not account.ended:
+            raise self._silent("the end of the acquisition", _END_S)
         acquisition = Acquisition(account.joules, account.samples, _RATE_HZ, self.volts)
         if acquisition.seconds < elapsed_s * (1 - _LATE_SHARE) - _LATE_S:
             raise self._wrong(
@@ -216,16 +221,18 @@ class Lpm01a:
         return acquisition
 
     def _follow(self, account: Account, first: threading.Event) -> None:
-        """Read the stream until it is over or somebody halts it; in a thread of its own, because
-        the line does not wait while inferences run."""
+        """Read the stream until it is over, somebody halts it or what is due did not come; in a
+        thread of its own, because the line does not wait while inferences run."""
         try:
-            while not self._halt.is_set() and not account.is_over:
+            is_late = False
+            while not (self._halt.is_set() or account.is_over or is_late):
+                is_late = self._due is not None and self._due.expired
+                self._receive()
                 while self._events and not account.is_over:
                     account.add(self._events.popleft())
-                if account.samples:
+                if account.samples and not first.is_set():
+                    self._due, is_late = None, False
                     first.set()
-                if not account.is_over:
-                    self._receive()
             if account.failure is not None and not first.is_set():
                 self._broken = self._wrong(account.failure)
         except MeterError as error:
@@ -241,26 +248,34 @@ class Lpm01a:
             self._reader = None
 
     def _quieten(self) -> None:
-        """End an acquisition, whoever began it, and forget what is on the line."""
+        """End an acquisition, whoever began it, and forget what is on the line. Quiet is counted
+        in reads that found nothing: on a busy host time may pass in which nobody looked."""
         self._end_reader()
         if self._may_run:
             self._write("stop")
-        deadline, heard_s = Deadline(_END_S), time.monotonic()
-        while time.monotonic() - heard_s < _QUIET_S:
-            if self._receive():
-                heard_s = time.monotonic()
-            if deadline.expired:
+        deadline, quiet_reads, late_reads = Deadline(_END_S), 0, 0
+        while quiet_reads < _QUIET_READS:
+            is_late = deadline.expired
+            if not self._receive():
+                quiet_reads += 1
+                continue
+            quiet_reads = 0
+            late_reads += is_late
+            if late_reads > _LATE_READS:
                 raise self._wrong(f"the meter does not stop sending within {_END_S:g} s")
         self._decoder = Decoder()
         self._events.clear()
         self._may_run = False
 
     def _command(self, command: str, deadline_s: float | None = None) -> str:
-        """Send `command`; returns what the reply says behind it."""
+        """Send `command`; returns what the reply says behind it. Replies come in the order of
+        their commands: what comes before it is old."""
         deadline_s = deadline_s or _REPLY_S
         self._write(command)
         for event in self._until(Deadline(deadline_s)):
             if isinstance(event, Failure):
+                if event.text.startswith("stop"):  # the only command whose reply is not awaited
+                    continue
                 raise self._refused(command, event)
             if isinstance(event, Reply) and event.text.startswith(command.split()[0]):
                 said = re.sub(r"\s", "", event.text)  # UM2269 table 49: ack volt 3300 m
@@ -289,10 +304,17 @@ class Lpm01a:
         )
 
     def _until(self, deadline: Deadline) -> Iterator[Event]:
-        while not deadline.expired:
-            while self._events:
-                yield self._events.popleft()
+        """What came, and once more after the deadline: a host that stood still has not looked."""
+        yield from self._taken()
+        is_late = False
+        while not is_late:
+            is_late = deadline.expired
             self._receive()
+            yield from self._taken()
+
+    def _taken(self) -> Iterator[Event]:
+        while self._events:
+            yield self._events.popleft()
 
     def _receive(self) -> bytes:
         """What came within POLL_S, decoded into self._events."""

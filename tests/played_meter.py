@@ -25,7 +25,8 @@ class PlayedMeter:
     """A context manager; `port` is the pty's name. The unit it supplies draws watts() at any time.
 
     answers: to commands, instead of the manual's; None is silence. spoil: what is put on the line
-    in place of the sample of that number. `commands` keeps what was asked for.
+    in place of the sample of that number. late_s: what it takes to answer a `stop`. `commands`
+    keeps what was asked for.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class PlayedMeter:
         *,
         answers: dict[str, bytes | None] | None = None,
         spoil: dict[int, bytes] | None = None,
+        late_s: float = 0.0,
     ) -> None:
         self.commands: list[str] = []
         self._watts = watts
         self._answers = answers or {}
         self._spoil = spoil or {}
+        self._late_s = late_s
         self._began: float | None = None
         self._sent = 0
         self._over = threading.Event()
@@ -78,6 +81,8 @@ class PlayedMeter:
 
     def _obey(self, command: str) -> None:
         self.commands.append(command)
+        if command == "stop":
+            time.sleep(self._late_s)
         if command in self._answers:
             answer = self._answers[command]
             if answer is not None:

@@ -14,18 +14,34 @@ import pytest
 from harness import lpm01a
 from harness.errors import MeterError
 from harness.lpm01a import Lpm01a
+from harness.port import Port
 from tests.harness.test_lpm01a_stream import fixture
 from tests.played_meter import PlayedMeter
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for deadlines that are made for USB and a meter that calibrates itself."""
+def no_supply_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lpm01a, "_SETTLE_S", 0.0)
-    monkeypatch.setattr(lpm01a, "_REPLY_S", 1.0)
-    monkeypatch.setattr(lpm01a, "_CALIBRATION_S", 1.0)
-    monkeypatch.setattr(lpm01a, "_FIRST_SAMPLE_S", 1.0)
-    monkeypatch.setattr(lpm01a, "_END_S", 1.5)
+
+
+class StandsStill(Port):
+    """The port on a host that stands still behind each request, until it was answered."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        end = time.monotonic() + 30
+        while not self.in_waiting:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+class Expired:
+    """A deadline that passed while the host stood still."""
+
+    expired = True
+
+    def __init__(self, seconds: float) -> None:
+        pass
 
 
 def test_a_unit_is_supplied_and_its_draw_summed_up() -> None:
@@ -98,7 +114,7 @@ def test_a_port_where_nobody_answers_is_told_in_time() -> None:
     start = time.monotonic()
     try:
         with pytest.raises(
-            MeterError, match=r"a reply to 'htc' did not come from the energy meter within 1 s"
+            MeterError, match=r"a reply to 'htc' did not come from the energy meter within 2 s"
         ) as said:
             Lpm01a(os.ttyname(theirs), 3.3)
     finally:
@@ -130,7 +146,7 @@ def test_a_port_where_nobody_answers_is_told_in_time() -> None:
         ({"htc": b"PowerShield > err htc\r\n"}, r"refused 'htc' \(got no reason\)"),
         (
             {"freq 100": None},
-            r"a reply to 'freq 100' did not come from the energy meter within 1 s",
+            r"a reply to 'freq 100' did not come from the energy meter within 2 s",
         ),
         (
             {"htc": b"\x00\xff\xfe garbage \r\n" * 200},
@@ -184,6 +200,29 @@ def test_what_spoils_an_acquisition_is_said(spoil: dict[int, bytes], sentence: s
             meter.stop()
 
 
+def test_the_late_answer_to_a_stop_is_not_that_to_the_next_command() -> None:
+    """It comes when the line has been quiet for long enough to be taken for quiet."""
+    with PlayedMeter(spoil={5: b"99-07\r\n"}, late_s=0.5) as played:
+        with Lpm01a(played.port, 3.3) as meter:
+            meter.start()
+            time.sleep(0.2)
+            with pytest.raises(MeterError, match="no sample: '99-07'"):
+                meter.stop()
+            played._spoil.clear()
+            meter.start()
+            assert meter.stop().watts == pytest.approx(0.05, rel=1e-3)
+        assert played.commands[-5:] == ["start", "stop", "start", "stop", "hrc"]
+
+
+def test_what_came_while_the_host_stood_still_is_seen_behind_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lpm01a, "Port", StandsStill)
+    monkeypatch.setattr(lpm01a, "Deadline", Expired)
+    with PlayedMeter() as played, Lpm01a(played.port, 3.3) as meter:
+        assert meter.name.endswith("firmware 1.0.6")
+
+
 def test_after_a_spoilt_acquisition_the_next_one_is_whole() -> None:
     with PlayedMeter(spoil={5: b"99-07\r\n"}) as played, Lpm01a(played.port, 3.3) as meter:
         meter.start()
@@ -196,7 +235,8 @@ def test_after_a_spoilt_acquisition_the_next_one_is_whole() -> None:
         assert meter.stop().watts == pytest.approx(0.05, rel=1e-3)
 
 
-def test_an_end_that_does_not_come_is_not_waited_for() -> None:
+def test_an_end_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lpm01a, "_END_S", 1.0)
     with PlayedMeter() as played, Lpm01a(played.port, 3.3) as meter:
         meter.start()
         played._answers["stop"] = None
@@ -204,12 +244,13 @@ def test_an_end_that_does_not_come_is_not_waited_for() -> None:
             meter.stop()
 
 
-def test_a_meter_that_never_stops_sending_is_given_up() -> None:
+def test_a_meter_that_never_stops_sending_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lpm01a, "_END_S", 1.0)
     with PlayedMeter() as played:
         with Lpm01a(played.port, 3.3) as meter:
             meter.start()
             played._answers["stop"] = None
-        with pytest.raises(MeterError, match="does not stop sending within 1.5 s"):
+        with pytest.raises(MeterError, match="does not stop sending within 1 s"):
             Lpm01a(played.port, 3.3)
 
 
