@@ -262,13 +262,15 @@ class Tiers:
 @dataclass(frozen=True)
 class Finalists:
     """What the front gets after the search (search/finalists.py). epochs: that each network of it
-    is trained on for, 0 leaves this out. count: of networks, those of the least val_error."""
+    is trained on for, 0 leaves this out. count: of networks, those of the least val_error. spread:
+    of networks beside them, those that dominate the most together with them."""
 
     epochs: int = 0
     count: int = 8
+    spread: int = 0
 
     def __post_init__(self) -> None:
-        _require_not_negative("finalists", self, "epochs")
+        _require_not_negative("finalists", self, "epochs", "spread")
         _require("finalists", self, ("count",), "be at least 1", lambda value: value >= 1)
 
 

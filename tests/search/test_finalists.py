@@ -139,8 +139,33 @@ def test_a_finalist_that_goes_wrong_is_recorded_and_its_candidate_stays(
 
 
 def test_those_of_the_least_error_are_chosen() -> None:
-    assert choose(FRONT, 2) == [FRONT[3], FRONT[2]]
-    assert len(choose(FRONT, 9)) == 4
+    assert choose(FRONT, Finalists(count=2), Bounds()) == [FRONT[3], FRONT[2]]
+    assert len(choose(FRONT, Finalists(count=9), Bounds())) == 4
+
+
+def test_the_spread_is_of_those_that_add_the_most_beside_the_best() -> None:
+    """The best, one much like it, a far smaller one, one that is smaller still and useless."""
+    best, alike, small, useless = (
+        make_evaluation(
+            network(series(conv(width))),
+            val_error=val_error,
+            cycles=cycles,
+            flash_bytes=flash_bytes,
+        )
+        for width, val_error, cycles, flash_bytes in (
+            (4, 0.070, 900_000, 40_000),
+            (5, 0.071, 890_000, 39_900),
+            (6, 0.095, 200_000, 17_000),
+            (7, 0.119, 190_000, 16_900),
+        )
+    )
+    front = (useless, alike, small, best)
+    bounds = Bounds(val_error=0.1, latency_us=10_000.0, sram_bytes=20_000, flash_bytes=65_536)
+
+    assert choose(front, Finalists(count=1, spread=1), bounds) == [best, small]
+    assert choose(front, Finalists(count=1, spread=9), bounds) == [best, small, alike, useless]
+    assert choose(front, Finalists(count=1, spread=1), Bounds()) == [best, small]
+    assert choose(front, Finalists(count=4, spread=2), bounds) == [best, alike, small, useless]
 
 
 @pytest.mark.parametrize(
