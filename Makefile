@@ -21,12 +21,12 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	find firmware harness search -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format --dry-run --Werror
+	find firmware harness search bench tests -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format --dry-run --Werror
 
 format: setup
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	find firmware harness search -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format -i
+	find firmware harness search bench tests -name '*.[ch]' -o -name '*.cc' | xargs .venv/bin/clang-format -i
 
 bench: setup
 	.venv/bin/python -m bench

@@ -33,6 +33,7 @@ from harness.measure import measure, random_inputs
 from harness.measurement import Measurement
 from harness.options import DEFAULTS
 from harness.pool import Pool
+from harness.pooled_unit import MeasureOn
 from harness.reach import Reach
 from harness.session import Session, open_session
 from harness.tflite import read_graph
@@ -152,13 +153,14 @@ def _desk(count: int) -> Iterator[_Desk]:
 
 
 def run() -> dict[str, object]:
-    one, four = _throughput(1), _throughput(UNITS)
+    run_image, label = _image_runner()
+    one, four = _throughput(1, run_image), _throughput(UNITS, run_image)
     gain = four["measurements_per_minute"] / one["measurements_per_minute"]
     disturbed = _disturbed()
     return {
         "bound": {"gain": 3.0, "same_journal": True, "same_front": True},
         "flashing_s": FLASHING_S,
-        "label": f"{BOARD.name}, virtual units, {TIMING_MODEL}",
+        "label": label,
         "throughput": [one, four],
         "gain": round(gain, 2),
         "disturbed": disturbed,
@@ -166,8 +168,7 @@ def run() -> dict[str, object]:
     }
 
 
-def _throughput(units: int) -> dict[str, Any]:
-    run_image = _image_runner()
+def _throughput(units: int, run_image: MeasureOn) -> dict[str, Any]:
     with _desk(units) as desk, ThreadPoolExecutor(units) as workers:
         pools = [desk.pool(control_on=run_image) for _ in range(units)]
 
@@ -187,9 +188,9 @@ def _throughput(units: int) -> dict[str, Any]:
     }
 
 
-def _image_runner() -> Any:
+def _image_runner() -> tuple[MeasureOn, str]:
     """measure() without its compiler and reference: a whole measurement was made before, and what
-    it built is flashed and run as it would be."""
+    it built is flashed and run as it would be. And that measurement's label."""
     with open_session(BOARD, "virtual") as session:
         before = measure(control_model(), session, name="control")
         built = AOT.build(
@@ -209,7 +210,7 @@ def _image_runner() -> Any:
                 session.read_output(index)
         return before
 
-    return run_image
+    return run_image, before.label
 
 
 def _disturbed() -> dict[str, Any]:

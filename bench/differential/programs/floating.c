@@ -45,7 +45,8 @@ void program(uint32_t rounds) {
         for (int i = 0; i < 16; i++) {
             double x = i * 0.731 - 5;
             doubles[i] += sin(x) * exp(x / 3) + log(fabs(x) + 1) / 7 + (double)(int64_t)(x * 1e12);
-            doubles[i] += (double)(float)x + fmod(x * 1e5, 3.3) + cbrt(x) + (double)(uint32_t)(x * x);
+            doubles[i] +=
+                (double)(float)x + fmod(x * 1e5, 3.3) + cbrt(x) + (double)(uint32_t)(x * x);
         }
     }
 }

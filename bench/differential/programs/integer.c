@@ -32,16 +32,26 @@ static uint32_t ackermann(uint32_t m, uint32_t n) {
 
 static int64_t operate(uint32_t which, int64_t a, int64_t b) {
     switch (which % 10) {
-    case 0: return a + b;
-    case 1: return a - b;
-    case 2: return a * b;
-    case 3: return b ? a / b : 0;
-    case 4: return b ? (int64_t)((uint64_t)a % (uint64_t)b) : 1;
-    case 5: return a << (b & 63);
-    case 6: return a >> (b & 63);
-    case 7: return __builtin_popcountll((uint64_t)a) + __builtin_clzll((uint64_t)b | 1);
-    case 8: return (int32_t)a / ((int32_t)b | 1);
-    default: return (uint8_t)a * (int16_t)b + (int8_t)(a >> 8);
+    case 0:
+        return a + b;
+    case 1:
+        return a - b;
+    case 2:
+        return a * b;
+    case 3:
+        return b ? a / b : 0;
+    case 4:
+        return b ? (int64_t)((uint64_t)a % (uint64_t)b) : 1;
+    case 5:
+        return a << (b & 63);
+    case 6:
+        return a >> (b & 63);
+    case 7:
+        return __builtin_popcountll((uint64_t)a) + __builtin_clzll((uint64_t)b | 1);
+    case 8:
+        return (int32_t)a / ((int32_t)b | 1);
+    default:
+        return (uint8_t)a * (int16_t)b + (int8_t)(a >> 8);
     }
 }
 

@@ -1,4 +1,4 @@
-/* newlib's assembly and C: copies of all alignments, searches, formatting and parsing of numbers. */
+/* newlib's assembly and C: copies of all alignments, searches, numbers printed and parsed. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
