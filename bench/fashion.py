@@ -54,8 +54,7 @@ def _describe(searched: Searched) -> dict[str, object]:
     # From the command's start to its end, finalists' too.
     whole = WallTime.of(
         (*run.outcomes, *run.finalists),
-        workers=run.config.search.workers,
-        elapsed_s=searched.seconds,
+        workers_s=run.config.search.workers * searched.seconds,
     )
     good = [each for each in run.front if 1 - run.error_of(each) > SMALLEST_ABOVE]
     chosen = {

@@ -4,11 +4,11 @@ to disk line by line. Knows nothing of algorithms or workers.
 Line 1 is the header: {"schema", "config_sha256", "config", "versions"}. Line n + 2 is candidate n:
 {"index": n, "state", "at_s", "outcome"}; `state` is the algorithm's state_digest() right after the
 candidate was asked for, so that a replay notices where it leaves the recorded run; `at_s` is the
-wall time in seconds that the run had taken until then, pauses apart.
+wall time in seconds that the run had taken until then, pauses apart, `workers` how many it had.
 
 Schema history
-    1   first form; early journals of it have no `at_s`, and `parent` beside the outcome or not at
-        all
+    1   first form; early journals of it have no `at_s` or no `workers`, and `parent` beside the
+        outcome or not at all
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ MAY_CHANGE = (
     "space.file",
     "finalists.epochs",
     "finalists.count",
+    "finalists.spread",
 )
 MAY_GROW = ("search.rounds",)
 _DATASET = "found.dataset_sha256"
@@ -98,18 +99,20 @@ class Header:
 @dataclass(frozen=True)
 class Entry:
     """One candidate. state: digest of the algorithm right after it was asked for. at_s: seconds of
-    wall time into the run; 0 where the journal does not say."""
+    wall time into the run; workers: of that session; both 0 where the journal does not say."""
 
     index: int
     state: str
     outcome: Outcome
     at_s: float = 0.0
+    workers: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "index": self.index,
             "state": self.state,
             "at_s": self.at_s,
+            "workers": self.workers,
             "outcome": outcome_to_json(self.outcome),
         }
 
@@ -232,7 +235,8 @@ def _entry(table: dict[str, Any]) -> Entry:
     """Raises KeyError, TypeError, ValueError or AttributeError where it is none."""
     index, state, outcome = table["index"], table["state"], table["outcome"]
     outcome = outcome_from_json({"parent": table.get("parent"), **outcome})
-    return Entry(index, state, outcome, float(table.get("at_s", 0.0)))
+    at_s, workers = float(table.get("at_s", 0.0)), int(table.get("workers", 0))
+    return Entry(index, state, outcome, at_s, workers)
 
 
 def _header(table: dict[str, Any], path: Path) -> Header:

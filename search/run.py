@@ -251,7 +251,7 @@ class _Run:
             self.emit(Noticed(f"{verdict}; {LOOSEN_BOUNDS}", self.now()))
         now = self.now()
         fresh = self.outcomes[len(self.recorded) :]
-        wall = WallTime.of(fresh, workers=self.budget.workers, elapsed_s=now.elapsed_s)
+        wall = WallTime.of(fresh, workers_s=self.budget.workers * now.elapsed_s)
         self.emit(Finished(self.stopped, now, wall))
         return RunResult(self.run_dir, tuple(self.outcomes), self.stopped)
 
@@ -376,7 +376,8 @@ class _Run:
         self.algorithm.tell(candidate.genotype, outcome)
         if not candidate.replayed:
             at_s = round(self._before_s + time.monotonic() - self._began, 3)
-            self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s))
+            workers = self.budget.workers
+            self.journal.append(Entry(candidate.index, candidate.state, outcome, at_s, workers))
         self.outcomes.append(outcome)
         self._sparsities[outcome.archid] = outcome.sparsity
         self.prospects.told(outcome)

@@ -69,8 +69,8 @@ class WallTime:
     candidates: int
 
     @classmethod
-    def of(cls, outcomes: Iterable[Outcome], *, workers: int, elapsed_s: float) -> WallTime:
-        """outcomes: those that `workers` processes produced in `elapsed_s` seconds."""
+    def of(cls, outcomes: Iterable[Outcome], *, workers_s: float) -> WallTime:
+        """outcomes: those that workers produced in so many seconds, all workers' added up."""
         activities: defaultdict[str, float] = defaultdict(float)
         tiers: defaultdict[str, float] = defaultdict(float)
         candidates = 0
@@ -78,7 +78,7 @@ class WallTime:
             candidates += getattr(outcome, "tier", TRAINED) != "analytic"
             _add(activities, outcome.activities)
             _add(tiers, outcome.spent)
-        return cls(workers * elapsed_s, dict(activities), dict(tiers), candidates)
+        return cls(workers_s, dict(activities), dict(tiers), candidates)
 
     @classmethod
     def of_finalists(cls, finalists: Iterable[Outcome]) -> WallTime | None:
@@ -86,7 +86,7 @@ class WallTime:
         nothing is known."""
         known = [outcome for outcome in finalists if outcome.activities]
         seconds = sum(sum(outcome.activities.values()) for outcome in known)
-        return cls.of(known, workers=1, elapsed_s=seconds) if seconds else None
+        return cls.of(known, workers_s=seconds) if seconds else None
 
     @property
     def useful_share(self) -> float | None:

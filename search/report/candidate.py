@@ -16,11 +16,12 @@ from search.journal import Entry
 @dataclass(frozen=True)
 class Candidate:
     """index: its place in the order of asking. at_s: seconds of wall time into the run when its
-    outcome was there."""
+    outcome was there. workers: that the run had then."""
 
     index: int
     outcome: Outcome
     at_s: float | None = None
+    workers: int | None = None
 
     @property
     def archid(self) -> str:
@@ -38,7 +39,7 @@ def read_candidates(entries: Sequence[Entry]) -> tuple[Candidate, ...]:
     outcomes = [entry.outcome for entry in entries]
     times = [entry.at_s for entry in entries] if recorded else _measured_times(outcomes)
     return tuple(
-        Candidate(entry.index, entry.outcome, at_s or None)
+        Candidate(entry.index, entry.outcome, at_s or None, entry.workers or None)
         for entry, at_s in zip(entries, times, strict=True)
     )
 

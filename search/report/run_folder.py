@@ -100,14 +100,19 @@ class Run:
 
     @cached_property
     def wall_time(self) -> WallTime | None:
-        """Of the whole search, with the workers that the configuration says; None where the
-        journal does not say what all of it was spent on."""
-        ends = [candidate.at_s for candidate in self.candidates if candidate.at_s is not None]
-        timed = [bool(outcome.activities) for outcome in self.outcomes if outcome.untrained]
-        if not ends or not timed or not all(timed):
+        """Of the whole search, with the workers that it had at each moment, or those of the
+        configuration where the journal does not say; None where it does not say what all of the
+        time was spent on."""
+        told = [bool(outcome.activities) for outcome in self.outcomes if outcome.untrained]
+        if not told or not all(told):
             return None
-        workers = self.config.search.workers
-        return WallTime.of(self.outcomes, workers=workers, elapsed_s=max(ends))
+        workers_s = before_s = 0.0
+        for each in self.candidates:
+            if each.at_s is not None and each.at_s > before_s:
+                workers = each.workers or self.config.search.workers
+                workers_s += workers * (each.at_s - before_s)
+                before_s = each.at_s
+        return WallTime.of(self.outcomes, workers_s=workers_s) if workers_s else None
 
     @cached_property
     def finalists_time(self) -> WallTime | None:

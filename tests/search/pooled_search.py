@@ -74,7 +74,7 @@ def told(run_dir: Path) -> list[Any]:
     """The journal without what clocks and the choice of units decide."""
     found = [entry.to_json() for entry in read_journal(run_dir / JOURNAL_NAME).entries]
     for entry in found:
-        entry.pop("at_s")
+        del entry["at_s"], entry["workers"]
         outcome = entry["outcome"]
         for name in ("train_seconds", "spent", "activities"):
             outcome.pop(name, None)

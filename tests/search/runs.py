@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,15 +72,18 @@ def write_run(
     *,
     config: SearchConfig = CONFIG,
     every_s: float = 0.0,
+    workers: Sequence[int] = (),
 ) -> Path:
-    """every_s: seconds between two outcomes; 0: the journal has no times."""
+    """every_s: seconds between two outcomes; 0: the journal has no times. workers: when each
+    outcome was told; none given: the journal does not say."""
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.toml").write_text(dump_config(config))
     (run_dir / "environment.json").write_text('{"host": {"system": "Linux", "cores": 2}}')
     with Journal(run_dir / "journal.jsonl") as journal:
         journal.create(Header.of(config, {"torch": "2.13.0", "python": "3.11"}))
         for index, outcome in enumerate(outcomes):
-            journal.append(Entry(index, "0" * 8, outcome, every_s * (index + 1)))
+            at_s, at_work = every_s * (index + 1), workers[index] if workers else 0
+            journal.append(Entry(index, "0" * 8, outcome, at_s, at_work))
     return run_dir
 
 

@@ -96,7 +96,7 @@ def candidates(run_dir: Path) -> list[dict]:
     lines = (run_dir / "journal.jsonl").read_text().splitlines()[1:]
     found = [json.loads(line) for line in lines]
     for entry in found:
-        entry.pop("at_s")
+        del entry["at_s"], entry["workers"]
         for clock in ("train_seconds", "spent", "activities"):
             entry["outcome"].pop(clock, None)
         for key in ("untrained", "measured"):

@@ -181,6 +181,16 @@ def test_wall_time_of_the_workers_stands_beneath_the_tiers(tmp_path: Path) -> No
     assert "finalist" not in sheet.note and summary(tmp_path, run)["finalists_time"] is None
 
 
+def test_a_run_that_went_on_with_other_workers_has_their_time(tmp_path: Path) -> None:
+    outcomes = make_family(3)
+    alone = read_run(write_run(tmp_path / "alone", outcomes, every_s=12, workers=[1, 1, 1]))
+    more = read_run(write_run(tmp_path / "more", outcomes, every_s=12, workers=[1, 3, 3]))
+
+    assert alone.wall_time is not None and more.wall_time is not None
+    assert alone.wall_time.workers_s == 36 and more.wall_time.workers_s == 12 + 3 * 24
+    assert alone.config == more.config, "which has the workers of one session only"
+
+
 def test_what_finalists_took_stands_beside_what_the_search_took(tmp_path: Path) -> None:
     config = replace(CONFIG, finalists=Finalists(epochs=5))
     run_dir = write_run(tmp_path, make_family(3), config=config, every_s=12)

@@ -87,7 +87,7 @@ def candidates(run_dir: Path) -> list[dict[str, Any]]:
     lines = (run_dir / "journal.jsonl").read_text().splitlines()[1:]
     entries = [json.loads(line) for line in lines]
     for entry in entries:
-        entry.pop("at_s")
+        del entry["at_s"], entry["workers"]
         for clock in ("train_seconds", "spent", "activities"):
             entry["outcome"].pop(clock, None)
     return entries

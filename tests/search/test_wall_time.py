@@ -56,7 +56,7 @@ OUTCOMES = (
 
 
 def test_a_run_is_the_sum_of_its_candidates() -> None:
-    wall = WallTime.of(OUTCOMES, workers=2, elapsed_s=10.0)
+    wall = WallTime.of(OUTCOMES, workers_s=20.0)
 
     assert wall.tiers == {"analytic": 0.25, "measured": 4.0, "full": 12.0}
     assert wall.activities == {"exporting": 3.0, "measuring": 3.0, "training": 10.0}
@@ -70,5 +70,5 @@ def test_a_run_is_the_sum_of_its_candidates() -> None:
 
 @pytest.mark.parametrize("outcomes", [(), OUTCOMES[:1]])
 def test_where_nothing_was_done_nothing_is_said(outcomes: tuple) -> None:
-    assert WallTime.of(outcomes, workers=2, elapsed_s=1.0).sentence == ""
-    assert WallTime.of(outcomes, workers=2, elapsed_s=0.0).useful_share is None
+    assert WallTime.of(outcomes, workers_s=2.0).sentence == ""
+    assert WallTime.of(outcomes, workers_s=0.0).useful_share is None
