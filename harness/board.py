@@ -31,6 +31,19 @@ class Caches:
 
 
 @dataclass(frozen=True)
+class Oscillator:
+    """What the firmware makes the core's clock from. tolerance_ppm: how far it may be off, by its
+    data sheet, in millionths. check: what to look at where it is further off."""
+
+    name: str
+    tolerance_ppm: int
+    check: str
+
+    def __post_init__(self) -> None:
+        _require_at_least(1, "tolerance_ppm", self.tolerance_ppm)
+
+
+@dataclass(frozen=True)
 class Region:
     """A memory region: first address and length, bytes."""
 
@@ -108,6 +121,7 @@ class Board:
     port: str
     sysclk_hz: int
     flash_wait_states: int
+    oscillator: Oscillator
     caches: Caches
     memory: Memory
     console: Console

@@ -294,11 +294,25 @@ def _explain_vias(described: list[Board]) -> str:
 
 
 @app.command()
-def doctor(json_file: JsonOption = None) -> None:
+def doctor(
+    units: Annotated[
+        bool,
+        typer.Option(
+            "--units",
+            help="Also flash each free unit of the hardware map and hold its clock against this "
+            "host's, some seconds a unit.",
+        ),
+    ] = False,
+    json_file: JsonOption = None,
+) -> None:
     """Toolchain, packages, permissions: each with the fix."""
     from harness.doctor import examine
+    from harness.unit_clocks import examine_clocks
 
     checks = examine()
+    if units:
+        with _status() as on_step:
+            checks += examine_clocks(on_step=on_step)
     table = Table(title="hilnas doctor")
     for heading in ("", "what", "found", "fix"):
         table.add_column(heading, overflow="fold")
@@ -306,7 +320,7 @@ def doctor(json_file: JsonOption = None) -> None:
         mark = (
             "[green]ok[/]"
             if check.ok
-            else "[red]missing[/]"
+            else "[red]failed[/]"
             if check.required
             else "[yellow]optional[/]"
         )

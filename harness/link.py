@@ -32,7 +32,10 @@ _SHOWN_BYTES = 32
 _TRANSCRIPT_MAX = 1 << 18
 _SAID_MAX = 3  # of what the engine said of a failure: the last words tell most
 # A second copy of these does no harm; a second Run is not answered.
-_IDEMPOTENT = (wire.Hello, wire.Prepare, wire.WriteInput, wire.ReadOutput, wire.ReadConditions)
+_IDEMPOTENT = (
+    *(wire.Hello, wire.Prepare, wire.WriteInput, wire.ReadOutput),
+    *(wire.ReadConditions, wire.ReadCycles),
+)
 
 
 class Deadline:

@@ -270,6 +270,11 @@ class Session:
             vdd_v=None if told.vdd_mv is None else told.vdd_mv / 1000,
         )
 
+    def cycles(self) -> int:
+        """What the core's counter of cycles has come to, modulo 2^32: at some moment between the
+        call and its return."""
+        return self._request(wire.ReadCycles(), wire.CyclesRead).cycles
+
     def provoke(self, kind: int) -> None:
         """Raise fault `kind` in an image built for tests; returns only if it did not come."""
         self._request(wire.Provoke(kind), wire.Provoked)

@@ -190,6 +190,21 @@ class ConditionsRead:
 
 
 @dataclass(frozen=True)
+class ReadCycles:
+    """How far has the core's counter of cycles counted?"""
+
+    type: ClassVar[int] = 0x08
+
+
+@dataclass(frozen=True)
+class CyclesRead:
+    """cycles: of the core, modulo 2^32."""
+
+    type: ClassVar[int] = 0x88
+    cycles: int
+
+
+@dataclass(frozen=True)
 class LayerDone:
     """Operator `index` of a profiled run took `cycles`."""
 
@@ -233,7 +248,7 @@ class Refused:
     detail: int
 
 
-Request = Hello | Prepare | WriteInput | Run | ReadOutput | Provoke | ReadConditions
+Request = Hello | Prepare | WriteInput | Run | ReadOutput | Provoke | ReadConditions | ReadCycles
 Message = (
     Request
     | Greeting
@@ -244,6 +259,7 @@ Message = (
     | OutputChunk
     | Provoked
     | ConditionsRead
+    | CyclesRead
     | LayerDone
     | Log
     | Fault
@@ -264,6 +280,7 @@ _PLACE = struct.Struct("<BI")
 _READ = struct.Struct("<BIH")
 _RUN_DONE = struct.Struct("<QIIB")
 _CONDITIONS = struct.Struct("<hH")
+_CYCLES = struct.Struct("<I")
 _LAYER = struct.Struct("<HQ")
 _FAULT = struct.Struct("<B8I")
 _REFUSED = struct.Struct("<BBI")
@@ -407,6 +424,8 @@ def _payload_of(message: Message) -> bytes:
             return _CONDITIONS.pack(
                 _known(temperature, _TEMPERATURE_UNKNOWN), _known(vdd_mv, _VDD_UNKNOWN)
             )
+        case CyclesRead(cycles):
+            return _CYCLES.pack(cycles)
         case LayerDone(index, cycles):
             return _LAYER.pack(index, cycles)
         case Log(text):
@@ -417,7 +436,7 @@ def _payload_of(message: Message) -> bytes:
             return _REFUSED.pack(code, request_type, detail)
         case Hello(session):
             return _nonce(session)
-        case Prepared() | InputWritten() | Provoked() | ReadConditions():
+        case Prepared() | InputWritten() | Provoked() | ReadConditions() | ReadCycles():
             return b""
 
 
@@ -557,6 +576,8 @@ _READERS: dict[int, Callable[[bytes], Message]] = {
     Provoked.type: _read_empty(Provoked),
     ReadConditions.type: _read_empty(ReadConditions),
     ConditionsRead.type: _read_conditions,
+    ReadCycles.type: _read_empty(ReadCycles),
+    CyclesRead.type: lambda payload: CyclesRead(*_CYCLES.unpack(payload)),
     LayerDone.type: lambda payload: LayerDone(*_LAYER.unpack(payload)),
     Log.type: lambda payload: Log(payload.decode(errors="replace")),
     Fault.type: lambda payload: Fault(*_FAULT.unpack(payload)),

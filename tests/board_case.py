@@ -232,6 +232,10 @@ class BoardCase:
         """Where no chip is played that has sensors."""
         assert told == Conditions(None, None)
 
+    def test_the_counter_of_cycles_goes_on(self, flashed: Session) -> None:
+        before, behind = flashed.cycles(), flashed.cycles()
+        assert 0 < (behind - before) % 2**32 < 2**31
+
     # what is refused
 
     @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class _Line:
         pass
 
 
-link._Port = _Line
+link.Port = _Line
 link.time = SimpleNamespace(monotonic=lambda: _Line.now)
 
 

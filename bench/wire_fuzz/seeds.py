@@ -59,6 +59,7 @@ def _session(*, profile: bool) -> bytes:
         wire.ReadOutput(1, 0, wire.CHUNK_MAX),
         wire.ReadOutput(1, wire.CHUNK_MAX, _LONG_OUTPUT - wire.CHUNK_MAX),
         wire.ReadConditions(),
+        wire.ReadCycles(),
     )
 
 

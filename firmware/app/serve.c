@@ -156,6 +156,11 @@ static void tell_conditions(const wire_header_t *request) {
     reply(request, (uint32_t)(at - payload));
 }
 
+static void tell_cycles(const wire_header_t *request) {
+    wire_put_u32(wire_payload(), port_cycles());
+    reply(request, 4);
+}
+
 #ifdef HILNAS_SELFTEST
 static void provoke(const wire_header_t *request) {
     uint8_t kind = wire_payload()[0];
@@ -182,6 +187,7 @@ static const request_t requests[] = {
     {WIRE_RUN, 1, run},
     {WIRE_READ_OUTPUT, PLACE_BYTES + 2, read_output},
     {WIRE_CONDITIONS, 0, tell_conditions},
+    {WIRE_CYCLES, 0, tell_cycles},
 #ifdef HILNAS_SELFTEST
     {WIRE_PROVOKE, 1, provoke},
 #endif

@@ -17,6 +17,7 @@ typedef enum {
     WIRE_READ_OUTPUT = 0x05,
     WIRE_PROVOKE = 0x06,
     WIRE_CONDITIONS = 0x07,
+    WIRE_CYCLES = 0x08,
     WIRE_BOOT = 0xC0,
     WIRE_LAYER = 0xC1,
     WIRE_LOG = 0xC2,

@@ -38,6 +38,7 @@ _PHASE_OF = {
     **dict.fromkeys((wire.Run, wire.RunDone, wire.LayerDone), RUN),
     **dict.fromkeys((wire.ReadOutput, wire.OutputChunk), REPORT),
     **dict.fromkeys((wire.ReadConditions, wire.ConditionsRead), REPORT),
+    **dict.fromkeys((wire.ReadCycles, wire.CyclesRead), REPORT),
 }
 
 

@@ -82,6 +82,8 @@ messages = st.one_of(
         st.none() | st.integers(-(2**15) + 1, 2**15 - 1),
         st.none() | st.integers(1, 2**16 - 1),
     ),
+    st.builds(wire.ReadCycles),
+    st.builds(wire.CyclesRead, u32),
     st.builds(wire.LayerDone, u16, u64),
     st.builds(wire.Log, st.text(max_size=wire.PAYLOAD_MAX // 4)),
     st.builds(wire.Fault, u8, *[u32] * 8),
