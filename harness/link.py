@@ -283,10 +283,13 @@ class Link:
             raise self._broken(error) from None
 
     def _receive(self, deadline: Deadline, awaited: str) -> wire.Frame | None:
-        """The next good frame, or None at the deadline."""
+        """The next good frame, or None at the deadline, after a last look: on a busy host time may
+        pass in which nobody looked."""
+        is_late = False
         while not self._ready:
-            if deadline.expired:
+            if is_late:
                 return None
+            is_late = deadline.expired
             try:
                 data = self._serial.read(max(1, self._serial.in_waiting))
             except (OSError, TypeError) as error:  # TypeError: closed under pyserial's feet

@@ -360,6 +360,13 @@ def test_any_frame_can_be_received_or_missed(connect: Connect) -> None:
         link.receive(0.1)
 
 
+def test_what_is_there_when_the_host_looks_late_is_not_missed(connect: Connect) -> None:
+    """A deadline that passed while nobody looked, as on a host that stood still."""
+    peer, link = connect(scripted())
+    peer.send(wire.encode(Frame(3, wire.Prepared())))
+    assert link.receive(0) == Frame(3, wire.Prepared())
+
+
 def test_discard_forgets_what_arrived(connect: Connect) -> None:
     peer, link = connect(scripted())
     peer.send(wire.encode(Frame(3, wire.Prepared())) * 2)
