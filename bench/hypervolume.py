@@ -5,7 +5,7 @@ one has one processor.
 
 Every network counts by what it measures on the board, whatever its search was told to look at.
 All of it takes two hours: `--arms` runs some, and the record keeps the others of before that were
-run under the same conditions.
+run under the same conditions. docs/images/hypervolume.png shows them all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.hypervolume_plot import write_picture
 from bench.searches import Searched, label_of, search
 from harness.board import ROOT
 from search.config import Bounds, Pruning, SearchConfig, SpaceChoice, Tiers, load_config
@@ -109,7 +110,7 @@ ARMS: dict[str, Callable[[SearchConfig], SearchConfig]] = {
 }
 
 
-def run(*, arms: str = ",".join(ARMS)) -> dict[str, object]:
+def run(*, arms: str = ",".join(ARMS)) -> dict[str, Any]:
     """arms: some of ARMS, separated by commas."""
     names = arms.split(",")
     searches: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
@@ -123,7 +124,10 @@ def run(*, arms: str = ",".join(ARMS)) -> dict[str, object]:
                 found = _describe(searched, _growth(searched))
                 print(f"bench: hypervolume: {name}, seed {seed}: {found}", file=sys.stderr)
                 searches[name].append({"seed": seed, **found})
-    return _merged({name: _summed_up(each) for name, each in searches.items()})
+    record = _merged({name: _summed_up(each) for name, each in searches.items()})
+    if "ours" in record["arms"]:
+        write_picture(record)
+    return record
 
 
 def _summed_up(searches: list[dict[str, Any]]) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def _summed_up(searches: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _merged(arms: dict[str, Any]) -> dict[str, object]:
+def _merged(arms: dict[str, Any]) -> dict[str, Any]:
     """With those of the record whose searches had the same conditions."""
     conditions = {
         "minutes": MINUTES,
