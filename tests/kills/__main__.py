@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills")
     parser.add_argument("--kills", type=int, default=200, help="how many are to hit")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--each", type=int, default=5, help="at most so many in one run")
+    parser.add_argument("--each", type=int, default=10, help="at most so many in one run")
     given = parser.parse_args(arguments)
     runs = _earlier_runs(given.seed, given.each)
     folder = Path(tempfile.mkdtemp(prefix="hilnas-kills-"))
