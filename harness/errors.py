@@ -35,6 +35,9 @@ Messages are one sentence: what, where, expected and got, then the next step.
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 
 class HilnasError(Exception):
     """A failure a user can act on. Subclasses choose the exit code.
@@ -70,6 +73,12 @@ class HilnasError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only state survives the trip between worker processes.
         return (_rebuild, (type(self), self.args[0], dict(self.__dict__)))
+
+    def on(self, host: str) -> Self:
+        """The same, whose sentence says on which machine it arose."""
+        located = copy.copy(self)
+        located.args = (f"on {host}: {self}",)
+        return located
 
     def _sentence(self) -> str:
         text = f"{self.where}: {self.what}" if self.where is not None else self.what

@@ -22,7 +22,7 @@ from harness.lease import lease
 from harness.ledger import ControlRun, Ledger, Measured, state_of
 from harness.measure import measure
 from harness.measurement import Measurement
-from harness.pooled_unit import MeasureOn, PooledUnit
+from harness.pooled_unit import RELEASE_HINT, MeasureOn, PooledUnit
 from harness.reach import Reach
 from harness.recovery import rungs_of
 
@@ -111,6 +111,26 @@ class Pool:
     def suspects(self) -> dict[str, set[Measured]]:
         """By unit: what was measured before control runs that failed."""
         return {name: ledger.history().suspects for name, ledger in self._ledgers.items()}
+
+    def check(self, name: str) -> ControlRun:
+        """A good control run of the unit `name`, which is returned.
+
+        Raises:
+            UsageError: there is no such unit. NoUnitError: it is in use.
+            QuarantinedError: it is set aside already, or now. UnitGoneError: it is not there.
+        """
+        unit = self.desk.unit_of(self._board.name, name)
+        with self._lease(unit) as leased:
+            ledger = self._ledgers[name]
+            if (quarantine := ledger.history().quarantine) is not None:
+                raise QuarantinedError(
+                    f"the unit is {quarantine}", where=name, hint=RELEASE_HINT.format(name)
+                )
+            try:
+                return leased.control()
+            except UnitGoneError as error:
+                ledger.append("vanished", said=str(error))
+                raise
 
     def release(self, name: str) -> ControlRun:
         """End the quarantine of the unit `name` with a good control run, which is returned.

@@ -8,12 +8,10 @@ It reads one JSON line and the image's bytes from stdin, and writes JSON lines: 
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from typing import IO, Any
 
 from harness.board import ROOT
 from harness.errors import ProbeError
+from harness.fate import die_with
 
 Segments = Sequence[tuple[int, bytes]]
 OnProgress = Callable[[str, float], None]
@@ -34,7 +33,6 @@ RESET_SECONDS = 30.0
 VERIFY_BYTES = 1 << 14  # one read back: a step of the progress bar
 
 REMOTE = "remote:"  # a probe that a server offers: remote:HOST:PORT
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _DHCSR, _DEMCR, _DEBUG_KEY = 0xE000EDF0, 0xE000EDFC, 0xA05F << 16  # DDI 0403, C1.6
 
 
@@ -338,13 +336,6 @@ def _translated(error: Exception, where: str) -> ProbeError:
     raise error
 
 
-def _die_with(parent: int) -> None:
-    """A parent that is killed ends this process as well, wherever it hangs: the probe is free."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def _carry_out(request: IO[bytes], answer: IO[str]) -> None:
     def say(**message: Any) -> None:
         print(json.dumps(message), file=answer, flush=True)
@@ -353,7 +344,7 @@ def _carry_out(request: IO[bytes], answer: IO[str]) -> None:
         say(step=step, fraction=fraction)
 
     header = json.loads(request.readline())
-    _die_with(header["parent"])
+    die_with(header["parent"])  # wherever it hangs, so that the probe is free
     segments = [(address, request.read(size)) for address, size in header["segments"]]
     accounts: list[Any] = []
     try:

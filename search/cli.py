@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import typer
 from rich.markup import escape
 
 import harness.flash  # noqa: F401, adds `hilnas flash`
+import harness.pool_cli  # noqa: F401, adds `hilnas pool`
 import harness.run_cli  # noqa: F401, adds `hilnas run`
 from harness.cli import (
     HardwareMapOption,
@@ -33,9 +34,12 @@ from harness.outputs import require_folder
 from harness.tables import print_table
 
 if TYPE_CHECKING:
+    from harness.measurement import Measurement
+    from harness.pool import Pool
     from search.config import SearchConfig
     from search.data.dataset import Dataset
     from search.evaluation import Outcome
+    from search.ray_boards import RayBoards
     from search.report.run_folder import Run
     from search.run import RunResult
     from search.workers import Evaluators, OpenEvaluators
@@ -63,7 +67,8 @@ def search(
         typer.Option(
             "--ray",
             metavar="ADDRESS",
-            help="Evaluate on the Ray cluster at host:port; local starts one here.",
+            help="Evaluate on the Ray cluster at host:port; via hardware, measure on the boards "
+            "that `hilnas pool serve` offers there. local starts a cluster here.",
         ),
     ] = None,
     hardware_map: HardwareMapOption = None,
@@ -82,7 +87,7 @@ def search(
     check_device(config.device)
     if hardware_map is not None:  # workers look it up for themselves
         os.environ[VARIABLE] = str(hardware_map.resolve())
-    if ray is None:
+    if ray in (None, "local"):
         check_units(config)
     open_space(config.space)
     run_dir = require_folder(
@@ -91,16 +96,14 @@ def search(
     number = uuid4().hex[:12]  # by which units know what they did for this command
     try:
         dataset = _load(config)
-        with _evaluators(config, dataset, run_dir, ray, number) as workers:
+        with _evaluators(config, dataset, run_dir, ray, number) as (workers, units):
             interrupted = _run(
                 config, dataset, run_dir, workers, resuming=resume is not None
             ).interrupted
             if not interrupted:
-                if ray is None:
-                    _settle(config, run_dir, number)
+                _settle(config, run_dir, units)
                 _train_finalists(config, run_dir, workers)
-                if ray is None:
-                    _settle(config, run_dir, number)
+                _settle(config, run_dir, units)
         if not interrupted:
             with _writing_to(run_dir):
                 found = _ship(config, dataset, run_dir)
@@ -148,15 +151,22 @@ def _load(config: SearchConfig) -> Dataset:
 @contextlib.contextmanager
 def _evaluators(
     config: SearchConfig, dataset: Dataset, run_dir: Path, ray_address: str | None, number: str
-) -> Iterator[Evaluators]:
-    """For candidates, and then for finalists: starting takes a worker seconds."""
+) -> Iterator[tuple[Evaluators, Pool | RayBoards | None]]:
+    """For candidates, and then for finalists: starting takes a worker seconds. And the units that
+    measure, where boards are not virtual."""
     from search.workers import Deferred, Workers
+    from search.workplace import open_pool
 
     with contextlib.ExitStack() as stack:
         opener: OpenEvaluators = Workers
+        units: Pool | RayBoards | None = None
+        is_asking = False
         if ray_address is not None:
-            opener = _join_cluster(config, ray_address, stack)
-        yield stack.enter_context(
+            opener, units = _join_cluster(config, ray_address, number, stack)
+            is_asking = units is not None
+        elif config.device.via == "hardware":
+            units = open_pool(config, number)
+        workers = stack.enter_context(
             opener(
                 config.search.workers,
                 Deferred("search.evaluate", "evaluate"),
@@ -167,25 +177,29 @@ def _evaluators(
                     Deferred("search.evaluate", "prepare"),
                     dataset_sha256=dataset.sha256,
                     run=number,
+                    is_asking=is_asking,
                 ),
             )
         )
+        yield workers, units
 
 
 def _join_cluster(
-    config: SearchConfig, address: str, stack: contextlib.ExitStack
-) -> OpenEvaluators:
+    config: SearchConfig, address: str, number: str, stack: contextlib.ExitStack
+) -> tuple[OpenEvaluators, RayBoards | None]:
     """Leaving the stack leaves the cluster."""
-    try:
-        from search.ray_workers import cluster
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise UsageError(
-            "Ray is not installed", where="--ray", hint="pip install 'hilnas[ray]'"
-        ) from None
+    from harness.ray_node import check_ray
+
+    check_ray("--ray")
+    from search.ray_boards import RayBoards
+    from search.ray_workers import cluster
+
     with errors.status("joining the Ray cluster"):
-        return stack.enter_context(cluster(address, config.device))
+        opener = stack.enter_context(cluster(address, config.device))
+    if config.device.via != "hardware":
+        return opener, None
+    boards = RayBoards(config, number)
+    return partial(opener, boards=boards), boards
 
 
 def _run(
@@ -220,25 +234,34 @@ def _run(
         )
 
 
-def _settle(config: SearchConfig, run_dir: Path, number: str) -> None:
+def _settle(config: SearchConfig, run_dir: Path, units: Pool | RayBoards | None) -> None:
     """Nothing that is shipped was measured by a unit that has failed its control run since."""
-    from search.journal import Journal
+    from harness.pool import Pool
+    from search.finalists import read_finalists
+    from search.journal import Journal, read_journal
     from search.remeasured import settle
-    from search.report.run_folder import read_run
     from search.run import JOURNAL_NAME
-    from search.workplace import measuring, open_pool
+    from search.workplace import measuring
 
-    if config.device.via != "hardware":
+    if units is None:
         return
 
     def outcomes() -> Iterator[Outcome]:
-        run = read_run(run_dir)
-        yield from (*run.outcomes, *run.finalists)
+        yield from (entry.outcome for entry in read_journal(run_dir / JOURNAL_NAME).entries)
+        yield from read_finalists(run_dir, config.finalists.epochs).values()
 
-    pool = open_pool(config, number)
+    measure: Callable[..., Measurement] = units.measure
+    if isinstance(units, Pool):
+        measure = partial(units.measure, measure_on=measuring(config.device))
     with Journal(run_dir / JOURNAL_NAME), errors.status("checking units") as status:
-        measure = partial(pool.measure, measure_on=measuring(config.device))
-        settle(run_dir, pool, measure, outcomes, on_step=status.update)
+        settle(
+            run_dir,
+            units,
+            measure,
+            outcomes,
+            control_every=config.device.control_every,
+            on_step=status.update,
+        )
 
 
 def _train_finalists(config: SearchConfig, run_dir: Path, workers: Evaluators) -> None:

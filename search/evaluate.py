@@ -10,22 +10,21 @@ from pathlib import Path
 
 import torch
 
-from harness.errors import (
-    DatasetError,
-    DoesNotFitError,
-    HilnasError,
-    JournalError,
-    NoUnitError,
-    ToolchainError,
-    UsageError,
-)
+from harness.errors import DatasetError, DoesNotFitError, HilnasError
 from harness.measurement import Measurement
 from search.carried import FINALISTS_DIR, MODELS_DIR, weights_path
 from search.config import Quantisation, SearchConfig, Tiers
 from search.cost import cost_of
 from search.data.dataset import Split
 from search.distill import open_teacher
-from search.evaluation import FAILED, TRAINED, Evaluation, Outcome, Rejected
+from search.evaluation import (
+    FAILED,
+    NOT_THE_CANDIDATES,
+    TRAINED,
+    Evaluation,
+    Outcome,
+    Rejected,
+)
 from search.export import export_untrained
 from search.finalists import FINALIST
 from search.fitness import Objectives, broken_by, objectives_of
@@ -49,16 +48,23 @@ _EXPORT_ONLY = Quantisation(epochs=0)
 _workplace: AnyWorkplace | None = None  # of this worker process, made by prepare
 
 
-def prepare(config: SearchConfig, dataset_sha256: str | None = None, run: str = "") -> None:
+def prepare(
+    config: SearchConfig,
+    dataset_sha256: str | None = None,
+    run: str = "",
+    *,
+    is_asking: bool = False,
+) -> None:
     """What a worker does once: heavy imports (by importing this module), data, threads. `run`:
     the same for all workers of one; each unit has a control run at its first use in it.
+    is_asking: units are elsewhere, and whoever started this process is asked for measurements.
 
     Raises:
         DatasetError: the data set is not the one of that digest, which the run started with.
     """
     global _workplace
     torch.set_num_threads(1)
-    _workplace = open_workplace(config, run)
+    _workplace = open_workplace(config, run, is_asking=is_asking)
     if dataset_sha256 not in (None, _workplace.dataset.sha256):
         raise DatasetError(
             f"{_workplace.dataset.name} is not the data set that the run started with",
@@ -99,8 +105,8 @@ def evaluate_in(
         return candidate.train_on() if task.is_finalist else candidate.walk()
     except DoesNotFitError as error:
         return candidate.reject("measured", str(error))
-    except (UsageError, ToolchainError, JournalError, NoUnitError):
-        raise  # not the candidate's fault: the next one would fail, too
+    except NOT_THE_CANDIDATES:
+        raise
     except HilnasError as error:
         return candidate.reject(FAILED, str(error))
 

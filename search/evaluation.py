@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.errors import JournalError, NoUnitError, ToolchainError, UsageError
 from harness.measurement import Measurement
 
 # Who turned a candidate down, in the order in which they see it; one that gets past all of them is
@@ -24,6 +25,9 @@ from harness.measurement import Measurement
 TIERS = ("analytic", "measured", "short")
 TRAINED = "full"
 FAILED = "failed"
+
+# Errors that no candidate is to blame for: the next one would fail, too, and the run ends.
+NOT_THE_CANDIDATES = (UsageError, ToolchainError, JournalError, NoUnitError)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """How are candidates evaluated on the machines of a Ray cluster? What search.workers does with
 processes, this does with trainers on nodes: it places them, feeds them, and takes a candidate back
-when its node is lost. Knows nothing of evolution or journals. The only import of Ray.
+when its node is lost. Knows nothing of evolution or journals. Only this and search.ray_boards
+import Ray.
 
-A trainer (search.trainer) is an actor that takes one CPU of its node, and, where boards are not
-virtual, one of the node's resource "board:<name>". A virtual board is work of the trainer's CPU.
+A trainer (search.trainer) is an actor that takes one CPU of its node. A virtual board is work of
+that CPU; what is to be measured on real ones is handed on to search.ray_boards, and what came of
+it is handed back.
 
 An actor is lost with its node, or by Ray's doing; never by its candidate, which runs in a process
 of its own below it. So a lost candidate is evaluated again on another trainer, and as its outcome
@@ -17,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -31,10 +32,15 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from harness.errors import HilnasError, UsageError
+from harness.hardware_map import load_hardware_map
+from harness.ray_node import OBJECT_STORE_BYTES, check_cluster
+from search.asking import Answer
+from search.board_node import check_identity
 from search.carried import WEIGHTS_DIR, put, read
 from search.config import Device, SearchConfig
 from search.environment import identity
 from search.evaluation import Outcome
+from search.ray_boards import Pending, RayBoards, resource_of
 from search.trainer import Report, Trainer
 from search.workers import (
     GRACE_S,
@@ -54,20 +60,15 @@ LOST_LIMIT = 3
 STEP_S = 1.0
 SILENCE_S = 120.0
 
-_CONNECT_S = 5.0
-_OBJECT_STORE_BYTES = 80 * 1024 * 1024  # Ray's least is 75 MiB; what we send is kilobytes
-_NO_BOARD_HINT = "start Ray on the machine that has it with --resources='{\"%s\": 1}'"
-
-
-def resources_of(device: Device) -> dict[str, float]:
-    """What a trainer takes of its node besides a CPU."""
-    return {} if device.via == "virtual" else {f"board:{device.board}": 1.0}
+# A trainer whose candidate waits for a measurement is to hand it back soon.
+_ASKING_STEP_S = 0.2
 
 
 @contextlib.contextmanager
 def cluster(address: str, device: Device) -> Iterator[type[RayWorkers]]:
     """Be part of the Ray cluster at `address`, "host:port", which this machine has joined; "local"
-    starts one of this machine alone. Gives what opens the workers.
+    starts one of this machine alone, with the units of its hardware map. Gives what opens the
+    workers.
 
     Raises:
         UsageError: there is no such cluster, this machine has not joined it, it runs another
@@ -92,13 +93,13 @@ def _join(address: str, device: Device, scratch: str) -> None:
         options = {
             "address": LOCAL,
             "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE_BYTES,
-            "resources": resources_of(device),
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "resources": _units_here(device),
             "_plasma_directory": scratch,  # a container's /dev/shm may be too small
             "_temp_dir": scratch,
         }
     else:
-        _check_answers(address)
+        check_cluster(address, f"--ray {address}", others=LOCAL)
     # Ray prints what it is told of lost nodes to standard output; what we make of it is ours.
     ray._private.worker._worker_logs_enabled = False
     try:
@@ -111,34 +112,20 @@ def _join(address: str, device: Device, scratch: str) -> None:
         ) from None
 
 
-def _check_answers(address: str) -> None:
-    """Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if "/" in address or not host or not port.isdecimal():
-        raise UsageError(
-            "is no address of a Ray cluster",
-            where=f"--ray {address}",
-            expected=f"host:port, as `ray start --head` prints it, or {LOCAL}",
-        )
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"nothing answers there: {error}",
-            where=f"--ray {address}",
-            hint=f"start a cluster with `ray start --head --port={port}`, or use --ray {LOCAL}",
-        ) from None
-
-
 def _check_resources(address: str, device: Device) -> None:
-    there = ray.cluster_resources()
-    for name in resources_of(device):
-        if not there.get(name):
-            raise UsageError(
-                f"no node of the cluster has the resource {name!r}",
-                where=f"--ray {address}",
-                hint=_NO_BOARD_HINT % name,
-            )
+    name = resource_of(device.board)
+    if device.via == "hardware" and not ray.cluster_resources().get(name):
+        raise UsageError(
+            f"no node of the cluster has the resource {name!r}",
+            where=f"--ray {address}",
+            hint="run `hilnas pool serve` on the machine that has such boards",
+        )
+
+
+def _units_here(device: Device) -> dict[str, float]:
+    if device.via != "hardware":
+        return {}
+    return {resource_of(device.board): len(load_hardware_map().units_of(device.board))}
 
 
 class PlacedTrainer(Trainer):
@@ -153,19 +140,22 @@ class PlacedTrainer(Trainer):
 
 @dataclass
 class _Hand:
-    """A trainer as the driver sees it. answer: what it was asked last and has not answered."""
+    """A trainer as the driver sees it. answer: what it was asked last and has not answered.
+    measuring: what its candidate waits for."""
 
     actor: Any
     deadline: float
     answer: Any = None
     host: str = ""  # "" until it has greeted
     task: Task | None = None
+    measuring: Pending | None = None
 
 
 class RayWorkers:
     """As search.workers.Workers, on a cluster that was joined: at most `count` trainers, as many
     as find room. They start with the first tasks; one whose node is lost is replaced. Use as a
-    context manager; leaving it ends all of them, and what they started."""
+    context manager; leaving it ends all of them, and what they started. boards: where candidates
+    that ask for measurements have them made; None: they do not ask."""
 
     def __init__(
         self,
@@ -176,10 +166,11 @@ class RayWorkers:
         *,
         deadline_s: float,
         prepare: Prepare | None = None,
+        boards: RayBoards | None = None,
     ) -> None:
         self._count = count
         self._run_dir = run_dir
-        self._needs = resources_of(config.device)
+        self._boards = boards
         file = config.space.file
         self._args = (evaluate, config)
         self._options = {
@@ -229,6 +220,8 @@ class RayWorkers:
         self._backlog.clear()
         hands, self._hands = self._hands, []
         try:
+            for hand in hands:
+                self._forget(hand)
             ended = [hand.actor.close.remote() for hand in hands if hand.host]
             if ended:
                 ready, _ = ray.wait(ended, num_returns=len(ended), timeout=3 * GRACE_S)
@@ -252,7 +245,6 @@ class RayWorkers:
     def _start(self) -> _Hand:
         placed = ray.remote(PlacedTrainer).options(
             num_cpus=1,
-            resources=self._needs,
             scheduling_strategy="SPREAD",
             max_restarts=0,
         )
@@ -262,8 +254,25 @@ class RayWorkers:
     def _step(self, hand: _Hand, task: Task | None) -> None:
         parent = None if task is None else task.parent
         files = {} if parent is None else read(self._run_dir, parent, WEIGHTS_DIR)
-        hand.answer = hand.actor.step.remote(task, files, STEP_S)
+        answer = self._answer_for(hand)
+        step_s = STEP_S if hand.measuring is None else _ASKING_STEP_S
+        hand.answer = hand.actor.step.remote(task, files, step_s, answer)
         hand.deadline = time.monotonic() + SILENCE_S
+
+    def _answer_for(self, hand: _Hand) -> Answer | None:
+        """What came of the measurement that the trainer's candidate waits for."""
+        if hand.measuring is None or self._boards is None:
+            return None
+        answer = self._boards.answer(hand.measuring)
+        if answer is not None:
+            hand.measuring = None
+        return answer
+
+    def _forget(self, hand: _Hand) -> None:
+        """Nobody waits for its measurement any more."""
+        measuring, hand.measuring = hand.measuring, None
+        if measuring is not None and self._boards is not None:
+            self._boards.cancel(measuring)
 
     def _receive(self, hand: _Hand, done: list[tuple[int, Outcome | Failure]]) -> None:
         try:
@@ -285,23 +294,21 @@ class RayWorkers:
             for index, _ in report.done:
                 del self._losses[index]  # a finalist may bear the same number
             hand.task = None
+            self._forget(hand)  # it was given up
         else:
+            if report.wanted is not None:
+                assert self._boards is not None, "a candidate asks for boards, and there are none"
+                hand.measuring = self._boards.submit(report.wanted)
             self._step(hand, None)
 
     def _welcome(self, hand: _Hand, host: str, found: dict[str, str]) -> None:
         self._false_starts = 0
-        for name, version in self._identity.items():
-            if found[name] != version:
-                raise HilnasError(
-                    f"node {host} has another {name}",
-                    expected=version,
-                    got=found[name],
-                    hint="install the same on every node, then resume the run",
-                )
+        check_identity(host, found, self._identity)
         hand.host = host
 
     def _lose(self, hand: _Hand, reason: str, done: list[tuple[int, Outcome | Failure]]) -> None:
         self._hands.remove(hand)
+        self._forget(hand)
         ray.kill(hand.actor)
         if not hand.host:
             self._false_starts += 1
@@ -329,8 +336,8 @@ class RayWorkers:
         elif any(now >= hand.deadline for hand in self._hands):
             raise HilnasError(
                 f"no node of the cluster took a trainer within {START_DEADLINE_S:g} s",
-                expected=f"free: {_listed({'CPU': 1.0, **self._needs})}",
-                got=_listed(ray.available_resources()),
+                expected="free: 1 CPU",
+                got=f"{ray.available_resources().get('CPU', 0.0):g} CPU",
                 hint="add a node or wait for others' work to end, then resume the run",
             )
 
@@ -345,9 +352,3 @@ def _reason(error: RayError) -> str:
     """In one line: Ray's own come first; an exception raised there stands below its traceback."""
     raised = isinstance(error, RayTaskError) or getattr(error, "actor_init_failed", False)
     return str(error).strip().splitlines()[-1 if raised else 0]
-
-
-def _listed(resources: dict[str, float]) -> str:
-    """Those that a trainer may take, in words."""
-    named = sorted(name for name in resources if name == "CPU" or name.startswith("board:"))
-    return ", ".join(f"{resources[name]:g} {name}" for name in named) or "nothing"

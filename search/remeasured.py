@@ -10,20 +10,28 @@ decided: who was rejected by it is not called back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from harness.errors import JournalError
 from harness.ledger import Measured
 from harness.measurement import Measurement
-from harness.pool import Pool
 from search.evaluation import Evaluation, Outcome
 from search.jsonl import appending, corrupt, read_lines
 
 REMEASURED_NAME = "remeasured.jsonl"
 
 Remeasured = Mapping[Measured, Measurement]
+
+
+class Units(Protocol):
+    """The pool that measures: see harness.pool.Pool."""
+
+    def confirm(self) -> None: ...
+
+    def suspects(self) -> dict[str, set[Measured]]: ...
 
 
 def read_remeasured(run_dir: Path) -> dict[Measured, Measurement]:
@@ -61,18 +69,24 @@ def key_of(measured: Measurement) -> Measured:
 
 def settle(
     run_dir: Path,
-    pool: Pool,
+    pool: Units,
     measure: Callable[..., Measurement],
     read: Callable[[], Iterable[Outcome]],
     *,
+    control_every: int,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> None:
     """Check each unit that measured once more, and measure again, on others, what is doubted,
     until nothing is. The journal's lock, which the caller has, is that of the file, too.
 
+    A unit that the pool does not know any more (its machine is gone, or it was taken out of the
+    map) cannot be asked what it measured since its last good control run: at most control_every
+    measurements, so that its last ones are doubted, so many of them.
+
     Args:
         measure: measure(model, name=...), on any unit of `pool`.
-        read: the run's outcomes, corrected by what has been measured again.
+        read: the run's outcomes, as they were told.
+        control_every: see Pool; of this run.
 
     Raises:
         NoUnitError: none is left. What is done stays in the file.
@@ -82,10 +96,12 @@ def settle(
     while True:
         on_step("a last control run of each unit")
         pool.confirm()
-        suspects = pool.suspects()
+        told, again = list(read()), read_remeasured(run_dir)
+        known = pool.suspects()
+        suspects = {**_last_of_others(told, again, known, control_every), **known}
         doubted = [
             outcome
-            for outcome in read()
+            for outcome in (corrected(each, again) for each in told)
             if isinstance(outcome, Evaluation)
             and (unit := outcome.measured.unit) is not None
             and key_of(outcome.measured) in suspects.get(unit.unit, set())
@@ -94,8 +110,23 @@ def settle(
             return
         for number, outcome in enumerate(doubted, start=1):
             on_step(f"measuring again: {number} of {len(doubted)}")
-            again = measure(_model_of(run_dir, outcome), name=f"{outcome.archid} again")
-            _append(run_dir, outcome, again)
+            fresh = measure(_model_of(run_dir, outcome), name=f"{outcome.archid} again")
+            _append(run_dir, outcome, fresh)
+
+
+def _last_of_others(
+    told: Iterable[Outcome], again: Remeasured, known: Container[str], count: int
+) -> dict[str, set[Measured]]:
+    """The last `count` measurements of each unit that is not `known`."""
+    measured = [*again.values()]
+    for outcome in told:
+        measured += [outcome.untrained] if outcome.untrained is not None else []
+        measured += [outcome.measured] if isinstance(outcome, Evaluation) else []
+    found: dict[str, dict[Measured, None]] = {}  # of a unit, each once, oldest first
+    for each in sorted(measured, key=lambda each: each.started_at):
+        if each.unit is not None and each.unit.unit not in known:
+            found.setdefault(each.unit.unit, {})[key_of(each)] = None
+    return {unit: set(list(keys)[-count:]) for unit, keys in found.items()}
 
 
 def _model_of(run_dir: Path, outcome: Evaluation) -> bytes:

@@ -7,7 +7,6 @@ a machine that is lost, on the spot, and fails with the same words as on one mac
 
 from __future__ import annotations
 
-import copy
 import platform
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import HilnasError
+from search.asking import Answer, Wanted
 from search.carried import Files, put, take
 from search.config import SearchConfig
 from search.environment import identity
@@ -28,11 +28,13 @@ LOG_LIMIT_BYTES = 64 * 1024
 @dataclass(frozen=True)
 class Report:
     """What a step brought. done: as Workers.collect. files: of these candidates. log: what the
-    process printed meanwhile. error: one that ends the run."""
+    process printed meanwhile. wanted: a measurement that the candidate at work waits for. error:
+    one that ends the run."""
 
     done: Sequence[tuple[int, Outcome | Failure]] = ()
     files: Files = field(default_factory=dict)
     log: bytes = b""
+    wanted: Wanted | None = None
     error: HilnasError | None = None
 
 
@@ -65,20 +67,24 @@ class Trainer:
         """This machine's name, and what decides results on it."""
         return platform.node(), identity()
 
-    def step(self, task: Task | None, files: Files, timeout_s: float) -> Report:
-        """Take a task up, if there is one, with the files it reads; then wait at most about
-        timeout_s for an outcome."""
+    def step(
+        self, task: Task | None, files: Files, timeout_s: float, answer: Answer | None = None
+    ) -> Report:
+        """Take a task up, if there is one, with the files it reads, or an answer to what the last
+        report wanted; then wait at most about timeout_s for an outcome, or until the next
+        measurement is wanted."""
         try:
+            if answer is not None:
+                self._workers.answer(answer)
             put(self._run_dir, files)
             if task is not None:
                 self._workers.submit(task)
                 self._lent = files
             done = self._workers.collect(timeout_s)
-            return Report(done, self._files_of(done), self._log())
+            wanted = self._workers.take_wanted()
+            return Report(done, self._files_of(done), self._log(), wanted)
         except HilnasError as error:
-            located = copy.copy(error)
-            located.args = (f"on {platform.node()}: {error}",)
-            return Report(log=self._log(), error=located)
+            return Report(log=self._log(), error=error.on(platform.node()))
 
     def close(self) -> bytes:
         """End the process; returns the rest of its log."""

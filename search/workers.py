@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import HilnasError, JournalError
+from search.asking import Answer, Wanted, ask_over
 from search.config import SearchConfig
 from search.evaluation import FAILED, Evaluation, Outcome, Rejected
 from search.keeping import writing
@@ -95,6 +96,8 @@ class _Worker:
     deadline: float = field(default_factory=lambda: time.monotonic() + START_DEADLINE_S)
     ready: bool = False
     task: Task | None = None
+    wanted: Wanted | None = None  # by its task, and not taken yet
+    is_asking: bool = False  # its task waits for an answer
 
 
 class Evaluators(Protocol):
@@ -168,6 +171,23 @@ class Workers:
         self._dispatch()
         return done
 
+    def take_wanted(self) -> Wanted | None:
+        """A measurement that a candidate has asked for since the last call; it waits for answer().
+        For whoever has one process: with more, nothing says whose it is."""
+        for worker in self._workers:
+            if worker.wanted is not None:
+                wanted, worker.wanted = worker.wanted, None
+                return wanted
+        return None
+
+    def answer(self, answer: Answer) -> None:
+        """What came of take_wanted(). A candidate that was given up meanwhile hears nothing."""
+        for worker in self._workers:
+            if worker.is_asking:
+                worker.is_asking = False
+                with contextlib.suppress(OSError):  # as in _send
+                    worker.pipe.send(answer)
+
     def __enter__(self) -> Workers:
         return self
 
@@ -219,6 +239,8 @@ class Workers:
             worker.ready = True
             if worker.task is not None:
                 self._send(worker)
+        elif isinstance(message, Wanted):
+            worker.wanted, worker.is_asking = message, True
         elif isinstance(message, HilnasError):
             raise message
         elif worker.task is not None:
@@ -299,6 +321,7 @@ def _serve(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _redirect_output(run_dir / LOG_NAME)
+        ask_over(pipe)
         if prepare is not None:
             prepare(config)
         pipe.send(_Ready())

@@ -18,6 +18,7 @@ from harness.measure import measure
 from harness.measurement import Measurement
 from harness.pool import Pool
 from harness.session import TIMED, VIAS, Session, open_session
+from search.asking import Wanted, ask
 from search.config import Device, SearchConfig
 from search.data.dataset import Dataset
 from search.data.load import load_dataset
@@ -75,7 +76,18 @@ class PooledWorkplace:
         return self.pool.measure(model, name=name, measure_on=self.measure_on)
 
 
-AnyWorkplace = Workplace | PooledWorkplace
+@dataclass(frozen=True)
+class AskingWorkplace:
+    """`dataset`, and `measure` by whoever started this process."""
+
+    dataset: Dataset
+
+    def measure(self, model: bytes, *, name: str) -> Measurement:
+        """`model`'s Measurement; raises what ask raises."""
+        return ask(Wanted(model, name))
+
+
+AnyWorkplace = Workplace | PooledWorkplace | AskingWorkplace
 
 
 def engine_of(device: Device) -> Engine:
@@ -121,8 +133,13 @@ def check_units(config: SearchConfig) -> None:
         )
 
 
-def open_pool(config: SearchConfig, run: str) -> Pool:
-    """The units of this desk. `run`: see Pool.
+def patience_of(config: SearchConfig) -> float:
+    """How long a measurement may wait for a unit: training needs some of a candidate's time."""
+    return config.search.candidate_deadline_s / 3
+
+
+def open_pool(config: SearchConfig, run: str, *, patience_s: float | None = None) -> Pool:
+    """The units of this desk. `run`, patience_s: see Pool; without, patience_of.
 
     Raises:
         UsageError: there is none, or no hardware map.
@@ -131,7 +148,7 @@ def open_pool(config: SearchConfig, run: str) -> Pool:
         load_board(config.device.board),
         run=run,
         control_every=config.device.control_every,
-        patience_s=config.search.candidate_deadline_s / 3,  # training needs some of it
+        patience_s=patience_of(config) if patience_s is None else patience_s,
     )
 
 
@@ -140,14 +157,18 @@ def measuring(device: Device) -> Measure:
     return partial(measure, engine=engine_of(device), options=device.options)
 
 
-def open_workplace(config: SearchConfig, run: str = "") -> AnyWorkplace:
-    """Load the data and describe the board; closes with the process.
+def open_workplace(
+    config: SearchConfig, run: str = "", *, is_asking: bool = False
+) -> AnyWorkplace:
+    """Load the data and describe the board; closes with the process. is_asking: see prepare.
 
     Raises:
         UsageError: as check_device, or one of its kinds from the data set.
     """
     board = check_device(config.device)
     dataset = load_dataset(config.data, seed=config.search.seed)
+    if is_asking:
+        return AskingWorkplace(dataset)
     measure_on = measuring(config.device)
     if config.device.via == "hardware":
         return PooledWorkplace(dataset, open_pool(config, run), measure_on)

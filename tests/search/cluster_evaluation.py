@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.errors import MeasurementRefusedError, NoUnitError
+from harness.ledger import Measured
+from harness.measurement import Measurement, UnitCheck
+from search import asking
+from search.asking import Wanted
 from search.carried import FINALISTS_DIR, weights_path
-from search.config import SearchConfig
+from search.config import Device, SearchConfig
 from search.evaluation import Evaluation, Outcome
 from search.space import open_space
+from search.spaces.munas.genotype import MunasGenotype
 from search.workers import Task
+from tests.measurements import make_measurement
 from tests.search import fake_evaluation as fake
+from tests.search.evaluations import make_evaluation
 
 # Set in the processes of a node that is going to die; says where to announce that it is time.
 DOOMED = "HILNAS_TEST_DOOMED"
@@ -74,6 +85,79 @@ def sleep(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
 def name_space(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
     """Fails with the digest of the space file it was given."""
     raise RuntimeError(f"space {open_space(config.space).sha256}")
+
+
+def ask(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """A network that is measured by whoever is asked, twice."""
+    return _measured_by(task, lambda model, name: asking.ask(Wanted(model, name)))
+
+
+def measure_here(task: Task, run_dir: Path, config: SearchConfig) -> Outcome:
+    """What `ask` comes to without anybody to ask."""
+    return _measured_by(task, lambda model, name: measure_briefly(model, None, name=name))
+
+
+def _measured_by(task: Task, measure: Callable[[bytes, str], Measurement]) -> Outcome:
+    genotype = MunasGenotype.from_json(task.genotype)
+    model = genotype.archid.encode()
+    untrained, final = measure(model, "untrained"), measure(model + b" trained", "trained")
+    error = int(genotype.archid[:6], 16) % 1000 / 1000
+    return make_evaluation(genotype, val_error=error, untrained=untrained, measured=final)
+
+
+def measure_briefly(model: bytes, session: Any, *, name: str) -> Measurement:
+    """As harness.measure.measure, of a unit that is opened and not used; cycles follow from the
+    model alone. The second network on a doomed node waits there for the end."""
+    if (announced := os.environ.get(DOOMED)) is not None:
+        if Path(announced).exists():
+            Path(announced).write_text("it is time")
+            time.sleep(600)
+        Path(announced).touch()
+    sha256 = hashlib.sha256(model).hexdigest()
+    return make_measurement(cycles=int(sha256[:4], 16) + 1, model_sha256=sha256)
+
+
+def measuring(device: Device) -> Callable[..., Measurement]:
+    return measure_briefly
+
+
+# Set in the processes of a node whose units are all set aside.
+REFUSING = "HILNAS_TEST_REFUSING"
+
+
+class FakePool:
+    """Of one unit that nobody opens."""
+
+    def __init__(self, config: SearchConfig, run: str, **options: Any) -> None: ...
+
+    def measure(self, model: bytes, *, name: str, measure_on: Any) -> Measurement:
+        if REFUSING in os.environ:
+            raise NoUnitError("all are set aside")
+        if model == b"bad":
+            raise MeasurementRefusedError("outputs differ")
+        if model == b"bug":
+            raise ZeroDivisionError("a defect")
+        if model == b"deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if model == b"slow":
+            time.sleep(600)
+        return replace(make_measurement(), unit=UnitCheck("unit0", 1.0, None, None))
+
+    def confirm(self) -> None:
+        if REFUSING in os.environ:
+            raise NoUnitError("the unit is in use")
+
+    def suspects(self) -> Any:
+        return {"unit0": {Measured("of a model", "then")}}
+
+
+class Sleeper:
+    """A trainer that never says that it is there."""
+
+    def __init__(self, *args: Any, **options: Any) -> None: ...
+
+    def greet(self) -> None:
+        time.sleep(600)
 
 
 class Broken:

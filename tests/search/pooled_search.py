@@ -67,7 +67,10 @@ def pooled_search(
     def measure(model: bytes, *, name: str) -> Measurement:
         return pool.measure(model, name=name, measure_on=measure_on)
 
-    settle(run_dir, pool, measure, lambda: read_run(run_dir).outcomes)
+    def read() -> list[Outcome]:
+        return [entry.outcome for entry in read_journal(run_dir / JOURNAL_NAME).entries]
+
+    settle(run_dir, pool, measure, read, control_every=config.device.control_every)
 
 
 def told(run_dir: Path) -> list[Any]:

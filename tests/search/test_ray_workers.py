@@ -8,9 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -30,39 +28,26 @@ from search.carried import FINALISTS_DIR, weights_path  # noqa: E402
 from search.config import Bounds, Device, Finalists, Pruning, Training  # noqa: E402
 from search.evaluation import Evaluation  # noqa: E402
 from search.finalists import read_finalists, train_finalists  # noqa: E402
-from search.ray_workers import cluster, resources_of  # noqa: E402
+from search.ray_workers import cluster  # noqa: E402
 from search.workers import Workers  # noqa: E402
 from tests.search import cluster_evaluation, fake_evaluation  # noqa: E402
 from tests.search.evaluations import make_evaluation  # noqa: E402
 from tests.search.genotypes import conv, network, series  # noqa: E402
 from tests.search.open_workers import open_workers  # noqa: E402
+from tests.search.ray_cluster import (  # noqa: E402
+    NODE,
+    is_alive,
+    session_of,
+    started,
+    wait_for,
+)
 from tests.search.test_run import CONFIG, candidates, search, with_budget  # noqa: E402
-
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024}
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Cluster]:
-    """A cluster of one node, in processes of this machine; its files in a short path of its own,
-    and its object store on disk, because a container's /dev/shm may be too small."""
-    with (
-        tempfile.TemporaryDirectory(
-            prefix="hilnas-ray-", dir="/tmp", ignore_cleanup_errors=True
-        ) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # Ray notes the address there, wherever the node has its files; a new machine lacks it.
-        Path("/tmp/ray").mkdir(exist_ok=True)
-        head = {**NODE, "include_dashboard": False, "no_monitor": True}
-        started = Cluster(
-            initialize_head=True,
-            head_node_args={**head, "temp_dir": folder, "plasma_directory": folder},
-        )
-        try:
-            yield started
-        finally:
-            started.shutdown()
+    with started() as cluster_of_one:
+        yield cluster_of_one
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +73,6 @@ def content(run_dir: Path) -> dict[str, bytes]:
     return {
         path.relative_to(run_dir).as_posix(): path.read_bytes() for path in run_dir.glob("*/*")
     }
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
-
-
-def wait_for(done: Any) -> None:
-    until = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_journal_files_and_log_are_those_of_local_workers(
@@ -243,9 +213,9 @@ def test_trainers_that_find_no_room_end_the_run(
     tmp_path: Path, on_cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_workers, "START_DEADLINE_S", 0.0)
-    monkeypatch.setattr(ray_workers, "resources_of", lambda device: {"board:nucleo": 1.0})
+    monkeypatch.setattr(ray_workers, "PlacedTrainer", cluster_evaluation.Sleeper)
 
-    with pytest.raises(HilnasError, match="no node .* within 0 s .expected free: 1 CPU, 1 board:"):
+    with pytest.raises(HilnasError, match="no node .* within 0 s .expected free: 1 CPU, got"):
         search(tmp_path, opener=on_cluster)
 
 
@@ -262,12 +232,10 @@ def test_trainers_that_cannot_be_made_end_the_run(
         search(tmp_path, opener=on_cluster)
 
 
-def test_a_real_board_is_a_resource_of_its_node(on_cluster: Any) -> None:
-    assert resources_of(Device("nucleo_f412zg", via="virtual")) == {}
+def test_a_cluster_without_such_a_board_is_refused(on_cluster: Any) -> None:
     device = Device("nucleo_f412zg", via="hardware")
-    assert resources_of(device) == {"board:nucleo_f412zg": 1.0}
 
-    with pytest.raises(UsageError, match=r"no node .* 'board:nucleo_f412zg'; start Ray on the"):
+    with pytest.raises(UsageError, match=r"no node .* 'board:nucleo_f412zg'; run `hilnas pool"):
         ray_workers._check_resources("host:1", device)
 
 
@@ -327,9 +295,3 @@ def test_ctrl_c_ends_a_run_on_a_cluster_of_its_own(tmp_path: Path) -> None:
     sleeper, trainer = json.loads((tmp_path / "asleep").read_text())
     wait_for(lambda: not is_alive(sleeper) and not is_alive(trainer))
     wait_for(lambda: not session_of(process.pid))
-
-
-def session_of(leader: int) -> list[str]:
-    """What runs in the session that `leader` started."""
-    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
-    return [stat for stat in stats if int(stat.rsplit(")", 1)[1].split()[3]) == leader]

@@ -37,12 +37,13 @@ class Searched:
         return self.pool.measure(model, name=name, measure_on=measure_on)
 
     def read(self) -> list:
-        again = read_remeasured(self.run_dir)
-        return [corrected(self.outcome, again), make_rejected()]
+        return [self.outcome, make_rejected()]
 
     def settle(self) -> Evaluation:
-        settle(self.run_dir, self.pool, self.measure, self.read)
-        return self.read()[0]
+        settle(self.run_dir, self.pool, self.measure, self.read, control_every=2)
+        found = corrected(self.outcome, read_remeasured(self.run_dir))
+        assert isinstance(found, Evaluation)
+        return found
 
 
 @pytest.fixture
@@ -72,6 +73,37 @@ def test_it_is_measured_again_once(searched: Searched) -> None:
     before = (searched.run_dir / REMEASURED_NAME).read_bytes()
     searched.settle()
     assert (searched.run_dir / REMEASURED_NAME).read_bytes() == before
+
+
+def test_the_last_measurements_of_a_unit_that_nobody_knows_any_more_are_made_again(
+    searched: Searched, tmp_path: Path
+) -> None:
+    """Its machine is gone, say: what it has measured since its last good control run is not known,
+    and is no more than control_every measurements, which are two here."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    desk = Desk(folder, "other")
+    first = searched.outcome
+    told = [
+        replace(
+            first,
+            archid=name,
+            untrained=replace(first.untrained, unit=first.measured.unit, started_at=f"{at}"),
+            measured=replace(first.measured, started_at=f"{at}."),
+        )
+        for name, at in (("late", 3), ("early", 1), ("between", 2))
+    ]
+    pool = desk.pool()
+
+    def measure(model: bytes, *, name: str) -> Measurement:
+        return pool.measure(model, name=name, measure_on=measure_on)
+
+    for _ in range(2):  # and not those before them, the next time
+        settle(searched.run_dir, pool, measure, lambda: told, control_every=3)
+    assert desk.log("other") == ["control", "late again", "between again", "control"]
+    again = read_remeasured(searched.run_dir)
+    units = [each.unit.unit for each in again.values() if each.unit]
+    assert units == ["other", "other"]
 
 
 def test_what_is_doubted_a_second_time_is_measured_a_third(tmp_path: Path) -> None:

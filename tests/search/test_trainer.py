@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BoardError, JournalError
+from harness.errors import BoardError, JournalError, MeasurementRefusedError
 from search import trainer as module
 from search.carried import put, read, take
 from search.config import Data, SpaceChoice
@@ -21,6 +21,7 @@ from search.evaluation import Evaluation
 from search.space import open_space
 from search.trainer import Report, Trainer
 from search.workers import Task
+from tests.measurements import make_measurement
 from tests.search import cluster_evaluation, fake_evaluation
 from tests.search.genotypes import conv, network, series
 from tests.search.test_run import CONFIG
@@ -85,6 +86,34 @@ def test_an_error_of_the_run_says_on_which_machine_it_arose(opened: Trainer) -> 
 
     assert isinstance(error, BoardError)
     assert str(error) == f"on {opened.greet()[0]}: nucleo: the board is gone; plug it in"
+
+
+def ask_and_wait(trainer: Trainer) -> tuple[Report, str]:
+    report = trainer.step(TASK, {}, 1.0)
+    while report.wanted is None and not report.done and report.error is None:
+        report = trainer.step(None, {}, 1.0)
+    return report, "" if report.wanted is None else report.wanted.name
+
+
+@pytest.mark.parametrize("opened", [cluster_evaluation.ask], indirect=True)
+def test_a_candidate_gets_the_answer_to_what_it_wants_measured(opened: Trainer) -> None:
+    report, name = ask_and_wait(opened)
+    assert name == "untrained" and not report.done
+    assert opened.step(None, {}, 0.1).wanted is None, "it is told once"
+    untrained, final = make_measurement(cycles=1), make_measurement(cycles=2)
+    report = opened.step(None, {}, 60.0, untrained)
+    assert report.wanted is not None and report.wanted.name == "trained"
+    ((_, outcome),) = opened.step(None, {}, 60.0, final).done
+    assert isinstance(outcome, Evaluation)
+    assert (outcome.untrained, outcome.measured) == (untrained, final)
+    assert not opened.step(None, {}, 0.0, final).done, "nobody waits for it"
+
+
+@pytest.mark.parametrize("opened", [cluster_evaluation.ask], indirect=True)
+def test_an_answer_may_be_an_error(opened: Trainer) -> None:
+    ask_and_wait(opened)
+    error = opened.step(None, {}, 60.0, MeasurementRefusedError("outputs differ")).error
+    assert str(error) == f"on {opened.greet()[0]}: outputs differ"
 
 
 @pytest.mark.parametrize("opened", [fake_evaluation.print_much], indirect=True)
