@@ -1,7 +1,8 @@
 """`python -m tests.kills --kills 200 --seed 1`: first every step of a made-up search, then an
-undisturbed real one and runs 0, 1, ... of the seed, each killed up to --each times, until so many
-kills have hit. What came of them goes to results/benchmarks/kills.json after each run; a later
-call with the same seed goes on there. The exit code is 1 where anything came out that must not."""
+undisturbed real one and runs 0, 1, ... of the seed, --jobs at once, each killed up to --each
+times, until so many kills have hit. What came of them goes to results/benchmarks/kills.json after
+each run; a later call with the same seed goes on there. The exit code is 1 where anything came out
+that must not."""
 
 from __future__ import annotations
 
@@ -14,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
-from tests.kills.case import Outcome, leftovers, run_killed, run_undisturbed
-from tests.kills.search import make_place
+from tests.kills.case import Outcome, Undisturbed, leftovers, run_killed, run_undisturbed
+from tests.kills.search import Place, make_place
 
 RECORD = Path(__file__).resolve().parents[2] / "results" / "benchmarks" / "kills.json"
 ROUNDS = 6
@@ -32,28 +36,51 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=200, help="how many are to hit")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--each", type=int, default=10, help="at most so many in one run")
+    parser.add_argument("--jobs", type=int, default=3, help="runs at once")
     given = parser.parse_args(arguments)
     runs = _earlier_runs(given.seed, given.each)
     folder = Path(tempfile.mkdtemp(prefix="hilnas-kills-"))
     steps = _try_steps(folder / "steps")
-    place = make_place(folder, rounds=ROUNDS)
-    whole = run_undisturbed(place)
-    _say(f"undisturbed: {whole.lines} lines, {whole.seconds:.0f} s; folder {folder}")
-    while (hit := sum(len(run["kills"]) for run in runs)) < given.kills:
-        kills = min(given.each, given.kills - hit)
-        outcome = run_killed(place, whole, seed=given.seed, number=len(runs), kills=kills)
+    first = make_place(folder, rounds=ROUNDS)
+    places = [first.of_job(job) for job in range(given.jobs)]
+    free: SimpleQueue[tuple[Place, Undisturbed]] = SimpleQueue()
+    with ThreadPoolExecutor(given.jobs) as executor:
+        # One each: what a linker writes holds the path of the job's build cache.
+        for place, whole in zip(places, executor.map(run_undisturbed, places), strict=True):
+            _say(f"undisturbed: {whole.lines} lines, {whole.seconds:.0f} s; {whole.run_dir}")
+            free.put((place, whole))
+
+    def run(number: int) -> tuple[Outcome, list[str]]:
+        place, whole = free.get()
+        outcome = run_killed(place, whole, seed=given.seed, number=number, kills=given.each)
         left = leftovers(place)
         shutil.rmtree(place.scratch)
         place.scratch.mkdir()
-        runs.append({**asdict(outcome), "left_outside": left})
-        _keep(given, steps, runs, whole.seconds)
-        _tell(outcome, left)
         if not outcome.problems:
-            shutil.rmtree(place.folder / f"run-{outcome.number}")
+            shutil.rmtree(place.folder / f"run-{number}")
+        free.put((place, whole))
+        return outcome, left
+
+    known = {run["number"] for run in runs}
+    numbers = (number for number in count() if number not in known)
+    at_work: set[Future[tuple[Outcome, list[str]]]] = set()
+    with ThreadPoolExecutor(given.jobs) as executor:
+        while at_work or _hit(runs) < given.kills:
+            while _hit(runs) < given.kills and len(at_work) < given.jobs:
+                at_work.add(executor.submit(run, next(numbers)))
+            done, at_work = wait(at_work, return_when=FIRST_COMPLETED)
+            for outcome, left in (each.result() for each in done):
+                runs.append({**asdict(outcome), "left_outside": left})
+                _keep(given, steps, runs, whole.seconds)
+                _tell(outcome, left)
     has_problems = bool(steps["problems"]) or any(run["problems"] for run in runs)
     if not has_problems:
         shutil.rmtree(folder)
     return 1 if has_problems else 0
+
+
+def _hit(runs: list[dict[str, Any]]) -> int:
+    return sum(len(run["kills"]) for run in runs)
 
 
 def _earlier_runs(seed: int, each: int) -> list[dict[str, Any]]:

@@ -96,8 +96,9 @@ def draw_moment(draw: random.Random, seconds: float) -> Moment:
 
 
 def run_undisturbed(place: Place) -> Undisturbed:
-    run_dir = place.folder / "undisturbed"
-    session = Session(place, run_dir, name="undisturbed")
+    name = f"undisturbed-{place.job}"
+    run_dir = place.folder / name
+    session = Session(place, run_dir, name=name)
     since = time.monotonic()
     code = session.process.wait(SESSION_DEADLINE_S)
     seconds = time.monotonic() - since

@@ -67,10 +67,11 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of its own for the configuration, the samples, the build cache and what programs
-    leave in TMPDIR."""
+    """A folder of its own for the configuration and the samples, and, for each job that runs at
+    the same time, for the build cache and what programs leave in TMPDIR."""
 
     folder: Path
+    job: int = 0
 
     @property
     def config(self) -> Path:
@@ -78,11 +79,16 @@ class Place:
 
     @property
     def cache(self) -> Path:
-        return self.folder / "cache"
+        return self.folder / f"cache-{self.job}"
 
     @property
     def scratch(self) -> Path:
-        return self.folder / "tmp"
+        return self.folder / f"tmp-{self.job}"
+
+    def of_job(self, job: int) -> Place:
+        place = Place(self.folder, job)
+        place.scratch.mkdir(exist_ok=True)
+        return place
 
 
 def make_place(folder: Path, *, rounds: int) -> Place:
@@ -122,7 +128,7 @@ class Session:
                 cwd=ROOT,
                 env={
                     **os.environ,
-                    _MARK: name,
+                    _MARK: str(self.log),
                     "HILNAS_CACHE": str(place.cache),
                     "TMPDIR": str(place.scratch),
                     "PYTHONPATH": str(ROOT),
@@ -147,7 +153,7 @@ class Session:
 
     def alive(self) -> list[int]:
         """The processes of this session: they inherited its mark."""
-        mark = f"{_MARK}={self.name}".encode()
+        mark = f"{_MARK}={self.log}".encode()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
