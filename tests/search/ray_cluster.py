@@ -38,14 +38,6 @@ def started(cpus: int = 1) -> Iterator[Cluster]:
             cluster.shutdown()
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
-
-
 def session_of(leader: int) -> list[str]:
     """What runs in the session that `leader` started."""
     stats = []

@@ -30,13 +30,13 @@ from search.evaluation import Evaluation  # noqa: E402
 from search.finalists import read_finalists, train_finalists  # noqa: E402
 from search.ray_workers import cluster  # noqa: E402
 from search.workers import Workers  # noqa: E402
+from tests.processes import is_alive  # noqa: E402
 from tests.search import cluster_evaluation, fake_evaluation  # noqa: E402
 from tests.search.evaluations import make_evaluation  # noqa: E402
 from tests.search.genotypes import conv, network, series  # noqa: E402
 from tests.search.open_workers import open_workers  # noqa: E402
 from tests.search.ray_cluster import (  # noqa: E402
     NODE,
-    is_alive,
     session_of,
     started,
     wait_for,

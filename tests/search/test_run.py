@@ -49,6 +49,7 @@ from search.progress import (
 from search.run import RunResult, run_search
 from search.spaces.munas.genotype import MunasGenotype
 from search.workers import Evaluate, OpenEvaluators, Prepare, Workers
+from tests.processes import is_alive
 from tests.search import cluster_evaluation
 from tests.search import fake_evaluation as fake
 from tests.search.evaluations import make_evaluation, make_rejected
@@ -290,14 +291,6 @@ def test_a_hung_candidate_is_killed_with_all_it_started(whole: Path, tmp_path: P
 
     assert failure_of(tmp_path, result).reason == ("no outcome after 4 s; its worker was killed")
     assert not is_alive(int((tmp_path / "grandchild").read_text()))
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
 
 
 def test_the_workers_log_holds_the_traceback_of_a_defect(whole: Path, tmp_path: Path) -> None:
