@@ -44,7 +44,7 @@ def shortened(hour: SearchConfig) -> SearchConfig:
         search=replace(hour.search, population=8, sample_size=3, minutes=5.0, window=4),
         training=replace(hour.training, epochs=1, inherited_epochs=1),
         bounds=replace(hour.bounds, latency_us=25_000.0),
-        finalists=replace(hour.finalists, epochs=9, count=2),
+        finalists=replace(hour.finalists, epochs=9, count=2, spread=0),
     )
 
 
