@@ -1,5 +1,5 @@
 """`hilnas pool serve` up to the cluster: which units are fit, and what keeps it from serving any.
-What it does in a cluster is in tests/search/test_ray_boards.py."""
+What it does in a cluster is in tests/search/on_ray_boards.py."""
 
 from __future__ import annotations
 
