@@ -143,7 +143,8 @@ class Account:
             self.ended = True
         elif isinstance(event, Failure):
             self.failure = f"the meter reports: {event.text}"
-        elif isinstance(event, Unreadable) and self.samples:  # before the first, greetings pass
+        elif isinstance(event, Unreadable) and (self.samples or self._stamped is not None):
+            # Before that, greetings pass.
             shown = event.line[:32].decode("ascii", "backslashreplace")
             self.failure = f"a line of the meter is no sample: {shown!r}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.lpm01a_stream import (
@@ -106,6 +106,7 @@ def test_no_bytes_raise_or_are_kept_without_bound(data: bytes, size: int) -> Non
 
 
 @given(st.integers(0, len(fixture()) - 1), st.integers(0, 255))
+@example(fixture().index(b"9900-07\r\n") + 8, 0)  # the first two samples become one line
 def test_a_byte_that_changes_on_the_way_costs_one_sample_or_the_account(
     at: int, value: int
 ) -> None:
