@@ -6,13 +6,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import hardware, lpm01a
+from harness import energy, hardware, lpm01a
 from harness.board import load_board
 from harness.errors import (
     LinkError,
@@ -215,6 +217,23 @@ def test_hilnas_measure_reaches_a_unit_of_the_map(
     assert f"{measurement.conditions}" in answer.out
 
 
+@pytest.fixture
+def as_slow_as_silicon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meter's clock is the host's, and a virtual board may be quicker than its own."""
+    burst = energy._burst
+
+    def infer_in_time(infer: Callable[[], float]) -> float:
+        started = time.monotonic()
+        seconds = infer()
+        time.sleep(max(0.0, started + seconds - time.monotonic()))
+        return seconds
+
+    monkeypatch.setattr(
+        energy, "_burst", lambda meter, infer: burst(meter, partial(infer_in_time, infer))
+    )
+
+
+@pytest.mark.usefixtures("as_slow_as_silicon")
 def test_a_unit_with_a_meter_is_supplied_by_it_and_its_energy_measured(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
@@ -236,12 +255,12 @@ def test_a_unit_with_a_meter_is_supplied_by_it_and_its_energy_measured(
     assert played.commands.index("pwr on") < played.commands.index("start")
     assert played.commands[-1] == "hrc" and played.commands.count("start") == 5
     measurement = load_measurement(file)
-    energy = measurement.energy
-    assert energy is not None and len(energy.raw_uj) == len(energy.bursts) == 3
-    assert energy.uj == pytest.approx(0.066 * measurement.latency_us.median, rel=0.02)
-    assert energy.idle_uw == pytest.approx(66_000, rel=1e-3)
-    assert energy.label.startswith("lpm01a 540619864-1110659081-4784204, firmware 1.0.6, 3.3 V")
-    assert "energy" in answer.out and f"{energy.uj:,.4g} uJ" in answer.out
+    found = measurement.energy
+    assert found is not None and len(found.raw_uj) == len(found.bursts) == 3
+    assert found.uj == pytest.approx(0.066 * measurement.latency_us.median, rel=0.02)
+    assert found.idle_uw == pytest.approx(66_000, rel=1e-3)
+    assert found.label.startswith("lpm01a 540619864-1110659081-4784204, firmware 1.0.6, 3.3 V")
+    assert "energy" in answer.out and f"{found.uj:,.4g} uJ" in answer.out
     (log,) = (tmp_path / "cache" / "lines").glob("left.meter-*.log")
     assert log.read_text().startswith(f"# lpm01a of unit left at {played.port}\n")
 
